@@ -1,0 +1,16 @@
+// The parts of the module, one function each.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+void bind_text(pybind11::module_& m);
+
+namespace makemore::bindings {
+
+void bind_errors(pybind11::module_& m);
+void bind_machine(pybind11::module_& m);
+void bind_random(pybind11::module_& m);
+void bind_ops(pybind11::module_& m);
+void bind_model(pybind11::module_& m);
+
+}  // namespace makemore::bindings

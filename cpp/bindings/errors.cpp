@@ -1,0 +1,64 @@
+// The core's errors as Python classes that also derive from the built-in ones.
+#include "bindings.hpp"
+#include "makemore/error.hpp"
+
+namespace makemore::bindings {
+
+namespace py = pybind11;
+
+namespace {
+
+// Owned by the module, which lives as long as the process.
+struct ErrorClasses {
+  PyObject *error, *argument, *range, *format, *file, *diverged;
+} classes;
+
+PyObject* new_class(py::module_& m, const char* name, PyObject* base, PyObject* builtin) {
+  py::tuple bases = py::make_tuple(py::handle(base));
+  if (builtin != nullptr) bases = py::make_tuple(py::handle(base), py::handle(builtin));
+  const std::string full_name = std::string("makemore_cpp.") + name;
+  PyObject* created = PyErr_NewException(full_name.c_str(), bases.ptr(), nullptr);
+  if (created == nullptr) throw py::error_already_set();
+  m.attr(name) = py::handle(created);
+  return created;
+}
+
+void set_diverged(const DivergedError& error) {
+  const py::object instance = py::handle(classes.diverged)(error.what());
+  instance.attr("step") = error.step;
+  instance.attr("loss") = error.loss;
+  instance.attr("learning_rate") = error.learning_rate;
+  PyErr_SetObject(classes.diverged, instance.ptr());
+}
+
+void translate(std::exception_ptr pointer) {
+  try {
+    std::rethrow_exception(pointer);
+  } catch (const DivergedError& error) {
+    set_diverged(error);
+  } catch (const FormatError& error) {
+    PyErr_SetString(classes.format, error.what());
+  } catch (const ArgumentError& error) {
+    PyErr_SetString(classes.argument, error.what());
+  } catch (const RangeError& error) {
+    PyErr_SetString(classes.range, error.what());
+  } catch (const FileError& error) {
+    PyErr_SetString(classes.file, error.what());
+  } catch (const Error& error) {
+    PyErr_SetString(classes.error, error.what());
+  }
+}
+
+}  // namespace
+
+void bind_errors(py::module_& m) {
+  classes.error = new_class(m, "Error", PyExc_Exception, nullptr);
+  classes.argument = new_class(m, "ArgumentError", classes.error, PyExc_ValueError);
+  classes.range = new_class(m, "RangeError", classes.error, PyExc_IndexError);
+  classes.format = new_class(m, "FormatError", classes.argument, nullptr);
+  classes.file = new_class(m, "FileError", classes.error, PyExc_OSError);
+  classes.diverged = new_class(m, "DivergedError", classes.error, PyExc_ArithmeticError);
+  py::register_exception_translator(&translate);
+}
+
+}  // namespace makemore::bindings

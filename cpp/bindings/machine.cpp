@@ -1,0 +1,55 @@
+// build_info and how_cut.
+#include "makemore/machine.hpp"
+
+#include <pybind11/stl.h>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+
+namespace makemore::bindings {
+
+namespace {
+
+py::dict build_info() {
+  py::dict isa;
+  isa["built"] = isas_built();
+  isa["found"] = isas_found();
+  isa["used"] = isa_used();
+  py::dict info;
+  info["version"] = MAKEMORE_VERSION;
+#if defined(__clang__)
+  info["compiler"] = "clang " __clang_version__;
+#else
+  info["compiler"] = "gcc " __VERSION__;
+#endif
+  info["pybind11"] =
+      std::to_string(PYBIND11_VERSION_MAJOR) + "." + std::to_string(PYBIND11_VERSION_MINOR);
+  info["isa"] = isa;
+  info["threads"] = available_threads();
+  return info;
+}
+
+py::dict how_cut(py::object batch_size, py::object block_size, py::object n_embd,
+                 py::object n_hidden, py::object vocab_size) {
+  const Sizes sizes{integer("block_size", block_size), integer("n_embd", n_embd),
+                    integer("n_hidden", n_hidden), integer("vocab_size", vocab_size)};
+  const StepCut cut = cut_step(integer("batch_size", batch_size), sizes);
+  py::dict result;
+  result["hidden_blocks"] = cut.hidden_blocks;
+  result["chunk_rows"] = cut.chunk_rows;
+  return result;
+}
+
+}  // namespace
+
+void bind_machine(py::module_& m) {
+  m.def("build_info", &build_info,
+        "Version, compiler, instruction sets (built, found, used) and available threads.");
+  m.def("how_cut", &how_cut, py::arg("batch_size"), py::arg("block_size"), py::arg("n_embd"),
+        py::arg("n_hidden"), py::arg("vocab_size"),
+        "How a training step of this shape is cut: hidden units per block, examples per chunk.");
+  m.def("_set_isa", &use_isa, py::arg("name"),
+        "Switches the process to an instruction set; for tests and benchmarks.");
+}
+
+}  // namespace makemore::bindings

@@ -1,0 +1,13 @@
+// The module's table of contents.
+#include "bindings.hpp"
+
+PYBIND11_MODULE(_core, m) {
+  using namespace makemore::bindings;
+  m.doc() = "The compiled core of makemore_cpp; python/makemore_cpp/_core.pyi describes it.";
+  bind_errors(m);
+  bind_machine(m);
+  bind_random(m);
+  bind_ops(m);
+  bind_model(m);
+  bind_text(m);
+}

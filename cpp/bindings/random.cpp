@@ -1,0 +1,74 @@
+// What the library draws from its generator.
+#include "makemore/random.hpp"
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "check.hpp"
+
+namespace makemore::bindings {
+
+namespace {
+
+py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::object n_hidden,
+                              py::object vocab_size, py::object seed, const std::string& init) {
+  const Sizes sizes{integer("block_size", block_size), integer("n_embd", n_embd),
+                    integer("n_hidden", n_hidden), integer("vocab_size", vocab_size)};
+  const uint64_t seed_value = seed_of(seed);
+  const Init init_value = init_named(init);
+  check_sizes(sizes);
+  const auto [T, E, H, V] = sizes;
+  FloatArray C = new_floats({V, E}), W1 = new_floats({T * E, H}), b1 = new_floats({H}),
+             W2 = new_floats({H, V}), b2 = new_floats({V});
+  initial_parameters({C.mutable_data(), W1.mutable_data(), b1.mutable_data(), W2.mutable_data(),
+                      b2.mutable_data()},
+                     sizes, seed_value, init_value);
+  return py::make_tuple(C, W1, b1, W2, b2);
+}
+
+py::array_t<int64_t> batch_rows_(py::object seed, py::object first_step, py::object steps,
+                                 py::object batch_size, py::object n_examples) {
+  const uint64_t seed_value = seed_of(seed);
+  const int64_t first = integer("first_step", first_step), count = integer("steps", steps);
+  const int64_t B = integer("batch_size", batch_size), N = integer("n_examples", n_examples);
+  check_at_least("first_step", first, 0);
+  check_at_least("steps", count, 0);
+  check_at_least("batch_size", B, 1);
+  py::array_t<int64_t> rows({count, B});
+  for (int64_t step = 0; step < count; ++step) {
+    batch_rows(rows.mutable_data() + step * B, seed_value, static_cast<uint64_t>(first + step), B,
+               N);
+  }
+  return rows;
+}
+
+py::array_t<double> sample_uniforms(py::object seed, py::object first_sample, py::object n_samples,
+                                    py::object position) {
+  const uint64_t seed_value = seed_of(seed);
+  const int64_t first = integer("first_sample", first_sample), n = integer("n_samples", n_samples);
+  const int64_t place = integer("position", position);
+  check_at_least("first_sample", first, 0);
+  check_at_least("n_samples", n, 0);
+  check_at_least("position", place, 0);
+  py::array_t<double> u(n);
+  for (int64_t i = 0; i < n; ++i) {
+    u.mutable_data()[i] =
+        sample_uniform(seed_value, static_cast<uint64_t>(first + i), static_cast<uint64_t>(place));
+  }
+  return u;
+}
+
+}  // namespace
+
+void bind_random(py::module_& m) {
+  m.def("initial_parameters", &initial_parameters_, py::arg("block_size"), py::arg("n_embd"),
+        py::arg("n_hidden"), py::arg("vocab_size"), py::arg("seed"), py::arg("init") = "scaled",
+        "C, W1, b1, W2, b2 as drawn from the seed.");
+  m.def("batch_rows", &batch_rows_, py::arg("seed"), py::arg("first_step"), py::arg("steps"),
+        py::arg("batch_size"), py::arg("n_examples"),
+        "The rows (steps, batch_size) of the drawn minibatches.");
+  m.def("sample_uniforms", &sample_uniforms, py::arg("seed"), py::arg("first_sample"),
+        py::arg("n_samples"), py::arg("position"),
+        "u (n_samples,) in [0, 1) for the token at `position` of each sample.");
+}
+
+}  // namespace makemore::bindings

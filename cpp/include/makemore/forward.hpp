@@ -1,0 +1,24 @@
+// The trained model on many examples: its mean loss and its log-probabilities, in bounded memory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "makemore/model.hpp"
+
+namespace makemore {
+
+// Called now and then on the calling thread; may throw to abandon the call.
+using Poll = std::function<void()>;
+
+// The mean over all examples of -ln p(Y[i] | X[i]), in nats per token.   X (N,T)  Y (N)
+// Throws RangeError for a token outside the vocabulary and ArgumentError for N = 0.
+double mean_loss(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+                 const int32_t* Y, int64_t N, int threads = 0, const Poll& poll = {});
+
+// out[i,:] = ln p( . | X[i])           X (N,T)  ->  out (N,V)
+// A row's result does not depend on the other rows.
+void log_probs(float* out, const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+               int64_t N, int threads = 0, const Poll& poll = {});
+
+}  // namespace makemore

@@ -1,0 +1,32 @@
+// What this build holds and what this machine runs: instruction sets and threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "makemore/model.hpp"
+
+namespace makemore {
+
+std::vector<std::string> isas_built();  // in order of preference, best last
+std::vector<std::string> isas_found();  // those of them that this machine can run
+std::string isa_used();
+
+// Chooses an instruction set for the whole process.  Throws ArgumentError when it was not built or
+// cannot run here.  Without a call, the environment variable MAKEMORE_ISA decides at the first
+// operation, and where that is unset the best one found.
+void use_isa(const std::string& name);
+
+// CPUs that this process may use: what `threads` = 0 means everywhere in this library.
+int available_threads();
+
+// How the work of a training step is cut: a function of the shape alone, so that the number of
+// threads never changes a result.
+struct StepCut {
+  std::vector<int64_t> hidden_blocks;  // hidden units per block; each block has one owner
+  int64_t chunk_rows;                  // examples that go through the net together
+};
+StepCut cut_step(int64_t batch_size, const Sizes& sizes);
+
+}  // namespace makemore

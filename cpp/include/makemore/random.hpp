@@ -1,0 +1,59 @@
+// The counter-based random generator, and everything that the library draws from it.
+//
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) makes each
+// number a pure function of a seed, a purpose and a place: there is no state to save, and order,
+// division into calls and threads cannot matter.  python/makemore_cpp/reference.py defines it too.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+
+#include "makemore/model.hpp"
+
+namespace makemore {
+
+// What a number is drawn for.  The values are part of every result: never renumber them.
+enum class Purpose : uint32_t { C = 0, W1 = 1, b1 = 2, W2 = 3, b2 = 4, batch = 5, sample = 6 };
+
+std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
+
+// The random words of (seed, purpose, index); index is a step or the number of a sample.
+class RandomStream {
+ public:
+  RandomStream(uint64_t seed, Purpose purpose, uint64_t index)
+      : seed_(seed), purpose_(purpose), index_(index) {}
+
+  // Words 4*block to 4*block + 3.
+  std::array<uint32_t, 4> block(uint32_t block) const;
+
+  // Words 2*i (low half) and 2*i + 1.
+  uint64_t word64(uint64_t i) const;
+
+ private:
+  uint64_t seed_;
+  Purpose purpose_;
+  uint64_t index_;
+};
+
+// The standard normal number of a random word: the inverse of the distribution function by Giles,
+// "Approximating the erfinv function" (2012), in float64, within 1e-6 of the exact quantile.
+double normal_of_word(uint32_t word);
+
+// "scaled": C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(K), W2 times 0.01, biases 0.
+// "lecture": everything from N(0,1).
+enum class Init { scaled, lecture };
+Init init_named(const std::string& name);  // throws ArgumentError
+
+// Fills the five arrays.
+void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64_t seed, Init init);
+
+// The rows (batch_size) of the minibatch of one step, drawn with replacement from [0, n_examples).
+void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size,
+                int64_t n_examples);
+constexpr int64_t kMaxExamples = (int64_t{1} << 32) - 1;
+
+// Uniform in [0, 1), for the token at `position` of sample number `sample`.
+double sample_uniform(uint64_t seed, uint64_t sample, uint64_t position);
+
+}  // namespace makemore

@@ -1,0 +1,66 @@
+// Many steps of minibatch gradient descent in one call.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "makemore/model.hpp"
+
+namespace makemore {
+
+// X (count,T) contexts and Y (count) next tokens.
+struct Examples {
+  const int32_t* X;
+  const int32_t* Y;
+  int64_t count;
+};
+
+// Which examples each step uses.
+struct Batches {
+  enum class Kind {
+    drawn,  // batch_size rows by batch_rows(seed, step)
+    given,  // rows (steps, batch_size)
+    all,    // every example in every step
+  };
+  Kind kind = Kind::drawn;
+  int64_t batch_size = 32;        // not used by `all`
+  const int64_t* rows = nullptr;  // only used by `given`
+};
+
+enum class Optimizer { sgd };
+Optimizer optimizer_named(const std::string& name);  // throws ArgumentError
+
+// What an optimiser remembers from step to step, beside the parameters: updated in place.
+struct StateArray {
+  std::string name;
+  float* data;
+  int64_t size;
+};
+using OptimizerState = std::vector<StateArray>;  // empty for SGD
+
+struct TrainOptions {
+  Optimizer optimizer = Optimizer::sgd;
+  double weight_decay = 0;  // gradient += weight_decay * w, on C, W1 and W2; not in the losses
+  uint64_t seed = 1;        // of the drawn batches
+  int threads = 0;          // 0: all available; never changes a result
+};
+
+// Does steps first_step, first_step + 1, ... with learning rates lr (steps) and writes the loss of
+// each batch, in nats per token before the step's update, to losses (steps).  Returns the number of
+// steps done: fewer than `steps` only when should_stop, polled between steps on the calling thread,
+// said so.  The parameters then hold the last completed step.
+//
+// The result depends on the arguments alone: n steps in one call equal any division into calls, bit
+// for bit, with any number of threads.
+//
+// Throws DivergedError when a loss or an updated parameter is not finite, RangeError for a token or
+// a row outside its range (only rows that are used are looked at), ArgumentError otherwise; the
+// parameters are then as they were.
+int64_t train_steps(float* losses, const Parameters& parameters, const OptimizerState& state,
+                    const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
+                    uint64_t first_step, const Batches& batches, const TrainOptions& options,
+                    const std::function<bool()>& should_stop = {});
+
+}  // namespace makemore

@@ -1,0 +1,25 @@
+// Checks of arguments that several parts of the core share; each failure is one sentence.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace makemore {
+
+// Throws RangeError like "token 27 at X[4, 2] is outside the vocabulary [0, 27)" for the first
+// token outside [0, V).  X (N,T), its first row called `first_row`; T = 0 for a vector.
+void check_tokens(const char* name, const int32_t* tokens, int64_t N, int64_t T, int64_t V,
+                  int64_t first_row = 0);
+
+// Throws that error.
+[[noreturn]] void throw_token_error(const char* name, int64_t value, int64_t row, int64_t column,
+                                    int64_t V);
+
+// A learning rate or a weight decay: finite as a float32 and not negative.
+bool is_rate(double value);
+float checked_rate(const std::string& name, double value);
+
+// Throws ArgumentError unless value >= least.
+void check_at_least(const char* name, int64_t value, int64_t least);
+
+}  // namespace makemore

@@ -1,0 +1,47 @@
+// Whole files, read with a bound and replaced atomically.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace makemore {
+
+// An open file that is closed at the end of its scope.
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int fd) : fd_(fd) {}
+  ~FileDescriptor();
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+
+  int get() const { return fd_; }
+  bool is_open() const { return fd_ >= 0; }
+  int close();  // the result of ::close, which can be the first to report that a write failed
+
+ private:
+  int fd_;
+};
+
+// Reads a regular file from its beginning.  All errors are FileErrors naming the path and the
+// reason.
+class FileReader {
+ public:
+  explicit FileReader(const std::string& path);  // never waits for a pipe
+
+  // Appends the file's next bytes until there are `size` bytes, or fewer where the file ends.
+  // Memory grows with what is there to be read, not with `size`.
+  void extend(std::string& bytes, int64_t size);
+
+ private:
+  std::string path_;
+  FileDescriptor file_;
+};
+
+// Makes `path` hold `bytes`, durably: a reader, or the next start after a crash, finds either the
+// old file or the whole new one.  Writes a temporary file in the same folder, syncs it, renames it,
+// syncs the folder.  A symbolic link is replaced, not followed.  On failure throws FileError,
+// removes the temporary file and leaves the old one as it was.
+void write_file_atomically(const std::string& path, std::string_view bytes);
+
+}  // namespace makemore

@@ -1,0 +1,58 @@
+// The hidden units that one thread owns, with all that belongs to them in memory of their own.
+//
+// This is the parameter-parallel scheme of Bengio et al. (2003), section 3.2, on cores: the owner
+// of a block of hidden units keeps their slices of W1, b1 and W2, computes their activations and
+// gradients, and updates them itself.  Only partial logits, dlogits and the gradient of the
+// embeddings cross between threads.
+#pragma once
+
+#include <cstdint>
+
+#include "buffer.hpp"
+#include "fold.hpp"
+#include "kernels/kernels.hpp"
+#include "makemore/model.hpp"
+
+namespace makemore {
+
+struct HiddenBlock {
+  HiddenBlock(const Sizes& sizes, int64_t begin, int64_t units, int64_t max_table_rows,
+              int64_t chunk_rows);
+
+  // Exact copies of the block's slices out of the caller's arrays, and back into them.
+  void pack(const ConstParameters& parameters);
+  void unpack(const Parameters& parameters) const;
+
+  // h = tanh(b1 + sum of table rows) and the block's share of the logits, for B examples whose
+  // table rows are `rows` (B,T).  b2 is null in all blocks but the first.
+  void forward(const Kernels& kernel, const int32_t* rows, int64_t B, const float* b2);
+
+  // The gradients of the B examples of the last forward, from dlogits (B,V); `first` starts new
+  // sums, else they are added.
+  void backward(const Kernels& kernel, const float* dlogits, const int32_t* rows, int64_t B,
+                bool first, int64_t table_rows);
+
+  // From the gradient of the table: those of W1 and, in demb, of the embeddings.
+  void backward_table(const Kernels& kernel, const Fold& fold);
+
+  // Returns whether all updated parameters are finite.
+  bool update(const Kernels& kernel, float lr, float weight_decay);
+
+  const Sizes sizes;
+  const int64_t begin;  // the block is units [begin, begin + units) of H
+  const int64_t units;
+  const int64_t ld;    // of all arrays with one column per unit: units, padded with zeros
+  const int64_t ld_V;  // of W2 and the logits: V, padded with zeros
+
+  // W2 is kept twice: by token (W2T), for the products that run along the units, and by unit (W2),
+  // for the one that runs along the tokens.  Updating W2T and transposing is cheaper than either
+  // product on the wrong layout.
+  Buffer<float> W1, b1, W2T, W2;  // (K,ld) (ld) (V,ld) (ld,ld_V)
+  Buffer<float> dW1, db1, dW2T;   // likewise
+  Buffer<float> table, dtable;    // (max_table_rows, ld)
+  Buffer<float> h, dh;            // (chunk_rows, ld)
+  Buffer<float> logits;           // (chunk_rows, ld_V): in the first block, their sum
+  Buffer<float> demb;             // (max_table_rows, E)
+};
+
+}  // namespace makemore

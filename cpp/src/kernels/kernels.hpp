@@ -1,0 +1,70 @@
+// The table of kernels: plain functions over pointers and sizes, one set per instruction set.
+//
+// No kernel allocates, throws, prints or checks.  Matrices are row-major, `ld` is the distance
+// between the starts of two rows, in floats.  An output element is always the same sequence of
+// operations whatever the sizes around it, so that a caller may cut the work anywhere and get the
+// same bits.
+#pragma once
+
+#include <stdint.h>
+
+namespace makemore {
+
+struct Kernels {
+  const char* name;
+
+  // c (m,n) = init (m,n) + a (m,k) @ b (k,n), summed in the order of k.
+  // a(i,l) is a[i*a_row + l*a_col], so that a transposed matrix needs no copy.  init may be c
+  // itself (accumulate), a single row (ld_init 0) or null (zeros).
+  void (*matmul)(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t a_col,
+                 const float* b, int64_t ldb, const float* init, int64_t ld_init, int64_t m,
+                 int64_t n, int64_t k);
+
+  // c (m,n) = a (m,k) @ b (n,k)^T, summed by lanes.
+  void (*matmul_transposed)(float* c, int64_t ldc, const float* a, int64_t lda, const float* b,
+                            int64_t ldb, int64_t m, int64_t n, int64_t k);
+
+  // out (n,m) = in (m,n)^T
+  void (*transpose)(float* out, int64_t ld_out, const float* in, int64_t ld_in, int64_t m,
+                    int64_t n);
+
+  // out (n) += in (n)
+  void (*add)(float* out, const float* in, int64_t n);
+
+  // out (n) = sum over i < m of rows[i,:]       rows (m,n)
+  void (*sum_rows)(float* out, const float* rows, int64_t ld, int64_t m, int64_t n);
+
+  // h = tanh(z), elementwise; h may be z.
+  void (*tanh)(float* h, const float* z, int64_t n);
+
+  // dz = dh * (1 - h^2), elementwise; dz may be dh.
+  void (*tanh_backward)(float* dz, const float* dh, const float* h, int64_t n);
+
+  // h[b,:] = tanh(b1 + sum over t of table[rows[b,t],:])      h (B,n)  rows (B,T)
+  // The same ld for h and table.
+  void (*gather_tanh)(float* h, const float* table, const int32_t* rows, const float* b1,
+                      int64_t ld, int64_t B, int64_t T, int64_t n);
+
+  // dz = dh * (1 - h^2);  dtable[rows[b,t],:] += dz[b,:] for every t, in the order of b, and
+  // db1 += dz[b,:].  The same ld for dh, h and dtable.
+  void (*tanh_backward_scatter)(float* dtable, float* db1, const float* dh, const float* h,
+                                const int32_t* rows, int64_t ld, int64_t B, int64_t T, int64_t n);
+
+  // losses[i] = -ln softmax(logits[i,:])[Y[i]];  dlogits = scale * (softmax - one_hot(Y)), which
+  // may be logits itself or null.      logits, dlogits (m,n)
+  void (*cross_entropy)(float* losses, float* dlogits, const float* logits, int64_t ld,
+                        const int32_t* Y, float scale, int64_t m, int64_t n);
+
+  // out[i,:] = ln softmax(logits[i,:]); out may be logits.
+  void (*log_softmax)(float* out, int64_t ld_out, const float* logits, int64_t ld, int64_t m,
+                      int64_t n);
+
+  // w -= lr * (dw + weight_decay * w).  Returns 0 when a new w is not finite, else 1.
+  int (*sgd_update)(float* w, const float* dw, float lr, float weight_decay, int64_t n);
+
+  // y = e^x for x <= 88;  y = ln x for normal x > 0.
+  void (*exp)(float* y, const float* x, int64_t n);
+  void (*log)(float* y, const float* x, int64_t n);
+};
+
+}  // namespace makemore

@@ -1,0 +1,357 @@
+// Every kernel of every instruction set that runs here, against a scalar twin in float64.
+//
+// Bounds: a float32 sum of n products is off by at most (n + 1) 2^-24 sum |a_i b_i|, whatever its
+// order (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1); exp and log by 2
+// ulp and tanh by 5, which the sweeps over their whole ranges measure.
+#include <bit>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "check.hpp"
+#include "dispatch.hpp"
+#include "makemore/machine.hpp"
+#include "makemore/random.hpp"
+
+namespace {
+
+using makemore::Kernels;
+
+constexpr double kHalfUlp = 0x1p-24;
+constexpr float kCanary = 12345.0f;
+
+const std::vector<int64_t> kLengths = {1,  2,  3,  4,  5,  7,  8,  9,  15,
+                                       16, 17, 31, 32, 33, 47, 49, 64, 65};
+
+void for_each_isa(const std::function<void(const Kernels&)>& body) {
+  for (const std::string& isa : makemore::isas_found()) {
+    makemore::use_isa(isa);
+    EXPECT(makemore::isa_used() == isa);
+    body(makemore::kernels());
+  }
+}
+
+// Random numbers that start `offset` floats behind an aligned address and end in canaries.
+struct Floats {
+  std::vector<float> memory;
+  int64_t offset;
+  int64_t size;
+  Floats(int64_t n, uint64_t index, int64_t offset = 1)
+      : memory(static_cast<size_t>(n + offset + 16), kCanary), offset(offset), size(n) {
+    const makemore::RandomStream stream(7, makemore::Purpose::C, index);
+    for (int64_t i = 0; i < n; ++i) {
+      data()[i] = static_cast<float>(
+          makemore::normal_of_word(stream.block(static_cast<uint32_t>(i / 4))[size_t(i % 4)]));
+    }
+  }
+  float* data() { return memory.data() + offset; }
+  const float* data() const { return memory.data() + offset; }
+  bool canaries_live() const {
+    for (int64_t i = 0; i < static_cast<int64_t>(memory.size()); ++i) {
+      if ((i < offset || i >= offset + size) && memory[size_t(i)] != kCanary) return false;
+    }
+    return true;
+  }
+};
+
+void expect_near(float value, double exact, double bound, const std::string& what) {
+  EXPECT_THAT(std::abs(value - exact) <= bound, what + ": " + std::to_string(value) +
+                                                    " instead of " + std::to_string(exact) +
+                                                    ", bound " + std::to_string(bound));
+}
+
+std::string named(const Kernels& kernel, const char* what) {
+  return std::string(kernel.name) + " " + what;
+}
+
+}  // namespace
+
+TEST_CASE("matmul: sizes around tiles, both layouts of a, each kind of init") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t m : {1, 2, 3, 8, 9, 13, 27}) {
+      for (const int64_t n : kLengths) {
+        for (const int64_t k : {0, 1, 2, 30, 33}) {
+          for (const bool transposed : {false, true}) {
+            const Floats a(m * k, 1), b(k * n, 2), bias(n, 3), old(m * n, 4);
+            const int64_t a_row = transposed ? 1 : k, a_col = transposed ? m : 1;
+            for (const int init : {0, 1, 2}) {
+              Floats c = old;
+              const float* from = init == 0 ? nullptr : init == 1 ? bias.data() : c.data();
+              kernel.matmul(c.data(), n, a.data(), a_row, a_col, b.data(), n, from,
+                            init == 2 ? n : 0, m, n, k);
+              EXPECT(c.canaries_live());
+              for (int64_t i = 0; i < m; ++i) {
+                for (int64_t j = 0; j < n; ++j) {
+                  double exact = init == 0 ? 0 : init == 1 ? bias.data()[j] : old.data()[i * n + j];
+                  double absolute = std::abs(exact);
+                  for (int64_t l = 0; l < k; ++l) {
+                    const double term =
+                        double{a.data()[i * a_row + l * a_col]} * b.data()[l * n + j];
+                    exact += term;
+                    absolute += std::abs(term);
+                  }
+                  // Two roundings a term where there is no fused multiply-add.
+                  expect_near(c.data()[i * n + j], exact, 2.0 * double(k + 1) * kHalfUlp * absolute,
+                              named(kernel, "matmul"));
+                }
+              }
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("matmul: an element has the same bits wherever the product is cut, also in blocks") {
+  for_each_isa([](const Kernels& kernel) {
+    const int64_t m = 300, n = 70, k = 600;  // more than one block of rows and of depth
+    const Floats a(m * k, 1), b(k * n, 2);
+    Floats whole(m * n, 3), element(1, 4);
+    kernel.matmul(whole.data(), n, a.data(), k, 1, b.data(), n, nullptr, 0, m, n, k);
+    for (int64_t i = 0; i < m; i += 37) {
+      for (int64_t j = 0; j < n; j += 3) {
+        kernel.matmul(element.data(), 1, a.data() + i * k, k, 1, b.data() + j, n, nullptr, 0, 1, 1,
+                      k);
+        EXPECT(element.data()[0] == whole.data()[i * n + j]);
+      }
+    }
+  });
+}
+
+TEST_CASE("matmul_transposed: sizes around tiles, and the same bits wherever it is cut") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t m : {1, 3, 4, 5, 9}) {
+      for (const int64_t n : {1, 2, 5, 6, 11}) {
+        for (const int64_t k : kLengths) {
+          const Floats a(m * k, 1), b(n * k, 2);
+          Floats c(m * n, 3), element(1, 4);
+          kernel.matmul_transposed(c.data(), n, a.data(), k, b.data(), k, m, n, k);
+          EXPECT(c.canaries_live());
+          for (int64_t i = 0; i < m; ++i) {
+            for (int64_t j = 0; j < n; ++j) {
+              double exact = 0, absolute = 0;
+              for (int64_t l = 0; l < k; ++l) {
+                const double term = double{a.data()[i * k + l]} * b.data()[j * k + l];
+                exact += term;
+                absolute += std::abs(term);
+              }
+              expect_near(c.data()[i * n + j], exact, 2.0 * double(k + 1) * kHalfUlp * absolute,
+                          named(kernel, "matmul_transposed"));
+              kernel.matmul_transposed(element.data(), 1, a.data() + i * k, k, b.data() + j * k, k,
+                                       1, 1, k);
+              EXPECT(element.data()[0] == c.data()[i * n + j]);
+            }
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("transpose, add, sum_rows") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t m : {1, 5, 16, 27, 33}) {
+      for (const int64_t n : kLengths) {
+        const Floats in(m * n, 1);
+        Floats out(n * m, 2), sum(n, 3);
+        kernel.transpose(out.data(), m, in.data(), n, m, n);
+        kernel.sum_rows(sum.data(), in.data(), n, m, n);
+        EXPECT(out.canaries_live() && sum.canaries_live());
+        for (int64_t j = 0; j < n; ++j) {
+          double exact = 0, absolute = 0;
+          for (int64_t i = 0; i < m; ++i) {
+            EXPECT(out.data()[j * m + i] == in.data()[i * n + j]);
+            exact += in.data()[i * n + j];
+            absolute += std::abs(in.data()[i * n + j]);
+          }
+          expect_near(sum.data()[j], exact, double(m) * kHalfUlp * absolute,
+                      named(kernel, "sum_rows"));
+        }
+        Floats added = in;
+        kernel.add(added.data(), in.data(), m * n);
+        EXPECT(added.canaries_live());
+        for (int64_t i = 0; i < m * n; ++i) EXPECT(added.data()[i] == in.data()[i] + in.data()[i]);
+      }
+    }
+  });
+}
+
+TEST_CASE("tanh_backward, sgd_update: every length") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t n : kLengths) {
+      const Floats dh(n, 1), z(n, 2), w_before(n, 3);
+      Floats h(n, 4), dz(n, 5), w = w_before;
+      kernel.tanh(h.data(), z.data(), n);
+      kernel.tanh_backward(dz.data(), dh.data(), h.data(), n);
+      EXPECT(kernel.sgd_update(w.data(), dh.data(), 0.1f, 0.01f, n) == 1);
+      EXPECT(h.canaries_live() && dz.canaries_live() && w.canaries_live());
+      for (int64_t i = 0; i < n; ++i) {
+        const double hi = h.data()[i];
+        expect_near(dz.data()[i], dh.data()[i] * (1 - hi * hi),
+                    4 * kHalfUlp * std::abs(dh.data()[i]), named(kernel, "tanh_backward"));
+        const double old = w_before.data()[i], gradient = dh.data()[i] + double{0.01f} * old;
+        expect_near(w.data()[i], old - double{0.1f} * gradient,
+                    4 * kHalfUlp * (std::abs(old) + std::abs(gradient)),
+                    named(kernel, "sgd_update"));
+      }
+    }
+  });
+}
+
+TEST_CASE("sgd_update reports a weight that is not finite, in every lane and in the tail") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t n : kLengths) {
+      for (int64_t bad = 0; bad < n; ++bad) {
+        for (const float value : {std::numeric_limits<float>::infinity(),
+                                  std::numeric_limits<float>::quiet_NaN(), -3e38f}) {
+          Floats w(n, 1);
+          const Floats dw(n, 2);
+          w.data()[bad] = value;
+          std::vector<float> push(static_cast<size_t>(n), 0.0f);
+          if (value == -3e38f) push[size_t(bad)] = 3e38f;  // overflows in the update
+          EXPECT(kernel.sgd_update(w.data(), push.data(), 1.0f, 0.0f, n) == 0);
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("gather_tanh and tanh_backward_scatter") {
+  for_each_isa([](const Kernels& kernel) {
+    const int64_t B = 5, T = 3, rows_of_table = 4;
+    const std::vector<int32_t> rows = {0, 1, 2, 0, 0, 3, 1, 1, 1, 3, 2, 0, 2, 2, 2};
+    for (const int64_t n : kLengths) {
+      const Floats table(rows_of_table * n, 1), b1(n, 2), dh(B * n, 3);
+      Floats h(B * n, 4), dtable(rows_of_table * n, 5), db1(n, 6);
+      std::fill_n(dtable.data(), rows_of_table * n, 0.0f);
+      std::fill_n(db1.data(), n, 0.0f);
+      kernel.gather_tanh(h.data(), table.data(), rows.data(), b1.data(), n, B, T, n);
+      kernel.tanh_backward_scatter(dtable.data(), db1.data(), dh.data(), h.data(), rows.data(), n,
+                                   B, T, n);
+      EXPECT(h.canaries_live() && dtable.canaries_live() && db1.canaries_live());
+      for (int64_t j = 0; j < n; ++j) {
+        std::vector<double> dtable_exact(rows_of_table, 0.0);
+        double db1_exact = 0;
+        for (int64_t b = 0; b < B; ++b) {
+          double z = b1.data()[j], absolute = std::abs(z);
+          for (int64_t t = 0; t < T; ++t) {
+            z += table.data()[rows[size_t(b * T + t)] * n + j];
+            absolute += std::abs(table.data()[rows[size_t(b * T + t)] * n + j]);
+          }
+          expect_near(h.data()[b * n + j], std::tanh(z), (double(T) * absolute + 4) * kHalfUlp,
+                      named(kernel, "gather_tanh"));
+          const double hb = h.data()[b * n + j], dz = dh.data()[b * n + j] * (1 - hb * hb);
+          db1_exact += dz;
+          for (int64_t t = 0; t < T; ++t) dtable_exact[size_t(rows[size_t(b * T + t)])] += dz;
+        }
+        const double bound = 20 * B * T * kHalfUlp;  // |dz| stays below about 4
+        expect_near(db1.data()[j], db1_exact, bound, named(kernel, "scatter db1"));
+        for (int64_t row = 0; row < rows_of_table; ++row) {
+          expect_near(dtable.data()[row * n + j], dtable_exact[size_t(row)], bound,
+                      named(kernel, "scatter dtable"));
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("cross_entropy and log_softmax") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t m : {1, 3, 16, 17, 33}) {
+      for (const int64_t n : kLengths) {
+        Floats logits(m * n, 1);
+        for (int64_t i = 0; i < m * n; ++i) logits.data()[i] *= 3;
+        Floats dlogits(m * n, 2), logs(m * n, 3), losses(m, 4);
+        std::vector<int32_t> Y(static_cast<size_t>(m));
+        for (int64_t i = 0; i < m; ++i) Y[size_t(i)] = static_cast<int32_t>(i * 7 % n);
+        kernel.cross_entropy(losses.data(), dlogits.data(), logits.data(), n, Y.data(), 0.5f, m, n);
+        kernel.log_softmax(logs.data(), n, logits.data(), n, m, n);
+        EXPECT(dlogits.canaries_live() && logs.canaries_live() && losses.canaries_live());
+        for (int64_t i = 0; i < m; ++i) {
+          const float* x = logits.data() + i * n;
+          double max = x[0], sum = 0;
+          for (int64_t j = 0; j < n; ++j) max = std::max(max, double{x[j]});
+          for (int64_t j = 0; j < n; ++j) sum += std::exp(x[j] - max);
+          const double ln_sum = max + std::log(sum);
+          // x - max is off by half an ulp of at most 32; the sum by n + 2 ulp.
+          const double bound = (64 + 2.0 * double(n)) * kHalfUlp;
+          expect_near(losses.data()[i], ln_sum - x[Y[size_t(i)]], bound, named(kernel, "loss"));
+          for (int64_t j = 0; j < n; ++j) {
+            expect_near(logs.data()[i * n + j], x[j] - ln_sum, bound, named(kernel, "log_softmax"));
+            const double p = std::exp(x[j] - ln_sum);
+            expect_near(dlogits.data()[i * n + j], 0.5 * (p - (j == Y[size_t(i)])), bound,
+                        named(kernel, "dlogits"));
+          }
+        }
+      }
+    }
+  });
+}
+
+namespace {
+
+// Walks through the floats from `first` to `last` (of one sign), some hundred thousand of them, or
+// every one when MAKEMORE_ALL_FLOATS is set, and expects at most `limit` ulp of error.
+void sweep(const Kernels& kernel, const char* what, void (*function)(float*, const float*, int64_t),
+           double (*exact)(double), float first, float last, double limit) {
+  const uint32_t begin = std::bit_cast<uint32_t>(first), end = std::bit_cast<uint32_t>(last);
+  const uint32_t step = std::getenv("MAKEMORE_ALL_FLOATS") != nullptr ? 1 : 4099;
+  std::vector<float> x, y;
+  double worst = 0;
+  float worst_at = 0;
+  for (uint64_t bits = begin; bits <= end;) {
+    x.clear();
+    for (int i = 0; i < 1000 && bits <= end; ++i, bits += step) {
+      x.push_back(std::bit_cast<float>(static_cast<uint32_t>(bits)));
+    }
+    y.resize(x.size());
+    function(y.data(), x.data(), static_cast<int64_t>(x.size()));
+    for (size_t i = 0; i < x.size(); ++i) {
+      const double truth = exact(x[i]);
+      const double ulp = std::ldexp(1.0, std::max(std::ilogb(truth), -126) - 23);
+      const double error = truth == 0 ? std::abs(y[i]) / 0x1p-149 : std::abs(y[i] - truth) / ulp;
+      if (!(error <= worst)) {  // also for NaN
+        worst = error;
+        worst_at = x[i];
+      }
+    }
+  }
+  EXPECT_THAT(worst <= limit, named(kernel, what) + " is off by " + std::to_string(worst) +
+                                  " ulp at " + std::to_string(worst_at));
+  std::printf("  %s %s: at most %.3f ulp\n", kernel.name, what, worst);
+}
+
+}  // namespace
+
+TEST_CASE("exp, log, tanh over their whole range") {
+  for_each_isa([](const Kernels& kernel) {
+    sweep(kernel, "tanh, x > 0", kernel.tanh, std::tanh, 0.0f, 3e38f, 5);
+    sweep(kernel, "tanh, x < 0", kernel.tanh, std::tanh, -0.0f, -3e38f, 5);
+    sweep(kernel, "exp, x < 0", kernel.exp, std::exp, -0.0f, -87.32f, 2);
+    sweep(kernel, "exp, x > 0", kernel.exp, std::exp, 0.0f, 88.0f, 2);
+    sweep(kernel, "log", kernel.log, std::log, std::numeric_limits<float>::min(), 3e38f, 2);
+  });
+}
+
+TEST_CASE("exp, log, tanh: special values") {
+  for_each_isa([](const Kernels& kernel) {
+    constexpr float kInf = std::numeric_limits<float>::infinity();
+    constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+    const auto at = [](void (*function)(float*, const float*, int64_t), float x) {
+      float y = 0;
+      function(&y, &x, 1);
+      return y;
+    };
+    EXPECT(at(kernel.tanh, kInf) == 1 && at(kernel.tanh, -kInf) == -1);
+    EXPECT(at(kernel.exp, -kInf) == 0 && at(kernel.exp, -100) == 0 && at(kernel.exp, 0) == 1);
+    EXPECT(at(kernel.log, 1) == 0);
+    EXPECT(std::isnan(at(kernel.tanh, kNaN)) && std::isnan(at(kernel.exp, kNaN)) &&
+           std::isnan(at(kernel.log, kNaN)));
+    EXPECT(std::signbit(at(kernel.tanh, -0.0f)));
+  });
+}
+
+int main() { return check::run(); }

@@ -1,0 +1,200 @@
+// The trainer and the forward pass without Python: against scalar loops in float64, and against
+// themselves with other threads, divisions into calls and instruction sets.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "check.hpp"
+#include "makemore/error.hpp"
+#include "makemore/forward.hpp"
+#include "makemore/machine.hpp"
+#include "makemore/random.hpp"
+#include "makemore/trainer.hpp"
+
+using namespace makemore;
+
+namespace {
+
+struct Problem {
+  Sizes sizes;
+  std::vector<int32_t> X, Y;
+  ParameterArrays parameters;
+  int64_t count;
+
+  Problem(const Sizes& s, int64_t n) : sizes(s), parameters(s), count(n) {
+    const RandomStream stream(11, Purpose::batch, 0);
+    const auto token = [&](int64_t i) {
+      return static_cast<int32_t>(stream.word64(static_cast<uint64_t>(i)) %
+                                  static_cast<uint64_t>(s.vocab_size));
+    };
+    for (int64_t i = 0; i < n * s.block_size; ++i) X.push_back(token(i));
+    for (int64_t i = 0; i < n; ++i) Y.push_back(token(n * s.block_size + i));
+    initial_parameters(parameters.view(), s, 3, Init::lecture);
+  }
+  Examples examples() const { return {X.data(), Y.data(), count}; }
+  std::vector<float> train(const std::vector<double>& lr, const Batches& batches,
+                           const TrainOptions& options, uint64_t first_step = 0) {
+    std::vector<float> losses(lr.size());
+    const int64_t done =
+        train_steps(losses.data(), parameters.view(), {}, sizes, examples(), lr.data(),
+                    static_cast<int64_t>(lr.size()), first_step, batches, options);
+    losses.resize(static_cast<size_t>(done));
+    return losses;
+  }
+};
+
+bool same(const ParameterArrays& a, const ParameterArrays& b) {
+  return a.C == b.C && a.W1 == b.W1 && a.b1 == b.b1 && a.W2 == b.W2 && a.b2 == b.b2;
+}
+
+// The loss of all examples by scalar loops in float64.
+double loss_by_definition(const Problem& p) {
+  const auto [T, E, H, V] = p.sizes;
+  double sum = 0;
+  for (int64_t i = 0; i < p.count; ++i) {
+    std::vector<double> h(static_cast<size_t>(H)), logits(static_cast<size_t>(V));
+    for (int64_t j = 0; j < H; ++j) {
+      double z = p.parameters.b1[size_t(j)];
+      for (int64_t t = 0; t < T; ++t) {
+        for (int64_t e = 0; e < E; ++e) {
+          z += double{p.parameters.C[size_t(p.X[size_t(i * T + t)] * E + e)]} *
+               p.parameters.W1[size_t((t * E + e) * H + j)];
+        }
+      }
+      h[size_t(j)] = std::tanh(z);
+    }
+    double sum_exp = 0;
+    for (int64_t v = 0; v < V; ++v) {
+      double x = p.parameters.b2[size_t(v)];
+      for (int64_t j = 0; j < H; ++j) x += h[size_t(j)] * p.parameters.W2[size_t(j * V + v)];
+      logits[size_t(v)] = x;
+      sum_exp += std::exp(x);
+    }
+    sum += std::log(sum_exp) - logits[size_t(p.Y[size_t(i)])];
+  }
+  return sum / static_cast<double>(p.count);
+}
+
+void for_each_isa(const std::function<void()>& body) {
+  for (const std::string& isa : isas_found()) {
+    use_isa(isa);
+    body();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("mean_loss and a step's loss are the definition's") {
+  for_each_isa([] {
+    for (const Sizes& sizes : {Sizes{3, 10, 200, 27}, Sizes{1, 1, 1, 1}, Sizes{2, 5, 33, 50}}) {
+      Problem problem(sizes, 300);  // more than one chunk
+      const double exact = loss_by_definition(problem);
+      const double loss = mean_loss(sizes, std::as_const(problem.parameters).view(),
+                                    problem.X.data(), problem.Y.data(), 300);
+      EXPECT(std::abs(loss - exact) < 1e-4 * (1 + exact));
+      const float first = problem.train({0.0}, {Batches::Kind::all, 0, nullptr}, {})[0];
+      EXPECT(std::abs(first - exact) < 1e-4 * (1 + exact));
+    }
+  });
+}
+
+TEST_CASE("a gradient step descends as its central difference says") {
+  for_each_isa([] {
+    Problem problem({2, 3, 20, 7}, 40);
+    const Problem before = problem;
+    const double lr = 1e-3;
+    problem.train({lr}, {Batches::Kind::all, 0, nullptr}, {});
+    const auto check_array = [&](std::vector<float> ParameterArrays::* array) {
+      for (size_t i = 0; i < (before.parameters.*array).size(); i += 5) {
+        const double gradient =
+            ((before.parameters.*array)[i] - (problem.parameters.*array)[i]) / lr;
+        Problem above = before, below = before;
+        const float step = 1e-2f;
+        (above.parameters.*array)[i] += step;
+        (below.parameters.*array)[i] -= step;
+        const double difference =
+            (loss_by_definition(above) - loss_by_definition(below)) / (2 * double{step});
+        // A float32 parameter of size 4 rounds the step to 2^-22 / lr; the difference is off by
+        // the third derivative times step^2.
+        EXPECT(std::abs(gradient - difference) < 1e-3);
+      }
+    };
+    check_array(&ParameterArrays::C);
+    check_array(&ParameterArrays::W1);
+    check_array(&ParameterArrays::b1);
+    check_array(&ParameterArrays::W2);
+    check_array(&ParameterArrays::b2);
+  });
+}
+
+TEST_CASE("the same bits with any number of threads and any division into calls") {
+  for_each_isa([] {
+    for (const auto& [sizes, batch_size] : {std::pair{Sizes{3, 10, 200, 27}, int64_t{32}},
+                                            std::pair{Sizes{3, 10, 400, 27}, int64_t{300}},
+                                            std::pair{Sizes{2, 4, 30, 1000}, int64_t{16}}}) {
+      const std::vector<double> lr(12, 0.1);
+      const Batches batches{Batches::Kind::drawn, batch_size, nullptr};
+      Problem one(sizes, 500);
+      const std::vector<float> losses = one.train(lr, batches, {.threads = 1});
+      for (const int threads : {2, 7}) {
+        Problem many(sizes, 500);
+        EXPECT(many.train(lr, batches, {.threads = threads}) == losses);
+        EXPECT(same(one.parameters, many.parameters));
+      }
+      Problem divided(sizes, 500);
+      std::vector<float> parts;
+      for (const int64_t n : {1, 4, 0, 7}) {
+        const std::vector<float> part =
+            divided.train(std::vector<double>(size_t(n), 0.1), batches, {}, parts.size());
+        parts.insert(parts.end(), part.begin(), part.end());
+      }
+      EXPECT(parts == losses);
+      EXPECT(same(one.parameters, divided.parameters));
+    }
+  });
+}
+
+TEST_CASE("log_probs: a row does not depend on the others") {
+  for_each_isa([] {
+    const Problem problem({3, 10, 70, 27}, 600);
+    std::vector<float> all(600 * 27), one(27);
+    const auto view = std::as_const(problem.parameters).view();
+    log_probs(all.data(), problem.sizes, view, problem.X.data(), 600);
+    for (int64_t i = 0; i < 600; i += 41) {
+      log_probs(one.data(), problem.sizes, view, problem.X.data() + i * 3, 1);
+      EXPECT(std::equal(one.begin(), one.end(), all.begin() + i * 27));
+    }
+  });
+}
+
+TEST_CASE("should_stop ends the call at a step; errors leave the parameters as they were") {
+  Problem stopped({3, 10, 200, 27}, 100), whole = stopped;
+  const std::vector<double> lr(10, 0.1);
+  std::vector<float> losses(10);
+  int polls = 0;
+  const int64_t done =
+      train_steps(losses.data(), stopped.parameters.view(), {}, stopped.sizes, stopped.examples(),
+                  lr.data(), 10, 0, {}, {}, [&] { return ++polls == 4; });
+  EXPECT(done == 4 && polls == 4);
+  whole.train(std::vector<double>(4, 0.1), {}, {});
+  EXPECT(same(stopped.parameters, whole.parameters));
+
+  const ParameterArrays before = stopped.parameters;
+  EXPECT_THROWS(stopped.train({0.1, 1e38, 1e38, 1e38}, {}, {}), DivergedError, "step ");
+  EXPECT(same(stopped.parameters, before));
+  stopped.X[5 * 3 + 1] = 27;
+  EXPECT_THROWS(stopped.train(lr, {Batches::Kind::all, 0, nullptr}, {.threads = 2}), RangeError,
+                "token 27 at X[5, 1] is outside the vocabulary [0, 27)");
+  const std::vector<int64_t> rows = {0, 1, 2, 100};
+  EXPECT_THROWS(stopped.train({0.1, 0.1}, {Batches::Kind::given, 2, rows.data()}, {}), RangeError,
+                "row 100 at rows[1, 1] is outside the examples [0, 100)");
+  const std::vector<int64_t> good_rows = {0, 1, 2, 99};  // the bad token's row is not used
+  EXPECT(stopped.train({0.1, 0.1}, {Batches::Kind::given, 2, good_rows.data()}, {}).size() == 2);
+  EXPECT_THROWS(stopped.train({-0.1}, {}, {}), ArgumentError, "lr[0] = -0.1");
+  EXPECT_THROWS(stopped.train({0.1}, {Batches::Kind::drawn, 0, nullptr}, {}), ArgumentError,
+                "batch_size = 0");
+  EXPECT_THROWS(stopped.train({0.1}, {Batches::Kind::drawn, int64_t{1} << 40, nullptr}, {}),
+                ArgumentError, "batch_size = 1099511627776");
+}
+
+int main() { return check::run(); }
