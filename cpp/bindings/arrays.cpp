@@ -1,7 +1,7 @@
 // The conversions behind arrays.hpp.
 #include "arrays.hpp"
 
-#include <limits>
+#include <string>
 
 #include "check.hpp"
 #include "makemore/error.hpp"
@@ -60,31 +60,42 @@ bool is_plain(const py::array& array) {
 
 }  // namespace
 
-int64_t integer(const char* name, py::handle value) {
-  const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+namespace {
+
+py::object index_of(const char* name, py::handle value) {
+  py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
   if (!index) {
     PyErr_Clear();
     throw py::type_error(std::string(name) + " must be an integer, not " + type_name(value));
   }
+  return index;
+}
+
+// " = number", unless it has so many digits that they would bury the sentence.
+std::string shown(const py::object& index) {
+  if (index.attr("bit_length")().cast<int64_t>() > 128) return "";
+  return " = " + py::str(index).cast<std::string>();
+}
+
+}  // namespace
+
+int64_t integer(const char* name, py::handle value) {
+  const py::object index = index_of(name, value);
   int overflow = 0;
   const long long number = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
   if (overflow != 0) {
-    throw ArgumentError(std::string(name) + " is " + (overflow > 0 ? "above" : "below") +
-                        " the range of 64-bit integers");
+    throw ArgumentError(std::string(name) + shown(index) + " is " +
+                        (overflow > 0 ? "above" : "below") + " the range of 64-bit integers");
   }
   return number;
 }
 
-uint64_t seed_of(py::handle value) {
-  const py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
-  if (!index) {
-    PyErr_Clear();
-    throw py::type_error("seed must be an integer, not " + type_name(value));
-  }
+uint64_t seed_of(const char* name, py::handle value) {
+  const py::object index = index_of(name, value);
   const unsigned long long seed = PyLong_AsUnsignedLongLong(index.ptr());
   if (PyErr_Occurred() != nullptr) {
     PyErr_Clear();
-    throw ArgumentError("seed is not between 0 and 2**64 - 1");
+    throw ArgumentError(std::string(name) + shown(index) + " is not between 0 and 2**64 - 1");
   }
   return seed;
 }
@@ -126,10 +137,8 @@ void convert_tokens(int32_t* out, const char* name, const py::array& from, int64
   for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
     const Integer value = values.data()[i];
     if (value < 0 || static_cast<uint64_t>(value) >= static_cast<uint64_t>(limit)) {
-      const auto shown = static_cast<int64_t>(
-          std::min<uint64_t>(static_cast<uint64_t>(value), std::numeric_limits<int64_t>::max()));
-      throw_token_error(name, value < 0 ? static_cast<int64_t>(value) : shown,
-                        columns < 0 ? i : i / columns, columns < 0 ? -1 : i % columns, limit);
+      throw_token_error(name, std::to_string(value), columns < 0 ? i : i / columns,
+                        columns < 0 ? -1 : i % columns, limit);
     }
     out[i] = static_cast<int32_t>(value);
   }

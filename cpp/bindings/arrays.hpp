@@ -24,7 +24,7 @@ constexpr int64_t kAny = -1;
 int64_t integer(const char* name, py::handle value);
 
 // A seed: an integer in [0, 2^64).
-uint64_t seed_of(py::handle value);
+uint64_t seed_of(const char* name, py::handle value);
 
 // None is 0, all available threads.
 int threads_of(py::handle value);

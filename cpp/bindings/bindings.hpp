@@ -3,8 +3,6 @@
 
 #include <pybind11/pybind11.h>
 
-void bind_text(pybind11::module_& m);
-
 namespace makemore::bindings {
 
 void bind_errors(pybind11::module_& m);
@@ -12,5 +10,6 @@ void bind_machine(pybind11::module_& m);
 void bind_random(pybind11::module_& m);
 void bind_ops(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
+void bind_text(pybind11::module_& m);
 
 }  // namespace makemore::bindings

@@ -60,6 +60,7 @@ Batches batches_of(py::handle rows, int64_t batch_size, int64_t steps,
     throw py::type_error("rows must hold integers");
   }
   check_shape("rows", array, {steps, kAny});
+  if (array.shape(1) == 0) throw ArgumentError("rows has no columns, so its batches are empty");
   holder = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
   return {Batches::Kind::given, holder.shape(1), holder.data()};
 }
@@ -100,7 +101,7 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
   py::array_t<int64_t, py::array::c_style> rows_holder;
   const Batches batches = batches_of(rows, integer("batch_size", batch_size), steps, rows_holder);
   const OptimizerState state_in = state_of(state);
-  const TrainOptions options{optimizer_named(optimizer), weight_decay, seed_of(seed),
+  const TrainOptions options{optimizer_named(optimizer), weight_decay, seed_of("seed", seed),
                              threads_of(threads)};
   const Parameters parameters{p.C.mutable_data(), p.W1.mutable_data(), p.b1.mutable_data(),
                               p.W2.mutable_data(), p.b2.mutable_data()};

@@ -1,19 +1,26 @@
 // What the library draws from its generator.
 #include "makemore/random.hpp"
 
+#include <algorithm>
+#include <string>
+
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "check.hpp"
+#include "makemore/error.hpp"
 
 namespace makemore::bindings {
 
 namespace {
 
+// Numbers drawn in one call: 8 GiB of them.
+constexpr int64_t kMaxDraws = 1 << 30;
+
 py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::object n_hidden,
                               py::object vocab_size, py::object seed, const std::string& init) {
   const Sizes sizes{integer("block_size", block_size), integer("n_embd", n_embd),
                     integer("n_hidden", n_hidden), integer("vocab_size", vocab_size)};
-  const uint64_t seed_value = seed_of(seed);
+  const uint64_t seed_value = seed_of("seed", seed);
   const Init init_value = init_named(init);
   check_sizes(sizes);
   const auto [T, E, H, V] = sizes;
@@ -27,12 +34,16 @@ py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::obje
 
 py::array_t<int64_t> batch_rows_(py::object seed, py::object first_step, py::object steps,
                                  py::object batch_size, py::object n_examples) {
-  const uint64_t seed_value = seed_of(seed);
+  const uint64_t seed_value = seed_of("seed", seed);
   const int64_t first = integer("first_step", first_step), count = integer("steps", steps);
   const int64_t B = integer("batch_size", batch_size), N = integer("n_examples", n_examples);
   check_at_least("first_step", first, 0);
   check_at_least("steps", count, 0);
   check_at_least("batch_size", B, 1);
+  if (B > kMaxDraws / std::max<int64_t>(count, 1)) {
+    throw ArgumentError("steps * batch_size = " + std::to_string(count) + " * " +
+                        std::to_string(B) + " is above " + std::to_string(kMaxDraws));
+  }
   py::array_t<int64_t> rows({count, B});
   for (int64_t step = 0; step < count; ++step) {
     batch_rows(rows.mutable_data() + step * B, seed_value, static_cast<uint64_t>(first + step), B,
@@ -43,12 +54,12 @@ py::array_t<int64_t> batch_rows_(py::object seed, py::object first_step, py::obj
 
 py::array_t<double> sample_uniforms(py::object seed, py::object first_sample, py::object n_samples,
                                     py::object position) {
-  const uint64_t seed_value = seed_of(seed);
+  const uint64_t seed_value = seed_of("seed", seed);
   const int64_t first = integer("first_sample", first_sample), n = integer("n_samples", n_samples);
   const int64_t place = integer("position", position);
   check_at_least("first_sample", first, 0);
-  check_at_least("n_samples", n, 0);
-  check_at_least("position", place, 0);
+  check_in_range("n_samples", n, 0, kMaxDraws);
+  check_in_range("position", place, 0, kMaxPosition);
   py::array_t<double> u(n);
   for (int64_t i = 0; i < n; ++i) {
     u.mutable_data()[i] =

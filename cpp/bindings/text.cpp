@@ -15,17 +15,11 @@
 #include "makemore/model_file.hpp"
 #include "makemore/vocabulary.hpp"
 
-namespace py = pybind11;
+namespace makemore::bindings {
+
 using namespace py::literals;
-using namespace makemore::bindings;
 
 namespace {
-
-using makemore::ArgumentError;
-using makemore::DataOrigin;
-using makemore::SavedModel;
-using makemore::Sizes;
-using makemore::Vocabulary;
 
 // -- text ---------------------------------------------------------------------------------------
 
@@ -115,7 +109,7 @@ DataOrigin data_origin(const py::object& object) {
   DataOrigin origin;
   origin.name = utf8_of(data[0], "the name of the data");
   origin.sha256 = utf8_of(data[1], "the sha256 of the data");
-  if (!data[2].is_none()) origin.split_seed = seed_of(data[2]);
+  if (!data[2].is_none()) origin.split_seed = seed_of("split_seed", data[2]);
   return origin;
 }
 
@@ -132,7 +126,7 @@ SavedModel make_model(const Vocabulary& vocabulary, const py::object& C, const p
                         std::to_string(E) + " of C");
   }
   const Sizes sizes{.block_size = K / E, .n_embd = E, .n_hidden = H, .vocab_size = V};
-  makemore::check_sizes(sizes);
+  check_sizes(sizes);
   SavedModel model{.sizes = sizes, .vocabulary = vocabulary, .parameters = {}, .data = {}};
   model.parameters.C = copy_of("C", C, {V, E});
   model.parameters.W1 = copy_of("W1", W1, {K, H});
@@ -146,7 +140,7 @@ SavedModel make_model(const Vocabulary& vocabulary, const py::object& C, const p
 
 py::tuple parameters(const SavedModel& model) {
   const auto [T, E, H, V] = model.sizes;
-  const makemore::ParameterArrays& arrays = model.parameters;
+  const ParameterArrays& arrays = model.parameters;
   return py::make_tuple(array_of(arrays.C, {V, E}), array_of(arrays.W1, {T * E, H}),
                         array_of(arrays.b1, {H}), array_of(arrays.W2, {H, V}),
                         array_of(arrays.b2, {V}));
@@ -182,7 +176,7 @@ SavedModel from_bytes(const py::bytes& data, const py::object& name) {
   const std::string_view bytes = data;
   const std::string file(utf8_of(name, "name"));
   const py::gil_scoped_release release;
-  return makemore::model_from_bytes(bytes, file);
+  return model_from_bytes(bytes, file);
 }
 
 void save(const SavedModel& model, const py::object& path) {
@@ -194,7 +188,7 @@ void save(const SavedModel& model, const py::object& path) {
 SavedModel load(const py::object& path) {
   const std::string file = path_of(path);
   const py::gil_scoped_release release;
-  return makemore::load_model(file);
+  return load_model(file);
 }
 
 std::string repr(const SavedModel& model) {
@@ -245,3 +239,5 @@ void bind_text(py::module_& m) {
       .def("save", &save, "path"_a)
       .def_static("load", &load, "path"_a);
 }
+
+}  // namespace makemore::bindings

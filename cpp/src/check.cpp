@@ -8,11 +8,12 @@
 
 namespace makemore {
 
-void throw_token_error(const char* name, int64_t value, int64_t row, int64_t column, int64_t V) {
+void throw_token_error(const char* name, const std::string& token, int64_t row, int64_t column,
+                       int64_t V) {
   std::string place = std::string(name) + "[" + std::to_string(row);
   if (column >= 0) place += ", " + std::to_string(column);
-  throw RangeError("token " + std::to_string(value) + " at " + place +
-                   "] is outside the vocabulary [0, " + std::to_string(V) + ")");
+  throw RangeError("token " + token + " at " + place + "] is outside the vocabulary [0, " +
+                   std::to_string(V) + ")");
 }
 
 void check_tokens(const char* name, const int32_t* tokens, int64_t N, int64_t T, int64_t V,
@@ -24,7 +25,8 @@ void check_tokens(const char* name, const int32_t* tokens, int64_t N, int64_t T,
   if (all_inside) return;
   int64_t i = 0;
   while (tokens[i] >= 0 && tokens[i] < V) ++i;
-  throw_token_error(name, tokens[i], first_row + i / width, T == 0 ? -1 : i % width, V);
+  throw_token_error(name, std::to_string(tokens[i]), first_row + i / width, T == 0 ? -1 : i % width,
+                    V);
 }
 
 bool is_rate(double value) {
@@ -44,6 +46,14 @@ void check_at_least(const char* name, int64_t value, int64_t least) {
   if (value < least) {
     throw ArgumentError(std::string(name) + " = " + std::to_string(value) + " is below " +
                         std::to_string(least));
+  }
+}
+
+void check_in_range(const char* name, int64_t value, int64_t least, int64_t most) {
+  check_at_least(name, value, least);
+  if (value > most) {
+    throw ArgumentError(std::string(name) + " = " + std::to_string(value) + " is above " +
+                        std::to_string(most));
   }
 }
 

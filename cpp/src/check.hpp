@@ -12,14 +12,15 @@ void check_tokens(const char* name, const int32_t* tokens, int64_t N, int64_t T,
                   int64_t first_row = 0);
 
 // Throws that error.
-[[noreturn]] void throw_token_error(const char* name, int64_t value, int64_t row, int64_t column,
-                                    int64_t V);
+[[noreturn]] void throw_token_error(const char* name, const std::string& token, int64_t row,
+                                    int64_t column, int64_t V);
 
 // A learning rate or a weight decay: finite as a float32 and not negative.
 bool is_rate(double value);
 float checked_rate(const std::string& name, double value);
 
-// Throws ArgumentError unless value >= least.
+// Throws ArgumentError unless value >= least; unless least <= value <= most.
 void check_at_least(const char* name, int64_t value, int64_t least);
+void check_in_range(const char* name, int64_t value, int64_t least, int64_t most);
 
 }  // namespace makemore

@@ -3,6 +3,7 @@
 
 #include <charconv>
 #include <unordered_set>
+#include <utility>
 
 #include "makemore/error.hpp"
 #include "utf8.hpp"
@@ -222,7 +223,12 @@ void append(std::string& out, const Value& value) {
 
 }  // namespace
 
-bool Value::operator==(const Value&) const = default;
+Value::Value(std::nullptr_t) : data(nullptr) {}
+Value::Value(uint64_t integer) : data(integer) {}
+Value::Value(std::string text) : data(std::move(text)) {}
+Value::Value(const char* text) : data(std::string(text)) {}
+Value::Value(Array array) : data(std::move(array)) {}
+Value::Value(Object object) : data(std::move(object)) {}
 
 const Value* find(const Object& object, std::string_view key) {
   for (const Member& member : object) {

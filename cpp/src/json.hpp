@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -18,20 +17,17 @@ using Object = std::vector<Member>;  // in the order of the text, keys unique
 struct Value {
   std::variant<std::nullptr_t, uint64_t, std::string, Array, Object> data;
 
-  Value(std::nullptr_t) : data(nullptr) {}
-  Value(uint64_t integer) : data(integer) {}
-  Value(std::string text) : data(std::move(text)) {}
-  Value(const char* text) : data(std::string(text)) {}
-  Value(Array array) : data(std::move(array)) {}
-  Value(Object object) : data(std::move(object)) {}
-
-  bool operator==(const Value&) const;
+  Value(std::nullptr_t);
+  Value(uint64_t integer);
+  Value(std::string text);
+  Value(const char* text);
+  Value(Array array);
+  Value(Object object);
 };
 
 struct Member {
   std::string key;
   Value value;
-  bool operator==(const Member&) const = default;
 };
 
 // The value of a key, or null where the object has none.

@@ -60,8 +60,9 @@ std::string write_header(const SavedModel& model, const std::string& digest) {
 std::string digest_of(const SavedModel& model) {
   Sha256 sha256;
   sha256.update(write_header(model, std::string(kDigestDigits, '0')));
-  for (const std::vector<float>* array : in_order(model.parameters))
+  for (const std::vector<float>* array : in_order(model.parameters)) {
     sha256.update(bytes_of(*array));
+  }
   return sha256.finish();
 }
 

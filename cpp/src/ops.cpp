@@ -2,6 +2,7 @@
 #include "makemore/ops.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -140,17 +141,15 @@ void sgd_update(float* w, const float* dw, double lr, double weight_decay, int64
 }
 
 void sample_tokens(int32_t* tokens, const float* log_probs, const double* u, int64_t N, int64_t V) {
-  std::vector<float> probs(static_cast<size_t>(V));
   for (int64_t i = 0; i < N; ++i) {
     if (!(u[i] >= 0 && u[i] < 1)) {
       throw ArgumentError("u[" + std::to_string(i) + "] = " + std::to_string(u[i]) +
                           " is not in [0, 1)");
     }
-    kernels().exp(probs.data(), log_probs + i * V, V);
     double cumulative = 0;
     int64_t token = -1;  // the last one of positive probability so far
     for (int64_t v = 0; v < V && !(cumulative > u[i]); ++v) {
-      const float p = probs[static_cast<size_t>(v)];
+      const double p = std::exp(double{log_probs[i * V + v]});
       cumulative += p;
       if (p > 0) token = v;
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "check.hpp"
 #include "makemore/error.hpp"
 
 namespace makemore {
@@ -118,10 +119,7 @@ void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64
 
 void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size,
                 int64_t n_examples) {
-  if (n_examples < 1 || n_examples > kMaxExamples) {
-    throw ArgumentError("n_examples = " + std::to_string(n_examples) + " is not between 1 and " +
-                        std::to_string(kMaxExamples));
-  }
+  check_in_range("n_examples", n_examples, 1, kMaxExamples);
   const RandomStream stream(seed, Purpose::batch, step);
   const uint64_t n = static_cast<uint64_t>(n_examples);
   for (int64_t b = 0; b < batch_size; b += 2) {

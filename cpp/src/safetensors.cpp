@@ -106,7 +106,7 @@ void check_tensors(const SafetensorsHeader& header, const std::vector<TensorShap
   for (const auto& [name, entry] : expected) {
     const json::Value* found = json::find(header.entries, name);
     if (found == nullptr) throw ArgumentError("the tensor " + name + " is missing");
-    if (!(*found == entry)) {
+    if (json::write(*found) != json::write(entry)) {
       throw ArgumentError("the tensor " + name + " is not described as " + json::write(entry) +
                           ", which the sizes of the model demand");
     }

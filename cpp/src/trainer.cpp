@@ -227,11 +227,7 @@ void check_arguments(const Sizes& sizes, const OptimizerState& state, const Exam
                      const double* lr, int64_t steps, const Batches& batches) {
   check_sizes(sizes);
   check_at_least("steps", steps, 0);
-  check_at_least("the number of examples", examples.count, 1);
-  if (examples.count > kMaxExamples) {
-    throw ArgumentError("the number of examples = " + std::to_string(examples.count) +
-                        " is above " + std::to_string(kMaxExamples));
-  }
+  check_in_range("the number of examples", examples.count, 1, kMaxExamples);
   if (batches.kind != Batches::Kind::all) {
     check_at_least("batch_size", batches.batch_size, 1);
     if (batches.batch_size > kMaxBatchTokens / sizes.block_size) {

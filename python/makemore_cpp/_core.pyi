@@ -1,0 +1,141 @@
+"""Types of the compiled module. Arrays: f32 = float32, written exactly; integers of any type."""
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+Int32 = NDArray[np.int32]
+Int64 = NDArray[np.int64]
+
+class Error(Exception): ...
+class ArgumentError(Error, ValueError): ...
+class RangeError(Error, IndexError): ...
+class FormatError(ArgumentError): ...
+class FileError(Error, OSError): ...
+
+class DivergedError(Error, ArithmeticError):
+    step: int
+    loss: float
+    learning_rate: float
+
+# -- the machine -------------------------------------------------------------------------------
+def build_info() -> dict[str, Any]: ...
+def how_cut(
+    batch_size: int, block_size: int, n_embd: int, n_hidden: int, vocab_size: int
+) -> dict[str, Any]: ...
+
+# -- random numbers: pure functions of (seed, purpose) and a place --------------------------------
+def initial_parameters(
+    block_size: int, n_embd: int, n_hidden: int, vocab_size: int, seed: int, init: str = "scaled"
+) -> tuple[Float32, Float32, Float32, Float32, Float32]: ...
+def batch_rows(
+    seed: int, first_step: int, steps: int, batch_size: int, n_examples: int
+) -> Int64: ...
+def sample_uniforms(seed: int, first_sample: int, n_samples: int, position: int) -> Float64: ...
+
+# -- the lecture's operations --------------------------------------------------------------------
+def embedding_forward(C: Float32, X: ArrayLike, threads: int | None = None) -> Float32: ...
+def embedding_backward(
+    demb: Float32, X: ArrayLike, vocab_size: int, threads: int | None = None
+) -> Float32: ...
+def linear_forward(x: Float32, W: Float32, b: Float32, threads: int | None = None) -> Float32: ...
+def linear_backward(
+    dy: Float32, x: Float32, W: Float32, threads: int | None = None
+) -> tuple[Float32, Float32, Float32]: ...
+def linear_tanh_forward(
+    x: Float32, W: Float32, b: Float32, threads: int | None = None
+) -> Float32: ...
+def linear_tanh_backward(
+    dh: Float32, h: Float32, x: Float32, W: Float32, threads: int | None = None
+) -> tuple[Float32, Float32, Float32]: ...
+def cross_entropy(
+    logits: Float32, Y: ArrayLike, threads: int | None = None
+) -> tuple[float, Float32]: ...
+def log_softmax(logits: Float32, threads: int | None = None) -> Float32: ...
+def sgd_update(w: Float32, dw: Float32, lr: float, weight_decay: float = 0.0) -> None: ...
+
+# -- the model -----------------------------------------------------------------------------------
+def train_steps(
+    C: Float32,
+    W1: Float32,
+    b1: Float32,
+    W2: Float32,
+    b2: Float32,
+    X: ArrayLike,
+    Y: ArrayLike,
+    lr: ArrayLike,
+    *,
+    batch_size: int = 32,
+    seed: int = 1,
+    first_step: int = 0,
+    rows: ArrayLike | Literal["all"] | None = None,
+    weight_decay: float = 0.0,
+    optimizer: str = "sgd",
+    state: dict[str, Float32] | None = None,
+    threads: int | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Float32: ...
+def mean_loss(
+    C: Float32,
+    W1: Float32,
+    b1: Float32,
+    W2: Float32,
+    b2: Float32,
+    X: ArrayLike,
+    Y: ArrayLike,
+    threads: int | None = None,
+) -> float: ...
+def log_probs(
+    C: Float32,
+    W1: Float32,
+    b1: Float32,
+    W2: Float32,
+    b2: Float32,
+    X: ArrayLike,
+    threads: int | None = None,
+) -> Float32: ...
+def sample_tokens(log_probs: Float32, u: Float64) -> Int32: ...
+
+# -- text and files ------------------------------------------------------------------------------
+class Vocabulary:
+    def __init__(self, characters: Sequence[str], boundary: str = ".") -> None: ...
+    @property
+    def characters(self) -> list[str]: ...
+    @property
+    def boundary(self) -> str: ...
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+    def encode(self, text: str) -> Int32: ...
+    def encode_many(self, texts: Sequence[str]) -> tuple[Int32, Int64]: ...
+    def decode(self, tokens: ArrayLike) -> str: ...
+
+class SavedModel:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        C: Float32,
+        W1: Float32,
+        b1: Float32,
+        W2: Float32,
+        b2: Float32,
+        data: tuple[str, str, int | None] | None = None,
+    ) -> None: ...
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def block_size(self) -> int: ...
+    @property
+    def parameters(self) -> tuple[Float32, Float32, Float32, Float32, Float32]: ...
+    @property
+    def data(self) -> tuple[str, str, int | None] | None: ...
+    def to_bytes(self) -> bytes: ...
+    @staticmethod
+    def from_bytes(data: bytes, name: str = "bytes") -> SavedModel: ...
+    def save(self, path: str | PathLike[str]) -> None: ...
+    @staticmethod
+    def load(path: str | PathLike[str]) -> SavedModel: ...

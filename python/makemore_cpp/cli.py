@@ -1,0 +1,271 @@
+"""The command line: train, sample, eval and info. Parses, calls the library and prints."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from makemore_cpp import console, evaluation, runs, training
+from makemore_cpp._core import ArgumentError, DivergedError, Error, build_info, how_cut
+from makemore_cpp.dataset import Dataset
+from makemore_cpp.model import MLP
+from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, iter_samples
+from makemore_cpp.schedules import SCHEDULES
+from makemore_cpp.words import load_words
+
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+EXIT_BROKEN_PIPE = 1  # quiet, as click does it
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+threads_option = click.option(
+    "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
+)
+
+
+def size_options(command: Any) -> Any:
+    """Add the options for the sizes of a net, with the lecture's as defaults."""
+    for name, default, help_text in (
+        ("--n-hidden", 200, "Hidden units."),
+        ("--n-embd", 10, "Length of an embedding."),
+        ("--block-size", 3, "Tokens of context."),
+        ("--batch-size", 32, "Examples in a step."),
+    ):
+        command = click.option(name, default=default, show_default=True, help=help_text)(command)
+    return command
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(build_info()["version"], prog_name="makemore_cpp")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Train a character-level neural language model on names, and sample new ones."""
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+@cli.command(context_settings={"show_default": True})
+@click.option("--data", help="Text file, one item a line.  [default: bundled US names of 2017]")
+@click.option("--steps", default=200_000, help="Steps of SGD.")
+@size_options
+@click.option("--lr", default=0.1, help="First learning rate.")
+@click.option("--schedule", default="step", help=f"One of {', '.join(SCHEDULES)}.")
+@click.option("--lr-floor", type=float, help="End of the cosine schedule.  [default: lr / 10]")
+@click.option("--lr-decay", type=float, help="r of lr / (1 + r t).  [default: 9 / steps]")
+@click.option("--weight-decay", default=0.0, help="lambda, on C, W1 and W2.")
+@click.option("--init", default="scaled", help="Initial parameters: scaled or lecture.")
+@click.option("--seed", default=1, help="Seed of the initial parameters and the minibatches.")
+@click.option("--split-seed", default=42, help="Seed of the split in train, dev and test.")
+@click.option("--boundary", default=".", help="Shows token 0; no item may contain it.")
+@click.option("--eval-every", type=int, help="Steps between dev losses.  [default: steps / 10]")
+@click.option("--samples", default=20, help="Samples to print at the end.")
+@click.option("--out", help="Run folder.  [default: runs/<n>]")
+@click.option("--overwrite", is_flag=True, help="Allow --out to hold files already.")
+@threads_option
+@json_option
+def train(
+    data: str | None,
+    block_size: int,
+    n_embd: int,
+    n_hidden: int,
+    split_seed: int,
+    boundary: str,
+    init: str,
+    samples: int,
+    out: str | None,
+    overwrite: bool,
+    threads: int | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Train a model; without options, the lecture's recipe on the bundled names."""
+    words = load_words(data)
+    dataset = Dataset.split(words, block_size, split_seed, boundary=boundary)
+    model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)  # type: ignore[arg-type]
+    # Its remarks on where it caches fonts are not this command's.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    drawn = iter_samples(model, samples)  # checks the number before the long part
+    folder = runs.create_run(out, overwrite)
+    try:
+        with console.training_progress(options["steps"]) as show, _stop_on_interrupt() as received:
+            history = training.train(
+                model,
+                dataset,
+                threads=threads,
+                on_progress=show,
+                should_stop=lambda: bool(received),
+                **options,
+            )
+            done = len(history.losses)
+            if done == 0:
+                raise KeyboardInterrupt
+            comparison = evaluation.compare(model, dataset, threads)
+            settings = {"init": init, "steps_done": done, **options}
+            runs.save_run(folder, model, history, comparison, settings)
+    except DivergedError as error:
+        raise ArgumentError(f"{error}; try a smaller --lr") from error
+    finally:
+        if out is None:
+            runs.discard_run(folder)
+    if received:
+        console.note(f"interrupted after {done:,} of {options['steps']:,} steps, kept in {folder}")
+        sys.exit(EXIT_INTERRUPTED)
+
+    known_words = set(dataset.words)
+    texts = [text + console.CUT_MARK * cut for text, cut in drawn]
+    new = [text for text in texts if text not in known_words]
+    known = [text for text in texts if text in known_words]
+    if as_json:
+        console.print_json(
+            {
+                "run": str(folder),
+                "n_parameters": model.n_parameters,
+                "steps": done,
+                "seconds": history.seconds,
+                "losses": [row._asdict() for row in comparison],
+                "samples": {"new": new, "known": known},
+            }
+        )
+        return
+    print(f"{model!r}, {done:,} steps in {history.seconds:.1f} s")
+    console.print_comparison(comparison)
+    console.print_samples(new, known)
+    print(f"run folder: {folder}")
+
+
+@cli.command(context_settings={"show_default": True})
+@click.argument("run")
+@click.option("-n", "--n", default=20, help="Number of samples.")
+@click.option("--seed", default=42, help="Sample i depends on the model, the seed and i alone.")
+@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="Longer samples are cut here.")
+@json_option
+def sample(run: str, n: int, seed: int, max_length: int, as_json: bool) -> None:
+    """Print samples of RUN, a run folder or model file, one a line."""
+    cut = 0
+    for text, is_cut in iter_samples(MLP.load(run), n, seed=seed, max_length=max_length):
+        if as_json:
+            console.print_json({"text": text, "cut": is_cut})
+        else:
+            print(text + console.CUT_MARK * is_cut)
+        cut += is_cut
+    if cut:
+        console.note(
+            f"{cut} of {n} samples were cut at {max_length} characters, marked {console.CUT_MARK}"
+        )
+
+
+@cli.command("eval", context_settings={"show_default": True})
+@click.argument("run")
+@click.option("--data", help="Evaluate on this file.  [default: the file of the training]")
+@click.option(
+    "--split",
+    "split_name",
+    type=click.Choice(["train", "dev", "test", "all"]),
+    help="What to evaluate; a look at test is recorded.  [default: train and dev]",
+)
+@threads_option
+@json_option
+def evaluate(
+    run: str, data: str | None, split_name: str | None, threads: int | None, as_json: bool
+) -> None:
+    """Print the losses of RUN, a run folder or model file, on its data, split as in training."""
+    model = MLP.load(run)
+    words = evaluation.find_words(model, data)
+    rows = evaluation.evaluate(model, words, split_name, threads)
+    result = {"data": words.name, "sha256": words.sha256, "losses": [row._asdict() for row in rows]}
+    looks = None
+    if split_name in ("test", "all"):  # all words hold those of the test split
+        looks = runs.record_test_look(run, result)
+    if as_json:
+        console.print_json({"run": run, **result, "test_looks": looks})
+        return
+    columns = ("split", "words", "nats per token", "perplexity")
+    console.print_losses(f"Loss of {run} on {words.name}", columns, rows)
+    if looks is not None:
+        print(f"looks at the test split recorded beside this model: {looks}")
+
+
+@cli.command(context_settings={"show_default": True})
+@size_options
+@click.option("--vocab-size", default=27, help="Tokens, the boundary included.")
+@json_option
+def info(as_json: bool, **sizes: int) -> None:
+    """Print how the core was built, what it uses here and how a training step would be cut."""
+    build = build_info()
+    cut = how_cut(**sizes)
+    if as_json:
+        console.print_json({"build": build, "sizes": sizes, "cut": cut})
+        return
+    console.print_fields("makemore_cpp", build)
+    console.print_fields("a training step of these sizes", sizes)
+    console.print_fields("is cut so, whatever the number of threads", cut)
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[list[int]]:
+    """Collect the first SIGINT in the given list; the next one interrupts as usual."""
+    received: list[int] = []
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is signal.SIG_IGN:  # as under nohup: it stays ignored
+        yield received
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _run() -> int:
+    """Run the command and return the exit code; every error becomes one sentence."""
+    try:
+        code = cli.main(prog_name="makemore_cpp", standalone_mode=False)
+        if sys.stdout is not None:  # as after `>&-`
+            sys.stdout.flush()
+        return code or 0
+    except BrokenPipeError:
+        _drop_output()
+        return EXIT_BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        console.note("interrupted")
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        console.note(error.format_message())
+    except UnicodeEncodeError as error:
+        console.note(
+            f"the encoding {error.encoding} of the output cannot show "
+            f"{error.object[error.start]!a}; PYTHONIOENCODING=utf-8:backslashreplace can"
+        )
+    except Error as error:
+        console.note(str(error))
+    except MemoryError:
+        console.note("there is not enough memory for these sizes")
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        console.note(f"{place}{error.strerror}")
+        _drop_output()
+    return EXIT_ERROR
+
+
+def _drop_output() -> None:
+    """Let what stdout still holds vanish, or the interpreter would fail on it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> NoReturn:
+    """Run the command line and exit: 0, 2 after an error, 130 when interrupted."""
+    sys.exit(_run())

@@ -1,0 +1,135 @@
+"""From words to contexts and targets (X, Y), split in three."""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from makemore_cpp import checks
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.arrays import Int32
+from makemore_cpp.vocab import Vocab
+from makemore_cpp.words import DataOrigin, Words
+
+MAX_BLOCK_SIZE = 1 << 16
+MAX_CONTEXT_TOKENS = 1 << 30  # elements of X, 4 GiB
+
+
+def build_dataset(words: Iterable[str], vocab: Vocab, block_size: int = 3) -> tuple[Int32, Int32]:
+    """Return every context of `words` and the token that follows it.
+
+    Each word stands between boundaries: "emma" gives ... -> e, ..e -> m, .em -> m, emm -> a,
+    mma -> . at block size 3.
+
+    Parameters
+    ----------
+    words : list of str
+    vocab : Vocab
+    block_size : int
+        T, the number of tokens in a context, 1 to 65,536.
+
+    Returns
+    -------
+    X : int32 array, shape (N, T)
+        N is the number of characters plus the number of words.
+    Y : int32 array, shape (N,)
+
+    Raises
+    ------
+    ArgumentError
+        A character is not in `vocab` or is its boundary, or X would exceed 2**30 elements.
+    """
+    T = checks.integer("block_size", block_size, 1, MAX_BLOCK_SIZE)
+    strings = checks.string_list("words", words)
+    tokens, offsets = vocab.encode_many(strings)
+    lengths = np.diff(offsets)
+    N = len(tokens) + len(strings)
+    if N * T > MAX_CONTEXT_TOKENS:
+        raise ArgumentError(
+            f"{N} examples of block_size {T} make {N * T} tokens of context; "
+            f"at most {MAX_CONTEXT_TOKENS} are allowed"
+        )
+    # One stream: T boundaries, then each word followed by T boundaries. The first of these ends
+    # the word, and all of them are the first context of the next.
+    stream = np.zeros(T + len(tokens) + len(strings) * T, np.int32)
+    word_of_token = np.repeat(np.arange(len(strings)), lengths)
+    stream[T + np.arange(len(tokens)) + word_of_token * T] = tokens
+    word_of_example = np.repeat(np.arange(len(strings)), lengths + 1)
+    start = np.arange(N) + word_of_example * (T - 1)  # of the context of each example
+    X = np.lib.stride_tricks.sliding_window_view(stream, T)[start]
+    return X, stream[start + T]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The words of one split and their examples: X (N,T) and Y (N,), int32; N may be zero."""
+
+    words: list[str]
+    X: Int32
+    Y: Int32
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Words cut into train, dev and test, with the vocabulary and block size they share."""
+
+    vocab: Vocab
+    block_size: int
+    train: Split
+    dev: Split
+    test: Split
+    origin: DataOrigin | None
+
+    @classmethod
+    def split(
+        cls,
+        words: Iterable[str],
+        block_size: int = 3,
+        seed: int = 42,
+        *,
+        boundary: str = ".",
+        vocab: Vocab | None = None,
+    ) -> "Dataset":
+        """Shuffle the words and cut them at 80 % and 90 %, as the lecture does.
+
+        Parameters
+        ----------
+        words : list of str
+            At least one. They are not changed. The train split is never empty; dev and test are
+            when there are too few words.
+        block_size : int
+            T, the number of tokens in a context.
+        seed : int
+            Of the shuffle, ``random.Random(seed).shuffle``.
+        boundary : str
+            The character that shows token 0; no word may contain it.
+        vocab : Vocab, optional
+            Without it, all characters of all words, sorted; with it, `boundary` is not used.
+
+        Raises
+        ------
+        ArgumentError
+            There is no word, or a word contains the boundary or a character outside `vocab`.
+        """
+        seed = checks.integer("seed", seed, 0, checks.MAX_SEED)
+        shuffled = checks.string_list("words", words)
+        if not shuffled:
+            raise ArgumentError("words is empty; a dataset needs at least one word")
+        vocab = Vocab.from_words(shuffled, boundary) if vocab is None else vocab
+        random.Random(seed).shuffle(shuffled)
+        n1 = max(1, int(0.8 * len(shuffled)))
+        n2 = max(n1, int(0.9 * len(shuffled)))
+        train, dev, test = (
+            Split(part, *build_dataset(part, vocab, block_size))
+            for part in (shuffled[:n1], shuffled[n1:n2], shuffled[n2:])
+        )
+        origin = None
+        if isinstance(words, Words) and words.is_unchanged:
+            origin = DataOrigin(words.name, words.sha256, seed)
+        return cls(vocab, block_size, train, dev, test, origin)
+
+    @property
+    def words(self) -> list[str]:
+        """All words, in the shuffled order."""
+        return self.train.words + self.dev.words + self.test.words

@@ -1,0 +1,100 @@
+"""What a trained model is worth: its losses on the splits, beside baselines."""
+
+import math
+from typing import NamedTuple
+
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.dataset import Dataset, Split, build_dataset
+from makemore_cpp.model import MLP
+from makemore_cpp.ngram import Bigram
+from makemore_cpp.words import Words, load_origin, load_words
+
+DEFAULT_SPLIT_SEED = 42
+
+
+class SplitLosses(NamedTuple):
+    """What predicts, and its losses on train and dev in nats per token; None for an empty split."""
+
+    name: str
+    train: float | None
+    dev: float | None
+
+
+class SplitLoss(NamedTuple):
+    """A split, its number of words, and the loss (nats per token) and perplexity, None if empty."""
+
+    split: str
+    words: int
+    loss: float | None
+    perplexity: float | None
+
+
+def split_loss(model: MLP, split: Split, threads: int | None = None) -> float | None:
+    """Return the model's loss on a split in nats per token, None if the split is empty."""
+    return model.loss(split.X, split.Y, threads=threads) if len(split.Y) else None
+
+
+def compare(model: MLP, data: Dataset, threads: int | None = None) -> list[SplitLosses]:
+    """Return the losses of the uniform guess, of bigram counts and of the model, in this order."""
+    uniform = math.log(len(data.vocab))
+    bigram = Bigram(data.vocab, data.train.words)
+
+    def losses(split: Split) -> tuple[float | None, float | None, float | None]:
+        if len(split.Y) == 0:
+            return None, None, None
+        last = split.X[:, -1:]
+        return uniform, bigram.loss(last, split.Y), split_loss(model, split, threads)
+
+    names = ("uniform, ln V", "bigram counts", "this model")
+    rows = zip(names, losses(data.train), losses(data.dev), strict=True)
+    return [SplitLosses(*row) for row in rows]
+
+
+def find_words(model: MLP, path: str | None = None) -> Words:
+    """Return the words of a file, or of the data that the model was trained on.
+
+    Raises
+    ------
+    ArgumentError
+        There is no path, and the model does not remember its data or the data has changed.
+    """
+    if path is not None:
+        return load_words(path)
+    if model.data is None:
+        raise ArgumentError("this model does not remember its data; name a file with --data")
+    words = load_origin(model.data)
+    if words.sha256 != model.data.sha256:
+        raise ArgumentError(
+            f"{words.name} has changed since the training: its SHA-256 is {words.sha256} and was "
+            f"{model.data.sha256}; to evaluate on it all the same, name it with --data"
+        )
+    return words
+
+
+def evaluate(
+    model: MLP, words: Words, split_name: str | None = None, threads: int | None = None
+) -> list[SplitLoss]:
+    """Split the words as in the training and return the losses.
+
+    Parameters
+    ----------
+    model : MLP
+    words : Words
+    split_name : {"train", "dev", "test", "all"}, optional
+        "all" takes all words as one; by default train and dev, each.
+    """
+    if split_name == "all":
+        whole = Split(words, *build_dataset(words, model.vocab, model.block_size))
+        return [_split_loss_row(model, "all", whole, threads)]
+    seed = DEFAULT_SPLIT_SEED
+    if model.data is not None and model.data.split_seed is not None:
+        seed = model.data.split_seed
+    data = Dataset.split(words, model.block_size, seed, vocab=model.vocab)
+    splits = {"train": data.train, "dev": data.dev, "test": data.test}
+    names = ("train", "dev") if split_name is None else (split_name,)
+    return [_split_loss_row(model, name, splits[name], threads) for name in names]
+
+
+def _split_loss_row(model: MLP, name: str, split: Split, threads: int | None) -> SplitLoss:
+    loss = split_loss(model, split, threads)
+    return SplitLoss(name, len(split.words), loss, None if loss is None else math.exp(loss))

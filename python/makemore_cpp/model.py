@@ -1,0 +1,300 @@
+"""The MLP of Bengio et al. (2003): five float32 arrays with names and shapes."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from makemore_cpp import _core, sampling
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.arrays import Float32
+from makemore_cpp.vocab import Vocab
+from makemore_cpp.words import DataOrigin
+
+MODEL_FILE = "model.safetensors"
+NAMES = ("C", "W1", "b1", "W2", "b2")
+
+
+class MLP:
+    """Predicts the next token from the last T: embeddings, one tanh layer, one softmax layer.
+
+    ``h = tanh(C[x].reshape(K) @ W1 + b1)``, ``logits = h @ W2 + b2``, with K = T*E.
+
+    Parameters
+    ----------
+    vocab : Vocab
+        Gives V, the number of tokens.
+    block_size : int
+        T, the number of tokens in a context.
+    n_embd : int
+        E, the length of an embedding.
+    n_hidden : int
+        H, the number of hidden units.
+    seed : int
+        Of the initial parameters, in [0, 2**64).
+    init : {"scaled", "lecture"}
+        scaled: C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(K), W2 from N(0,1) times 0.01,
+        biases 0. lecture: everything from N(0,1).
+
+    Attributes
+    ----------
+    data : DataOrigin or None
+        The file that the model was trained on, where it is known.
+
+    Raises
+    ------
+    ArgumentError
+        A size is not positive or is absurd, or `init` is unknown.
+    """
+
+    data: DataOrigin | None
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        block_size: int = 3,
+        n_embd: int = 10,
+        n_hidden: int = 200,
+        seed: int = 1,
+        init: Literal["scaled", "lecture"] = "scaled",
+    ) -> None:
+        arrays = _core.initial_parameters(
+            block_size, n_embd, n_hidden, len(_check_vocab(vocab)), seed, init
+        )
+        self._set(vocab, arrays, None)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        vocab: Vocab,
+        C: Float32,
+        W1: Float32,
+        b1: Float32,
+        W2: Float32,
+        b2: Float32,
+        data: DataOrigin | None = None,
+    ) -> "MLP":
+        """Return a model that holds copies of five float32 arrays, shaped as the properties say.
+
+        Raises
+        ------
+        TypeError
+            An array is not float32.
+        ArgumentError
+            The shapes do not fit each other and `vocab`.
+        """
+        V = len(_check_vocab(vocab))
+        arrays = tuple(np.asarray(array) for array in (C, W1, b1, W2, b2))
+        for name, array, ndim in zip(NAMES, arrays, (2, 2, 1, 2, 1), strict=True):
+            if array.dtype != np.float32:
+                raise TypeError(f"{name} must be float32, not {array.dtype}")
+            if array.ndim != ndim:
+                raise ArgumentError(f"{name} has {array.ndim} dimensions; it must have {ndim}")
+        E, (K, H) = arrays[0].shape[1], arrays[1].shape
+        if 0 in (E, K, H) or K % E != 0:
+            raise ArgumentError(
+                f"W1 has the shape {(K, H)} and C {arrays[0].shape}; the rows of W1 must be a "
+                "positive multiple of the columns of C"
+            )
+        shapes = ((V, E), (K, H), (H,), (H, V), (V,))
+        for name, array, shape in zip(NAMES, arrays, shapes, strict=True):
+            if array.shape != shape:
+                raise ArgumentError(f"{name} has the shape {array.shape}; it must be {shape}")
+        model = cls.__new__(cls)
+        model._set(vocab, tuple(np.array(array, order="C") for array in arrays), data)
+        return model
+
+    def _set(self, vocab: Vocab, arrays: tuple[Float32, ...], data: DataOrigin | None) -> None:
+        self._vocab = vocab
+        self._arrays = arrays
+        self.data = data
+
+    @property
+    def vocab(self) -> Vocab:
+        """The vocabulary."""
+        return self._vocab
+
+    @property
+    def C(self) -> Float32:
+        """Embeddings, (V,E); this and the other arrays are the model's own, not copies."""
+        return self._arrays[0]
+
+    @property
+    def W1(self) -> Float32:
+        """Weights of the hidden layer, (K,H)."""
+        return self._arrays[1]
+
+    @property
+    def b1(self) -> Float32:
+        """Biases of the hidden layer, (H,)."""
+        return self._arrays[2]
+
+    @property
+    def W2(self) -> Float32:
+        """Weights of the output layer, (H,V)."""
+        return self._arrays[3]
+
+    @property
+    def b2(self) -> Float32:
+        """Biases of the output layer, (V,)."""
+        return self._arrays[4]
+
+    @property
+    def parameters(self) -> dict[str, Float32]:
+        """The five arrays by name."""
+        return dict(zip(NAMES, self._arrays, strict=True))
+
+    @property
+    def block_size(self) -> int:
+        """T, the number of tokens in a context."""
+        return int(self.W1.shape[0]) // self.n_embd
+
+    @property
+    def n_embd(self) -> int:
+        """E, the length of an embedding."""
+        return int(self.C.shape[1])
+
+    @property
+    def n_hidden(self) -> int:
+        """H, the number of hidden units."""
+        return int(self.W1.shape[1])
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of tokens."""
+        return int(self.C.shape[0])
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of elements of all five arrays."""
+        return sum(array.size for array in self._arrays)
+
+    def log_probs(self, X: ArrayLike, threads: int | None = None) -> Float32:
+        """Return the log-probabilities (N,V) of the token after each context X (N,T)."""
+        return _core.log_probs(*self._five(), X, threads=threads)
+
+    def loss(self, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
+        """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
+
+        The memory it needs does not grow with N. Nothing (N = 0) has no mean: ArgumentError.
+        """
+        return _core.mean_loss(*self._five(), X, Y, threads=threads)
+
+    def train_steps(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        lr: ArrayLike,
+        *,
+        batch_size: int = 32,
+        seed: int = 1,
+        first_step: int = 0,
+        rows: ArrayLike | Literal["all"] | None = None,
+        weight_decay: float = 0.0,
+        threads: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Float32:
+        """Take one SGD step per entry of `lr`, changing the parameters in place.
+
+        The result depends on the arguments alone: n steps in one call equal any division into
+        calls that continue with `first_step`, bit for bit, whatever the number of threads.
+
+        Parameters
+        ----------
+        X : integer array, shape (N,T)
+        Y : integer array, shape (N,)
+        lr : float array, shape (steps,)
+            The learning rate of each step.
+        batch_size : int
+            B, the number of examples in a step, drawn with replacement from (seed, step).
+        seed : int
+            Of the minibatches, in [0, 2**64).
+        first_step : int
+            The number of the first step.
+        rows : integer array, shape (steps,B), or "all", optional
+            The examples of each step instead of drawn ones; "all" takes all N in every step.
+        weight_decay : float
+            lambda: adds lambda * w to the gradients of C, W1 and W2.
+        threads : int, optional
+            By default the CPUs that this process may use.
+        should_stop : callable, optional
+            Asked between steps; true ends the call after the last completed step.
+
+        Returns
+        -------
+        losses : float32 array
+            The mean loss of each completed step's minibatch before its update: (steps,), or fewer
+            when stopped.
+
+        Raises
+        ------
+        DivergedError
+            A loss or parameter is not finite; the parameters are as they were before the call.
+        """
+        return _core.train_steps(
+            *self._five(),
+            X,
+            Y,
+            lr,
+            batch_size=batch_size,
+            seed=seed,
+            first_step=first_step,
+            rows=rows,
+            weight_decay=weight_decay,
+            threads=threads,
+            should_stop=should_stop,
+        )
+
+    def sample(
+        self, n: int, seed: int = 42, max_length: int = sampling.DEFAULT_MAX_LENGTH
+    ) -> list[str]:
+        """Return n sampled texts; see `makemore_cpp.sample`."""
+        return sampling.sample(self, n, seed=seed, max_length=max_length)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one safetensors file, atomically; the same model gives the same bytes.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written.
+        ArgumentError
+            A parameter is not finite.
+        """
+        _core.SavedModel(self.vocab, *self._five(), data=self.data).save(os.fspath(path))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "MLP":
+        """Return the model of a file, or of a run folder that holds ``model.safetensors``.
+
+        Raises
+        ------
+        FileError
+            The file cannot be read.
+        FormatError
+            Its bytes are not a model's, or were changed.
+        """
+        file = Path(path) / MODEL_FILE if os.path.isdir(path) else Path(path)
+        saved = _core.SavedModel.load(str(file))
+        vocab = Vocab(saved.vocabulary.characters, saved.vocabulary.boundary)
+        data = None if saved.data is None else DataOrigin(*saved.data)
+        return cls.from_arrays(vocab, *saved.parameters, data=data)
+
+    def _five(self) -> tuple[Float32, Float32, Float32, Float32, Float32]:
+        C, W1, b1, W2, b2 = self._arrays
+        return C, W1, b1, W2, b2
+
+    def __repr__(self) -> str:
+        return (
+            f"MLP(block_size={self.block_size}, n_embd={self.n_embd}, n_hidden={self.n_hidden}, "
+            f"vocab_size={self.vocab_size}): {self.n_parameters:,} parameters"
+        )
+
+
+def _check_vocab(vocab: Any) -> Vocab:
+    if not isinstance(vocab, Vocab):
+        raise TypeError(f"vocab must be a makemore_cpp.Vocab, not {type(vocab).__name__}")
+    return vocab

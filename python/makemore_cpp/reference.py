@@ -1,0 +1,187 @@
+"""The NumPy specification of every operation and of a training step: what is right.
+
+Any float type: results have the type of the arrays given.  Sizes: B or N examples, T tokens of
+context, E embedding, H hidden units, V vocabulary, K = T*E.  The gradient of x is dx.  Nothing is
+checked here; the compiled core, which computes the same, refuses bad input.
+
+The model (Bengio et al. 2003, "A neural probabilistic language model", without the direct
+connections): C (V,E), W1 (K,H), b1 (H,), W2 (H,V), b2 (V,);
+
+    emb = C[X]      h = tanh(emb @ W1 + b1)      logits = h @ W2 + b2      loss = -mean log p[Y]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore_cpp.reference_random import batch_rows, initial_parameters, sample_uniforms
+
+__all__ = [
+    "batch_rows", "cross_entropy", "embedding_backward", "embedding_forward",
+    "initial_parameters", "linear_backward", "linear_forward", "linear_tanh_backward",
+    "linear_tanh_forward", "log_probs", "log_softmax", "loss_and_gradients", "mean_loss",
+    "sample_tokens", "sample_uniforms", "sgd_update", "train_steps",
+]  # fmt: skip
+
+Array = NDArray[Any]  # float arrays of one type
+Tokens = NDArray[np.integer[Any]]
+
+
+# -- the lecture's operations --------------------------------------------------------------------
+def embedding_forward(C: Array, X: Tokens) -> Array:
+    """Look up emb[n,t,:] = C[X[n,t],:].     C (V,E)  X (N,T)  ->  emb (N,T,E)."""
+    return C[X]
+
+
+def embedding_backward(demb: Array, X: Tokens, vocab_size: int) -> Array:
+    """Sum demb[n,t,:] into dC[X[n,t],:].    demb (N,T,E)  X (N,T)  ->  dC (V,E)."""
+    dC = np.zeros((vocab_size, demb.shape[-1]), demb.dtype)
+    np.add.at(dC, X, demb)
+    return dC
+
+
+def linear_forward(x: Array, W: Array, b: Array) -> Array:
+    """Compute x @ W + b.         x (N,K)  W (K,H)  b (H,)  ->  y (N,H)."""
+    return x @ W + b
+
+
+def linear_backward(dy: Array, x: Array, W: Array) -> tuple[Array, Array, Array]:
+    """Gradients of `linear_forward`.    dy (N,H)  x (N,K)  W (K,H)  ->  dx (N,K), dW, db (H,)."""
+    return dy @ W.T, x.T @ dy, dy.sum(axis=0)
+
+
+def linear_tanh_forward(x: Array, W: Array, b: Array) -> Array:
+    """Compute tanh(x @ W + b).   x (N,K)  W (K,H)  b (H,)  ->  h (N,H)."""
+    h: Array = np.tanh(x @ W + b)
+    return h
+
+
+def linear_tanh_backward(dh: Array, h: Array, x: Array, W: Array) -> tuple[Array, Array, Array]:
+    """Gradients of `linear_tanh_forward`, whose result h gives tanh' = 1 - h^2.
+
+    dh (N,H)  h (N,H)  x (N,K)  W (K,H)  ->  dx (N,K), dW (K,H), db (H,)
+    """
+    return linear_backward(dh * (1 - h * h), x, W)
+
+
+def log_softmax(logits: Array) -> Array:
+    """Compute logits - log(sum(exp(logits))) of each row.     logits (N,V)  ->  log_p (N,V)."""
+    z = logits - logits.max(axis=1, keepdims=True)  # stability only: the result does not change
+    log_p: Array = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return log_p
+
+
+def cross_entropy(logits: Array, Y: Tokens) -> tuple[Any, Array]:
+    """Mean negative log-probability of the right tokens, in nats, and its gradient.
+
+    logits (N,V)  Y (N,)  ->  loss, dlogits (N,V) = (softmax - onehot(Y)) / N
+    """
+    N = len(Y)
+    log_p = log_softmax(logits)
+    loss = -log_p[np.arange(N), Y].mean()
+    dlogits = np.exp(log_p)
+    dlogits[np.arange(N), Y] -= 1
+    dlogits /= N
+    return loss, dlogits
+
+
+def sgd_update(w: Array, dw: Array, lr: float, weight_decay: float = 0.0) -> None:
+    """Do w -= lr * (dw + weight_decay * w), in place."""
+    w -= lr * (dw + weight_decay * w if weight_decay else dw)
+
+
+# -- the model -----------------------------------------------------------------------------------
+def loss_and_gradients(
+    C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens
+) -> tuple[Any, tuple[Array, Array, Array, Array, Array]]:
+    """Mean loss of the examples X (B,T), Y (B,), and dC, dW1, db1, dW2, db2."""
+    emb = embedding_forward(C, X)
+    x = emb.reshape(len(X), len(W1))
+    h = linear_tanh_forward(x, W1, b1)
+    logits = linear_forward(h, W2, b2)
+    loss, dlogits = cross_entropy(logits, Y)
+
+    dh, dW2, db2 = linear_backward(dlogits, h, W2)
+    dx, dW1, db1 = linear_tanh_backward(dh, h, x, W1)
+    dC = embedding_backward(dx.reshape(emb.shape), X, len(C))
+    return loss, (dC, dW1, db1, dW2, db2)
+
+
+def train_steps(
+    C: Array,
+    W1: Array,
+    b1: Array,
+    W2: Array,
+    b2: Array,
+    X: Tokens,
+    Y: Tokens,
+    lr: Iterable[float],
+    *,
+    batch_size: int = 32,
+    seed: int = 1,
+    first_step: int = 0,
+    rows: NDArray[np.integer[Any]] | Literal["all"] | None = None,
+    weight_decay: float = 0.0,
+) -> Array:
+    """Minibatch SGD: one step for each learning rate, on the five parameters in place.
+
+    Weight decay is on C, W1 and W2, not on the biases (the paper's); losses never include it.
+
+    Parameters
+    ----------
+    X, Y : (N,T) and (N,), the examples
+    lr : (steps,)
+    seed, first_step : minibatches are `batch_rows(seed, first_step, steps, batch_size, N)`
+    rows : (steps, B) uses these rows of the examples instead; "all" uses every example each step
+
+    Returns
+    -------
+    losses (steps,), each of its minibatch before the update
+    """
+    rates = np.asarray(lr, np.float64).tolist()
+    if rows is None:
+        rows = batch_rows(seed, first_step, len(rates), batch_size, len(X))
+    losses = np.empty(len(rates), C.dtype)
+    for s, rate in enumerate(rates):
+        batch = slice(None) if isinstance(rows, str) else rows[s]
+        losses[s], gradients = loss_and_gradients(C, W1, b1, W2, b2, X[batch], Y[batch])
+        dC, dW1, db1, dW2, db2 = gradients
+        sgd_update(C, dC, rate, weight_decay)
+        sgd_update(W1, dW1, rate, weight_decay)
+        sgd_update(b1, db1, rate)
+        sgd_update(W2, dW2, rate, weight_decay)
+        sgd_update(b2, db2, rate)
+    return losses
+
+
+def log_probs(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens) -> Array:
+    """Log-probabilities of the next token.      X (N,T)  ->  (N,V), in nats."""
+    x = embedding_forward(C, X).reshape(len(X), len(W1))
+    return log_softmax(linear_forward(linear_tanh_forward(x, W1, b1), W2, b2))
+
+
+def mean_loss(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens) -> float:
+    """Mean negative log-probability of Y (N,) after X (N,T), in nats per token."""
+    total = 0.0
+    for start in range(0, len(X), 4096):  # in pieces, so that memory does not grow with N
+        y = Y[start : start + 4096]
+        log_p = log_probs(C, W1, b1, W2, b2, X[start : start + 4096])
+        total -= float(log_p[np.arange(len(y)), y].sum(dtype=np.float64))
+    return total / len(X)
+
+
+def sample_tokens(log_probs: Array, u: NDArray[np.float64]) -> NDArray[np.int32]:
+    """Draw one token for each row: the first whose cumulative probability exceeds u.
+
+    log_probs (N,V)  u (N,) in [0, 1)  ->  (N,) int32.  Cumulative sums are float64.
+    """
+    p = np.exp(log_probs.astype(np.float64))
+    exceeds = np.cumsum(p, axis=1) > u[:, None]
+    # Probabilities sum to 1 only up to rounding: where none exceeds u, the last possible token.
+    last = p.shape[1] - 1 - np.argmax(p[:, ::-1] > 0, axis=1)
+    tokens = np.where(exceeds.any(axis=1), exceeds.argmax(axis=1), last)
+    return np.asarray(tokens, np.int32)

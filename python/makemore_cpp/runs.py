@@ -1,0 +1,153 @@
+"""Run folders: where a training run keeps its model, its numbers and its pictures."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from makemore_cpp._core import FileError
+from makemore_cpp.evaluation import SplitLosses
+from makemore_cpp.model import MLP, MODEL_FILE
+from makemore_cpp.training import History
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+LOSS_PICTURE = "loss.png"
+EMBEDDINGS_PICTURE = "embeddings.png"
+TEST_LOOKS_FILE = "test_looks.jsonl"
+METRICS_LINES = 200
+
+
+def create_run(
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    root: str | os.PathLike[str] = "runs",
+) -> Path:
+    """Make and return the folder of a new run.
+
+    Parameters
+    ----------
+    out : str or path, optional
+        The folder. Without it ``root/<n>`` with the next free number, never one that exists.
+    overwrite : bool
+        Allow `out` to hold files already.
+
+    Raises
+    ------
+    FileError
+        The folder cannot be made, or holds files already.
+    """
+    try:
+        if out is None:
+            return _create_numbered(Path(root))
+        folder = Path(out)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not overwrite and any(folder.iterdir()):
+            raise FileError(f"{folder} is not empty; give another folder, or allow overwrite")
+        return folder
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"cannot make the folder {error.filename}: {error.strerror}") from error
+
+
+def _create_numbered(root: Path) -> Path:
+    root.mkdir(parents=True, exist_ok=True)
+    taken = [int(path.name) for path in root.iterdir() if path.name.isdecimal()]
+    number = max(taken, default=0) + 1
+    while True:  # another process may take the number between the look and the mkdir
+        folder = root / str(number)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return folder
+
+
+def discard_run(folder: Path) -> None:
+    """Remove the folder of a run that kept nothing; a folder with files stays."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def save_run(
+    folder: Path,
+    model: MLP,
+    history: History,
+    comparison: Iterable[SplitLosses],
+    options: Mapping[str, Any],
+) -> None:
+    """Write everything that a run keeps: the model first, then numbers and pictures.
+
+    The same run writes the same bytes, as no clock time goes into them.
+    """
+    from makemore_cpp import plotting
+
+    model.save(folder / MODEL_FILE)
+    try:
+        # Looks at the test split that an overwritten model had are not this model's.
+        (folder / TEST_LOOKS_FILE).unlink(missing_ok=True)
+        config = json.dumps(_config(model, options), indent=2) + "\n"
+        (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
+        metrics = "".join(_metrics(history, comparison))
+        (folder / METRICS_FILE).write_text(metrics, encoding="utf-8")
+        plotting.save(plotting.loss_curve(history).figure, folder / LOSS_PICTURE)
+        plotting.save(plotting.embeddings(model).figure, folder / EMBEDDINGS_PICTURE)
+    except OSError as error:
+        raise FileError(f"cannot write in {folder}: {error.strerror}") from error
+
+
+def record_test_look(model_path: str | os.PathLike[str], look: Mapping[str, Any]) -> int:
+    """Append a look at the test split to the run's record; return how many there are now."""
+    path = Path(model_path)
+    record = (path if path.is_dir() else path.parent) / TEST_LOOKS_FILE
+    line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **look}) + "\n"
+    try:
+        with open(record, "a", encoding="utf-8") as stream:
+            stream.write(line)
+        return len(record.read_text(encoding="utf-8").splitlines())
+    except OSError as error:
+        raise FileError(f"cannot record the look in {record}: {error.strerror}") from error
+
+
+def _config(model: MLP, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "note": "a copy for people; model.safetensors alone is read",
+        "block_size": model.block_size,
+        "n_embd": model.n_embd,
+        "n_hidden": model.n_hidden,
+        "vocab_size": model.vocab_size,
+        "n_parameters": model.n_parameters,
+        "boundary": model.vocab.boundary,
+        "characters": "".join(model.vocab.characters),
+        "data": None if model.data is None else model.data._asdict(),
+        **options,
+    }
+
+
+def _metrics(history: History, comparison: Iterable[SplitLosses]) -> Iterable[str]:
+    """Yield JSON lines: mean losses of equal windows of steps, evaluations, the final losses."""
+    steps = len(history.losses)
+    window = -(-steps // METRICS_LINES)
+    lines = []
+    for first in range(0, steps, window):
+        part = history.losses[first : first + window]
+        lines.append(
+            {
+                "step": first + len(part),
+                "loss": float(part.mean(dtype=np.float64)),
+                "lr": float(history.lr[first + len(part) - 1]),
+            }
+        )
+    lines += [evaluation._asdict() for evaluation in history.evaluations]
+    lines.sort(key=lambda line: line["step"])
+    for line in lines:
+        yield json.dumps(line) + "\n"
+    for row in comparison:
+        yield json.dumps({"step": steps, **row._asdict()}) + "\n"

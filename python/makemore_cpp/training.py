@@ -1,0 +1,171 @@
+"""One training run: many steps a call, with evaluations and progress in between."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from makemore_cpp import checks, schedules
+from makemore_cpp._core import ArgumentError, DivergedError
+from makemore_cpp.arrays import Float32, Float64
+from makemore_cpp.dataset import Dataset
+from makemore_cpp.model import MLP
+
+DEFAULT_EVALUATIONS = 10
+# How long one call of the core should take: short enough for a live display and for a stop.
+SECONDS_PER_CALL = 0.2
+
+
+class Evaluation(NamedTuple):
+    """The loss on the dev split after `step` steps, in nats per token."""
+
+    step: int
+    dev_loss: float
+
+
+class Progress(NamedTuple):
+    """Steps done, of how many, the mean loss of the latest ones, and the seconds so far."""
+
+    step: int
+    steps: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What happened in a run.
+
+    Attributes
+    ----------
+    losses : float32 array, shape (steps done,)
+        The mean loss of each step's minibatch, before its update.
+    lr : float64 array, shape (steps done,)
+        The learning rate of each step.
+    evaluations : list of Evaluation
+    seconds : float
+        Wall-clock time of the whole run.
+    """
+
+    losses: Float32
+    lr: Float64
+    evaluations: list[Evaluation]
+    seconds: float
+
+
+def train(
+    model: MLP,
+    data: Dataset,
+    *,
+    steps: int = 200_000,
+    batch_size: int = 32,
+    lr: float = 0.1,
+    schedule: str = "step",
+    lr_floor: float | None = None,
+    lr_decay: float | None = None,
+    seed: int = 1,
+    weight_decay: float = 0.0,
+    threads: int | None = None,
+    eval_every: int | None = None,
+    on_progress: Callable[[Progress], object] | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> History:
+    """Train the model in place on ``data.train``; the defaults are the lecture's recipe.
+
+    The resulting parameters depend on the model, the data and the options alone: not on threads,
+    evaluations or the machine's speed.
+
+    Parameters
+    ----------
+    model : MLP
+    data : Dataset
+        With the model's vocabulary and block size.
+    steps, batch_size, seed, weight_decay, threads
+        As in `MLP.train_steps`.
+    lr, schedule, lr_floor, lr_decay
+        As in `learning_rates`.
+    eval_every : int, optional
+        Steps between losses on ``data.dev``; by default a tenth of `steps`, and 0 for never. The
+        last step is evaluated too.
+    on_progress : callable, optional
+        Called with a `Progress` a few times a second.
+    should_stop : callable, optional
+        Asked a few times a second; true ends the run early, after a completed step.
+
+    Returns
+    -------
+    history : History
+
+    Raises
+    ------
+    DivergedError
+        A loss or parameter is not finite; the model is as it was before the run.
+    KeyboardInterrupt
+        As usual; the model is as it was after some completed step.
+    """
+    started = time.perf_counter()
+    steps = checks.integer("steps", steps, 1, schedules.MAX_STEPS)
+    if eval_every is None:
+        eval_every = math.ceil(steps / DEFAULT_EVALUATIONS)
+    eval_every = checks.integer("eval_every", eval_every, 0, schedules.MAX_STEPS)
+    if len(data.dev.Y) == 0:
+        eval_every = 0
+    _check_fit(model, data)
+
+    def rates(first_step: int, count: int) -> Float64:
+        return schedules.learning_rates(
+            schedule, lr, steps, first_step=first_step, count=count, floor=lr_floor, decay=lr_decay
+        )
+
+    at_entry = {name: array.copy() for name, array in model.parameters.items()}
+    losses = np.empty(steps, np.float32)
+    evaluations: list[Evaluation] = []
+    done = 0
+    count = 1
+    while done < steps and not (should_stop is not None and should_stop()):
+        pause = min(steps, (done // eval_every + 1) * eval_every) if eval_every else steps
+        count = min(count, pause - done)
+        call_started = time.perf_counter()
+        try:
+            losses[done : done + count] = model.train_steps(
+                data.train.X,
+                data.train.Y,
+                rates(done, count),
+                batch_size=batch_size,
+                seed=seed,
+                first_step=done,
+                weight_decay=weight_decay,
+                threads=threads,
+            )
+        except DivergedError:
+            for name, array in model.parameters.items():
+                array[...] = at_entry[name]
+            raise
+        model.data = data.origin
+        done += count
+        now = time.perf_counter()
+        if on_progress is not None:
+            latest = float(losses[done - count : done].mean(dtype=np.float64))
+            on_progress(Progress(done, steps, latest, now - started))
+        count = _next_count(count, now - call_started)
+        if eval_every and done == pause:
+            dev_loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
+            evaluations.append(Evaluation(done, dev_loss))
+    return History(losses[:done], rates(0, done), evaluations, time.perf_counter() - started)
+
+
+def _next_count(count: int, seconds: float) -> int:
+    """Steps for the next call, from what the last one took; at most twice as many."""
+    return max(1, min(2 * count, int(count * SECONDS_PER_CALL / max(seconds, 1e-9))))
+
+
+def _check_fit(model: MLP, data: Dataset) -> None:
+    if model.vocab != data.vocab:
+        raise ArgumentError(f"model has the {model.vocab!r}, but data has the {data.vocab!r}")
+    if model.block_size != data.block_size:
+        raise ArgumentError(
+            f"model has block_size {model.block_size}, but data has block_size {data.block_size}"
+        )

@@ -1,0 +1,135 @@
+"""The rules of architecture.py hold, and each of them notices a planted violation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from architecture import (
+    PACKAGE,
+    guests_in_the_wrong_place,
+    guests_of_kernels,
+    library_manners,
+    loaded_by,
+    module_signatures,
+    private_parts_of_public_headers,
+    python_outside_bindings,
+    silent_openings,
+    strangers_at_the_top,
+    stub_differences,
+    stub_signatures,
+    upward_imports,
+    upward_includes,
+)
+
+from makemore_cpp import _core
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# -- the rules hold ------------------------------------------------------------------------------
+RULES = [
+    strangers_at_the_top, upward_includes, python_outside_bindings, guests_of_kernels,
+    private_parts_of_public_headers, library_manners, upward_imports, guests_in_the_wrong_place,
+    silent_openings,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule(rule):
+    assert rule(ROOT) == []
+
+
+def test_import_loads_numpy_and_the_core_only():
+    guests = ["matplotlib", "click", "rich", "makemore_cpp.cli", "makemore_cpp.plotting"]
+    assert loaded_by(f"import {PACKAGE}", [*guests, "numpy"]) == ["numpy"]
+
+
+def test_stub_and_module_say_the_same():
+    exceptions = {
+        name
+        for name, value in vars(_core).items()
+        if isinstance(value, type) and issubclass(value, BaseException)
+    }
+    stub = stub_signatures(ROOT / "python" / PACKAGE / "_core.pyi")
+    assert stub_differences(stub, module_signatures(_core), exceptions) == []
+
+
+# -- the rules bite ------------------------------------------------------------------------------
+PLANTED = [
+    (strangers_at_the_top, "notes.txt", ""),
+    (upward_includes, "cpp/src/ops.cpp", '#include "makemore/trainer.hpp"\n'),
+    (upward_includes, "cpp/include/makemore/model.hpp", '#include "makemore/vocabulary.hpp"\n'),
+    (upward_includes, "cpp/src/novelty.cpp", ""),
+    (python_outside_bindings, "cpp/src/ops.cpp", "#include <pybind11/numpy.h>\n"),
+    (python_outside_bindings, "tests/cpp/test_ops.cpp", "  #  include <Python.h>\n"),
+    (guests_of_kernels, "cpp/src/kernels/kernels.cpp", "#include <algorithm>\n"),
+    (guests_of_kernels, "cpp/src/kernels/math.hpp", '#include "../buffer.hpp"\n#include "b.hpp"\n'),
+    (private_parts_of_public_headers, "cpp/include/makemore/ops.hpp", '#include "check.hpp"\n'),
+    (private_parts_of_public_headers, "cpp/include/makemore/ops.hpp", "#include <iostream>\n"),
+    (private_parts_of_public_headers, "cpp/include/makemore/ops.hpp", "#include <sys/stat.h>\n"),
+    (library_manners, "cpp/src/ops.cpp", '  std::printf("%d", 3);\n'),
+    (library_manners, "cpp/include/makemore/ops.hpp", "inline void f() { abort(); }\n"),
+    (upward_imports, "python/makemore_cpp/vocab.py", "from makemore_cpp.model import MLP\n"),
+    (upward_imports, "python/makemore_cpp/vocab.py", "def f():\n    from .training import train\n"),
+    (upward_imports, "python/makemore_cpp/runs.py", "import makemore_cpp\n"),
+    (upward_imports, "python/makemore_cpp/__init__.py", "from makemore_cpp import cli\n"),
+    (upward_imports, "python/makemore_cpp/novelty.py", ""),
+    (upward_imports, "python/makemore_cpp/reference.py", "import scipy\n"),
+    (upward_imports, "python/makemore_cpp/reference.py", "from makemore_cpp._core import x\n"),
+    (guests_in_the_wrong_place, "python/makemore_cpp/model.py", "import matplotlib.pyplot as p\n"),
+    (guests_in_the_wrong_place, "python/makemore_cpp/model.py", "from click import echo\n"),
+    (guests_in_the_wrong_place, "python/makemore_cpp/runs.py", "from . import plotting\n"),
+    (silent_openings, "python/makemore_cpp/model.py", '"""Model"""\n'),
+    (silent_openings, "cpp/src/ops.cpp", "#include <vector>\n"),
+    (silent_openings, "tests/cpp/CMakeLists.txt", "add_executable(a b.cpp)\n"),
+]
+
+
+@pytest.mark.parametrize(("rule", "place", "text"), PLANTED)
+def test_rule_notices(rule, place, text, tmp_path):
+    for name in ("python/makemore_cpp/model.py", "python/makemore_cpp/training.py",
+                 "python/makemore_cpp/cli.py", "python/makemore_cpp/plotting.py"):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text('"""A module that breaks no rule."""\n')
+    assert rule(tmp_path) == []
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    assert rule(tmp_path)
+
+
+def test_ignored_files_may_lie_at_the_top(tmp_path):
+    (tmp_path / ".gitignore").write_text("build/\n*.so\n")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "x.so").touch()
+    (tmp_path / "cpp").mkdir()
+    assert strangers_at_the_top(tmp_path) == []
+
+
+def test_loaded_by_notices():
+    assert loaded_by("import click", ["click", "rich"]) == ["click"]
+
+
+@pytest.mark.parametrize(
+    ("stub", "difference"),
+    [
+        ("def f(a: int, b: str) -> None: ...", ""),
+        ("def f(a: int, *, b: str) -> None: ...", "f takes"),
+        ("def f(a: int, c: str) -> None: ...", "f takes"),
+        ("def f(a: int) -> None: ...", "f takes"),
+        ("def f(a: int, b: str) -> None: ...\ndef g() -> None: ...", "g is in the stub only"),
+        ("", "f is in the module only"),
+    ],
+)
+def test_stub_differences_notice(stub, difference, tmp_path):
+    class Compiled:
+        __doc__ = "f(a: typing.SupportsInt[int, str], b: object = None) -> None\n\nText."
+
+    module = ModuleType("module")
+    module.f = Compiled()
+    path = tmp_path / "stub.pyi"
+    path.write_text(stub)
+    found = stub_differences(stub_signatures(path), module_signatures(module), set())
+    assert len(found) == bool(difference)
+    assert all(difference in sentence for sentence in found)

@@ -1,0 +1,366 @@
+"""The command line, as a user meets it: in a process of its own."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
+PACKAGE_PARENT = Path(__import__("makemore_cpp").__file__).parents[1]
+RUN_FILES = {"model.safetensors", "config.json", "metrics.jsonl", "loss.png", "embeddings.png"}
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "makemore_cpp", *map(str, arguments)]
+
+
+def environment(**more):
+    path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", **more}
+
+
+def run(folder, *arguments, code=0, **more):
+    result = subprocess.run(
+        command(*arguments), cwd=folder, env=environment(**more), capture_output=True, timeout=120
+    )
+    error = result.stderr.decode()
+    assert result.returncode == code, error
+    assert "Traceback" not in error
+    return result.stdout.decode(), error
+
+
+def refuse(folder, *arguments, **more):
+    """Run a command that must fail; return its one sentence."""
+    out, error = run(folder, *arguments, code=2, **more)
+    assert out == ""
+    assert error.startswith("makemore_cpp: ")
+    assert error.count("\n") == 1
+    return error
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Return a folder with a trained run in runs/1, and what `train` printed."""
+    folder = tmp_path_factory.mktemp("trained")
+    out, error = run(folder, "train", *SMALL)
+    assert error == "", "no progress where nobody would see it"
+    return folder, out
+
+
+# -- train -----------------------------------------------------------------------------------------
+def test_train_prints_losses_samples_and_folder(trained):
+    folder, out = trained
+    assert {path.name for path in (folder / "runs" / "1").iterdir()} == RUN_FILES
+    losses = [float(number) for number in re.findall(r"\d\.\d{4}", out)]
+    assert losses[:2] == [3.2958, 3.2958]
+    assert len(losses) == 6
+    new = re.search(r"(\d+) new samples: (.*)", out)
+    known = re.search(r"(\d+) already in the data(.*)", out)
+    assert int(new[1]) + int(known[1]) == 20
+    assert len(new[2].split(", ")) == int(new[1])
+    assert "run folder: runs/1" in out
+
+
+def test_train_writes_numbers(trained):
+    folder, _ = trained
+    config = json.loads((folder / "runs" / "1" / "config.json").read_text())
+    assert config["data"]["name"] == "names_us2017"
+    assert config["steps"] == config["steps_done"] == 300
+    lines = (folder / "runs" / "1" / "metrics.jsonl").read_text().splitlines()
+    metrics = [json.loads(line) for line in lines]
+    assert [m["step"] for m in metrics] == sorted(m["step"] for m in metrics)
+    assert sum("dev_loss" in m for m in metrics) == 10
+    assert metrics[-1]["name"] == "this model"
+    assert metrics[-1]["dev"] == [m["dev_loss"] for m in metrics if "dev_loss" in m][-1]
+
+
+def test_same_command_same_bytes(trained):
+    folder, _ = trained
+    out, _ = run(folder, "train", *SMALL, "--threads", "2", "--json")
+    result = json.loads(out)
+    assert result["run"] != "runs/1"
+    for name in RUN_FILES:
+        first, second = folder / "runs" / "1" / name, folder / result["run"] / name
+        assert first.read_bytes() == second.read_bytes(), name
+    assert len(result["samples"]["new"]) + len(result["samples"]["known"]) == 20
+    assert [row["name"] for row in result["losses"]][-1] == "this model"
+
+
+def test_out_and_overwrite(trained, tmp_path):
+    folder, _ = trained
+    out = tmp_path / "mine"
+    run(folder, "train", *SMALL, "--out", out)
+    run(folder, "eval", out, "--split", "test")
+    assert (out / "test_looks.jsonl").exists()
+    before = (out / "model.safetensors").read_bytes()
+    assert "is not empty" in refuse(folder, "train", *SMALL, "--out", out, "--seed", 2)
+    assert "try a smaller --lr" in refuse(
+        folder, "train", *SMALL, "--out", out, "--overwrite", "--lr", "1e37"
+    )
+    assert (out / "model.safetensors").read_bytes() == before
+    run(folder, "train", *SMALL, "--out", out, "--seed", 2, "--overwrite")
+    assert (out / "model.safetensors").read_bytes() != before
+    assert not (out / "test_looks.jsonl").exists()
+
+
+def test_one_word(tmp_path):
+    (tmp_path / "one.txt").write_text("anna\n")
+    out, _ = run(tmp_path, "train", "--data", "one.txt", *SMALL)
+    assert out.count("n/a") == 3
+    assert "nan" not in out
+    out, _ = run(tmp_path, "eval", "runs/1", "--split", "test")
+    assert "n/a" in out
+    out, _ = run(tmp_path, "eval", "runs/1", "--json")
+    assert [row["loss"] is None for row in json.loads(out)["losses"]] == [False, True]
+
+
+def test_any_alphabet(tmp_path):
+    words = "中文\nżółw.\n[red]x[/red]\n"
+    (tmp_path / "w.txt").write_text(words, encoding="utf-8")
+    assert "boundary" in refuse(tmp_path, "train", "--data", "w.txt", *SMALL)
+    run(tmp_path, "train", "--data", "w.txt", "--boundary", "#", *SMALL)
+    out, _ = run(tmp_path, "sample", "runs/1", "-n", "50")
+    assert set("".join(out.split("\n"))) <= set(words + "…")
+    assert (
+        "cannot show"
+        in run(tmp_path, "sample", "runs/1", "-n", "50", code=2, PYTHONIOENCODING="ascii")[1]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--lr", "nan"], "lr is nan"),
+        (["--lr", "inf"], "lr is inf"),
+        (["--lr", "-1"], "lr is -1"),
+        (["--lr", "fast"], "'fast' is not a valid float"),
+        (["--lr", "1e37"], "try a smaller --lr"),
+        (["--steps", "0"], "steps is 0"),
+        (["--steps", 2**40], "steps is 1099511627776"),
+        (["--n-hidden", "0"], "n_hidden"),
+        (["--n-hidden", 2**40], "n_hidden"),
+        (["--n-embd", 2**70], "n_embd"),
+        (["--block-size", "-3"], "block_size"),
+        (["--block-size", 2**40], "block_size"),
+        (["--batch-size", "0"], "batch_size"),
+        (["--batch-size", 2**40], "batch_size"),
+        (["--schedule", "linear"], "schedule is 'linear'"),
+        (["--init", "zeros"], "zeros"),
+        (["--seed", "-1"], "seed"),
+        (["--threads", "0"], "threads"),
+        (["--samples", "-1"], "n is -1"),
+        (["--boundary", "ab"], "boundary"),
+        (["--data", "missing.txt"], "cannot read missing.txt: No such file"),
+        (["--data", "."], "cannot read .: Is a directory"),
+        (["--data", "empty.txt"], "empty.txt is empty"),
+        (["--data", "blank.txt"], "blank.txt has only blank lines"),
+        (["--data", "bytes.txt"], "line 2 of bytes.txt is not UTF-8: byte 3"),
+        (["--bogus"], "--bogus"),
+        (["extra"], "extra"),
+    ],
+)
+def test_train_refuses(tmp_path, arguments, sentence):
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "blank.txt").write_bytes(b"\n\r\n  \n")
+    (tmp_path / "bytes.txt").write_bytes(b"ok\nab\xff\n")
+    assert sentence in refuse(tmp_path, "train", *SMALL, *arguments)
+    assert not list(tmp_path.glob("runs/*")), "a run that kept nothing leaves no folder"
+
+
+def test_full_disk(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    with open("/dev/full", "wb") as full:
+        result = subprocess.run(
+            command("info"), env=environment(), stdout=full, stderr=subprocess.PIPE, timeout=60
+        )
+    assert result.returncode == 2
+    assert result.stderr.decode() == "makemore_cpp: No space left on device\n"
+
+
+def test_closed_output(trained):
+    folder, _ = trained
+    arguments = " ".join(command("eval", "runs/1"))
+    result = subprocess.run(
+        ["sh", "-c", f"{arguments} >&-"], cwd=folder, env=environment(), stderr=subprocess.PIPE
+    )
+    assert (result.returncode, result.stderr) == (0, b"")
+
+
+def test_interrupt_keeps_the_model(tmp_path):
+    process = subprocess.Popen(
+        command("train", "--steps", 10**9, "--n-hidden", 20),
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    while not (tmp_path / "runs" / "1").exists() and process.poll() is None:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    out, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert out == b""
+    assert re.fullmatch(
+        rb"makemore_cpp: interrupted after [\d,]+ of 1,000,000,000 steps, kept in runs/1\n", error
+    )
+    assert len(run(tmp_path, "sample", "runs/1", "-n", 3)[0].splitlines()) == 3
+
+
+def test_live_progress_on_a_terminal(tmp_path):
+    controller, terminal = pty.openpty()
+    result = subprocess.Popen(
+        command("train", *SMALL, "--steps", 100_000),
+        cwd=tmp_path,
+        env=environment(TERM="xterm", COLUMNS="120"),
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+    )
+    os.close(terminal)
+    seen = b""
+    while True:
+        try:
+            part = os.read(controller, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    out, _ = result.communicate(timeout=120)
+    os.close(controller)
+    assert result.returncode == 0
+    assert b"of 100,000" in seen
+    assert b"steps/s" in seen
+    assert b"loss" in seen
+    assert b"steps/s" not in out
+
+
+# -- sample ----------------------------------------------------------------------------------------
+def test_sample(trained):
+    folder, _ = trained
+    out, error = run(folder, "sample", "runs/1", "-n", 30, "--seed", 5)
+    assert len(out.splitlines()) == 30
+    assert error == ""
+    first, _ = run(folder, "sample", "runs/1/model.safetensors", "-n", 7, "--seed", 5)
+    assert out.startswith(first)
+    assert run(folder, "sample", "runs/1", "-n", 0)[0] == ""
+    lines = run(folder, "sample", "runs/1", "-n", 30, "--seed", 5, "--json")[0].splitlines()
+    assert [json.loads(line)["text"] for line in lines] == out.splitlines()
+
+
+def test_cut_samples_are_marked(trained):
+    folder, _ = trained
+    out, error = run(folder, "sample", "runs/1", "-n", 30, "--max-length", 2)
+    cut = sum(line.endswith("…") for line in out.splitlines())
+    assert cut > 0
+    assert f"{cut} of 30 samples were cut at 2 characters" in error
+
+
+@pytest.mark.parametrize("n", [5, 100_000])
+def test_closed_pipe_is_quiet(trained, n):
+    folder, _ = trained
+    process = subprocess.Popen(
+        command("sample", "runs/1", "-n", n),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.readline()
+    process.stdout.close()
+    error = process.stderr.read()
+    process.stderr.close()
+    assert process.wait(timeout=60) in (0, 1)
+    assert error == b""
+
+
+@pytest.mark.parametrize("name", ["missing", ".", "text"])
+@pytest.mark.parametrize("subcommand", ["sample", "eval"])
+def test_no_model(tmp_path, subcommand, name):
+    (tmp_path / "text").write_text("hello")
+    refuse(tmp_path, subcommand, name)
+
+
+# -- eval ------------------------------------------------------------------------------------------
+def test_eval(trained):
+    folder, printed = trained
+    out, _ = run(folder, "eval", "runs/1", "--json")
+    losses = {row["split"]: row["loss"] for row in json.loads(out)["losses"]}
+    assert list(losses) == ["train", "dev"]
+    for loss in losses.values():
+        assert f"{loss:.4f}" in printed
+    assert not (folder / "runs" / "1" / "test_looks.jsonl").exists()
+
+
+def test_looks_at_test_are_recorded(trained, tmp_path):
+    folder, _ = trained
+    model = tmp_path / "model.safetensors"
+    model.write_bytes((folder / "runs" / "1" / "model.safetensors").read_bytes())
+    for looks in (1, 2):
+        out, _ = run(tmp_path, "eval", model, "--split", "test", "--json")
+        assert json.loads(out)["test_looks"] == looks
+    run(tmp_path, "eval", ".", "--split", "all")
+    run(tmp_path, "eval", ".", "--split", "dev")
+    lines = (tmp_path / "test_looks.jsonl").read_text().splitlines()
+    assert [json.loads(line)["losses"][0]["split"] for line in lines] == ["test", "test", "all"]
+
+
+def test_eval_refuses_changed_data(tmp_path):
+    path = tmp_path / "w.txt"
+    path.write_text("anna\nbob\nhannah\n")
+    run(tmp_path, "train", "--data", "w.txt", *SMALL)
+    run(tmp_path, "eval", "runs/1", "--split", "all")
+    path.write_text("anna\nbob\n")
+    assert f"{path} has changed" in refuse(tmp_path, "eval", "runs/1")
+    run(tmp_path, "eval", "runs/1", "--data", "w.txt")
+    path.write_text("anna\nbobx\n")
+    assert "'x'" in refuse(tmp_path, "eval", "runs/1", "--data", "w.txt")
+    path.unlink()
+    assert "cannot read" in refuse(tmp_path, "eval", "runs/1")
+
+
+def test_eval_of_an_unknown_split(trained):
+    folder, _ = trained
+    assert "'half'" in refuse(folder, "eval", "runs/1", "--split", "half")
+
+
+# -- info and help ---------------------------------------------------------------------------------
+def test_info(tmp_path):
+    out, _ = run(tmp_path, "info", "--json")
+    info = json.loads(out)
+    assert {"build", "sizes", "cut"} == set(info)
+    assert info["build"]["isa"]["used"] in info["build"]["isa"]["found"]
+    out, _ = run(tmp_path, "info", "--n-hidden", 64)
+    assert info["build"]["version"] in out
+    assert "n_hidden" in refuse(tmp_path, "info", "--n-hidden", 0)
+
+
+def test_help(tmp_path):
+    for arguments in ((), ("--help",)):
+        out, _ = run(tmp_path, *arguments)
+        assert {"train", "sample", "eval", "info"} <= set(out.split())
+    for subcommand in ("train", "sample", "eval", "info"):
+        assert "--json" in run(tmp_path, subcommand, "--help")[0]
+    assert "nonsense" in refuse(tmp_path, "nonsense")
+
+
+def test_help_imports_little(tmp_path):
+    code = (
+        "import sys; sys.argv = ['makemore_cpp', '--help']\n"
+        "from makemore_cpp.cli import _run\n"
+        "code = _run()\n"
+        "heavy = [m for m in ('matplotlib', 'rich', 'importlib.metadata') if m in sys.modules]\n"
+        "sys.exit(f'imported: {heavy}' if heavy else code)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr

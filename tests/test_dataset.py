@@ -1,0 +1,288 @@
+"""Words, splits, vocabularies and examples."""
+
+import gzip
+import os
+import pickle
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import makemore_cpp as mm
+from makemore_cpp import vocab as vocab_module
+from makemore_cpp import words as words_module
+
+NAMES = os.environ.get("MAKEMORE_NAMES")
+
+
+def write(tmp_path: Path, data: bytes) -> Path:
+    path = tmp_path / "words.txt"
+    path.write_bytes(data)
+    return path
+
+
+def loop_dataset(words, vocab, T):
+    """Build the examples as the lecture does, one at a time."""
+    X, Y = [], []
+    for word in words:
+        context = [0] * T
+        for token in [*(vocab.stoi[c] for c in word), 0]:
+            X.append(context)
+            Y.append(token)
+            context = [*context[1:], token]
+    return np.array(X, np.int32).reshape(-1, T), np.array(Y, np.int32)
+
+
+# -- reading ---------------------------------------------------------------------------------------
+def test_bundled_names():
+    words = mm.load_words()
+    assert len(words) == 32_469
+    assert words[:2] == ["emma", "olivia"]
+    assert words.name == "names_us2017"
+    assert words.sha256 == "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a1e"
+
+
+def test_bundled_file_is_reproducible():
+    file = Path(mm.__file__).parent / "data" / "names_us2017.txt.gz"
+    data = file.read_bytes()
+    assert data[4:8] == bytes(4), "the header must hold no time"
+    assert gzip.compress(gzip.decompress(data), 9, mtime=0)[:10] == data[:10]
+
+
+def test_text_rules(tmp_path):
+    text = "\ufeffanna\r\n  bob\t\n\n \r\nc\u2028d\x0be\nzoë\nlast"
+    words = mm.load_words(write(tmp_path, text.encode()))
+    assert words == ["anna", "bob", "c\u2028d\x0be", "zoë", "last"]
+    assert words.name == str(tmp_path / "words.txt")
+
+
+def test_byte_order_mark_is_dropped_once(tmp_path):
+    assert mm.load_words(write(tmp_path, "\ufeff\ufeffa\n\ufeffb".encode())) == [
+        "\ufeffa",
+        "\ufeffb",
+    ]
+
+
+def test_relative_path_is_remembered_as_absolute(tmp_path, monkeypatch):
+    write(tmp_path, b"a\n")
+    monkeypatch.chdir(tmp_path)
+    assert mm.load_words("words.txt").name == str(tmp_path / "words.txt")
+
+
+@pytest.mark.parametrize(
+    ("data", "sentence"),
+    [
+        (b"", "is empty"),
+        (b"\n \n\r\n", "has only blank lines"),
+        (b"ab\nc\xffd\n", "line 2 of .* is not UTF-8: byte 2 of the line is 0xff"),
+        (b"ab\ncd\xc3", "line 2 of .* is not UTF-8: byte 3 of the line is 0xc3"),
+        (b"\xed\xa0\x80", "line 1 of .* is not UTF-8: byte 1"),
+        (b"a\n" + b"x" * ((1 << 20) + 1), "line 2 of .* is longer than 1048576 bytes"),
+    ],
+)
+def test_bad_text(tmp_path, data, sentence):
+    with pytest.raises(mm.FormatError, match=sentence) as caught:
+        mm.load_words(write(tmp_path, data))
+    assert isinstance(caught.value, ValueError)
+    assert "\n" not in str(caught.value)
+
+
+def test_longest_line(tmp_path):
+    assert mm.load_words(write(tmp_path, b"x" * (1 << 20) + b"\ny")) == ["x" * (1 << 20), "y"]
+
+
+def test_endless_line_is_refused_early():
+    if not os.path.exists("/dev/zero"):
+        pytest.skip("needs /dev/zero")
+    with pytest.raises(mm.FormatError, match="line 1 of /dev/zero is longer"):
+        mm.load_words("/dev/zero")
+
+
+def test_too_many_characters_are_refused_by_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(words_module, "MAX_CHARACTERS", 3)
+    assert len(mm.load_words(write(tmp_path, b"ab\n\nc\n"))) == 2
+    with pytest.raises(mm.FormatError, match=r"line 4 of .* distinct characters to 4; at most 3"):
+        mm.load_words(write(tmp_path, b"ab\n\nc\nd\n"))
+
+
+@pytest.mark.parametrize("name", ["missing.txt", "."])
+def test_unreadable_file(tmp_path, name):
+    with pytest.raises(mm.FileError, match="cannot read") as caught:
+        mm.load_words(tmp_path / name)
+    assert isinstance(caught.value, OSError)
+
+
+def test_path_that_no_model_could_remember(tmp_path):
+    path = os.fsencode(tmp_path) + b"/bad\xff.txt"
+    try:
+        with open(path, "wb") as stream:
+            stream.write(b"a\n")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    with pytest.raises(mm.FileError, match="is not UTF-8"):
+        mm.load_words(os.fsdecode(path))
+
+
+def test_changed_words_lose_their_origin(tmp_path):
+    words = mm.load_words(write(tmp_path, b"ab\nba\nabba\n"))
+    assert mm.Dataset.split(words, seed=7).origin == (words.name, words.sha256, 7)
+    assert mm.Dataset.split(words[:2]).origin is None
+    assert mm.Dataset.split(pickle.loads(pickle.dumps(words))).origin is not None
+    words.reverse()
+    assert mm.Dataset.split(words).origin is None
+
+
+# -- vocabulary ------------------------------------------------------------------------------------
+def test_vocab():
+    vocab = mm.Vocab(["a", "b"], boundary=".")
+    assert len(vocab) == 3
+    assert vocab.itos == [".", "a", "b"]
+    assert vocab.stoi == {".": 0, "a": 1, "b": 2}
+    assert vocab.encode("abba").tolist() == [1, 2, 2, 1]
+    assert vocab.decode([2, 1, 0]) == "ba."
+    assert vocab == mm.Vocab(["a", "b"])
+    assert vocab != mm.Vocab(["b", "a"])
+    assert vocab != mm.Vocab(["a", "b"], boundary="#")
+    assert pickle.loads(pickle.dumps(vocab)) == vocab
+
+
+def test_vocab_from_words_sorts_code_points():
+    assert mm.Vocab.from_words(["zé", "aZ", "𝄞z"]).characters == ["Z", "a", "z", "é", "𝄞"]
+
+
+def test_boundary_in_a_word_names_the_option():
+    with pytest.raises(mm.ArgumentError, match=r"words\[1\] 'b\.c' contains .*'\.'.*boundary"):
+        mm.Vocab.from_words(["a", "b.c"])
+    assert mm.Vocab.from_words(["a", "b.c"], boundary="#").characters == [".", "a", "b", "c"]
+
+
+def test_too_many_characters_are_refused_by_name(monkeypatch):
+    monkeypatch.setattr(vocab_module, "MAX_CHARACTERS", 2)
+    with pytest.raises(mm.ArgumentError, match=r"3 distinct characters; at most 2.*'c'"):
+        mm.Vocab.from_words(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    "characters", [["ab"], [""], ["a", "a"], ["a", "."]], ids=["two", "none", "twice", "boundary"]
+)
+def test_bad_characters(characters):
+    with pytest.raises(mm.ArgumentError):
+        mm.Vocab(characters)
+
+
+@pytest.mark.parametrize("words", ["emma", 3, ["a", 4], [b"a"]])
+def test_words_of_a_wrong_type(words):
+    with pytest.raises(TypeError, match="words"):
+        mm.Vocab.from_words(words)
+
+
+# -- examples --------------------------------------------------------------------------------------
+def test_emma():
+    vocab = mm.Vocab(list("aem"))
+    X, Y = mm.build_dataset(["emma"], vocab, block_size=3)
+    shown = [f"{vocab.decode(x)} -> {vocab.decode([y])}" for x, y in zip(X, Y, strict=True)]
+    assert shown == ["... -> e", "..e -> m", ".em -> m", "emm -> a", "mma -> ."]
+
+
+@given(words=st.lists(st.text("abcé𝄞", max_size=6), max_size=8), T=st.integers(1, 9))
+def test_build_dataset_equals_the_loop(words, T):
+    vocab = mm.Vocab(list("abcé𝄞"))
+    X, Y = mm.build_dataset(words, vocab, T)
+    expected_X, expected_Y = loop_dataset(words, vocab, T)
+    np.testing.assert_array_equal(X, expected_X)
+    np.testing.assert_array_equal(Y, expected_Y)
+    for array in (X, Y):
+        assert array.dtype == np.int32
+        assert array.flags.c_contiguous
+        assert array.flags.owndata or array.base is not None
+
+
+def test_no_words_have_no_examples():
+    X, Y = mm.build_dataset([], mm.Vocab(["a"]), 4)
+    assert X.shape == (0, 4)
+    assert Y.shape == (0,)
+
+
+def test_build_dataset_is_fast():
+    words = mm.load_words()
+    vocab = mm.Vocab.from_words(words)
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        mm.build_dataset(words, vocab, 3)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.05
+
+
+@pytest.mark.parametrize("block_size", [0, -1, 2**40, 65_537])
+def test_absurd_block_size(block_size):
+    with pytest.raises(mm.ArgumentError, match=f"block_size is {block_size}"):
+        mm.build_dataset(["a"], mm.Vocab(["a"]), block_size)
+
+
+def test_too_much_context():
+    with pytest.raises(mm.ArgumentError, match="tokens of context; at most"):
+        mm.build_dataset(["a" * 50] * 1000, mm.Vocab(["a"]), 65_536)
+
+
+def test_unknown_character():
+    with pytest.raises(mm.ArgumentError, match="'x'"):
+        mm.build_dataset(["a", "ax"], mm.Vocab(["a"]), 2)
+
+
+# -- splits ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("n", "sizes"),
+    [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (2, 0, 1)), (10, (8, 1, 1)), (25, (20, 2, 3))],
+)
+def test_split_sizes(n, sizes):
+    words = [f"a{i}" for i in range(n)]
+    data = mm.Dataset.split(words, block_size=2)
+    parts = (data.train, data.dev, data.test)
+    assert tuple(len(part.words) for part in parts) == sizes
+    assert sorted(data.words) == sorted(words)
+    for part in parts:
+        assert part.X.shape == (sum(len(w) + 1 for w in part.words), 2)
+        assert part.Y.shape == part.X.shape[:1]
+
+
+def test_split_is_the_lecture_s():
+    words = [chr(ord("a") + i) for i in range(20)]
+    shuffled = list(words)
+    random.Random(5).shuffle(shuffled)
+    state = random.getstate()
+    data = mm.Dataset.split(words, seed=5)
+    assert data.train.words == shuffled[:16]
+    assert data.dev.words == shuffled[16:18]
+    assert data.test.words == shuffled[18:]
+    assert words == sorted(words), "the caller's list must stay as it is"
+    assert random.getstate() == state
+
+
+@pytest.mark.parametrize(
+    ("seed", "error"), [(-1, ValueError), (2**64, ValueError), (0.5, TypeError)]
+)
+def test_bad_split_seed(seed, error):
+    with pytest.raises(error, match="seed"):
+        mm.Dataset.split(["a"], seed=seed)
+
+
+def test_split_of_nothing():
+    with pytest.raises(mm.ArgumentError, match="at least one"):
+        mm.Dataset.split([])
+
+
+@pytest.mark.skipif(NAMES is None, reason="needs MAKEMORE_NAMES")
+def test_lecture_s_numbers():
+    words = mm.load_words(NAMES)
+    assert len(words) == 32_033
+    data = mm.Dataset.split(words, block_size=3, seed=42)
+    parts = (data.train, data.dev, data.test)
+    assert [len(part.words) for part in parts] == [25_626, 3_203, 3_204]
+    assert [len(part.Y) for part in parts] == [182_625, 22_655, 22_866]
+    assert len(mm.build_dataset(words, data.vocab)[1]) == 228_146
+    assert len(data.vocab) == 27

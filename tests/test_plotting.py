@@ -1,0 +1,132 @@
+"""Pictures: drawn without global state, deterministic, for every odd shape."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import makemore_cpp as mm
+from makemore_cpp import plotting
+from makemore_cpp.training import Evaluation
+
+
+def model_of(characters, n_embd):
+    model = mm.MLP(mm.Vocab(list(characters)), 2, n_embd, 4)
+    return model
+
+
+def history_of(losses, evaluations=()):
+    losses = np.asarray(losses, np.float32)
+    return mm.History(losses, np.full(len(losses), 0.1), list(evaluations), 1.0)
+
+
+def draw(ax):
+    ax.figure.canvas.draw()
+    return ax
+
+
+def test_pyplot_is_not_imported():
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+@pytest.mark.parametrize("steps", [1, 2, 99, 100, 101, 3000, 3001, 123_457])
+def test_loss_curve_of_any_length(steps):
+    losses = 2 + np.random.default_rng(0).random(steps)
+    ax = draw(plotting.loss_curve(history_of(losses, [Evaluation(steps, 2.5)])))
+    raw = ax.lines[0]
+    assert raw.get_xdata().min() >= 1
+    assert raw.get_xdata().max() <= steps
+    assert len(raw.get_xdata()) <= max(2 * plotting.RAW_BINS, 1)
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[-1] == "dev split (last: 2.5000)"
+    assert any("mean of" in label for label in labels) == (steps >= 200)
+
+
+def test_decimation_keeps_the_extremes_and_the_smooth_line_is_a_mean():
+    losses = np.full(10_000, 2.0, np.float32)
+    losses[5000], losses[7000] = 9.0, 1.0
+    raw, smooth = plotting.loss_curve(losses).lines[:2]
+    assert raw.get_ydata().max() == 9
+    assert raw.get_ydata().min() == 1
+    assert abs(raw.get_xdata()[raw.get_ydata().argmax()] - 5001) < 10
+    window = 10_000 // plotting.SMOOTHING_WINDOWS
+    assert smooth.get_ydata().max() == pytest.approx(2 + 7 / window)
+    peak = smooth.get_xdata()[smooth.get_ydata() > 2.01]
+    assert 5001 - window / 2 <= peak.min() <= peak.max() <= 5001 + window / 2
+
+
+def test_bad_start_stays_outside_and_is_named():
+    losses = np.full(10_000, 2.0)
+    losses[0] = 27.5
+    ax = plotting.loss_curve(losses)
+    assert ax.get_ylim()[1] < 4
+    assert any("27.5 at step 1" in text.get_text() for text in ax.texts)
+
+
+@pytest.mark.parametrize("losses", [[], [[1.0]]])
+def test_losses_of_a_wrong_shape(losses):
+    with pytest.raises(mm.ArgumentError, match="losses"):
+        plotting.loss_curve(losses)
+
+
+@pytest.mark.parametrize("n_embd", [1, 2, 3, 10])
+def test_embeddings_show_every_character(n_embd):
+    model = model_of("abcyz-", n_embd)
+    ax = draw(plotting.embeddings(model))
+    assert [text.get_text() for text in ax.texts] == [*".abcyz-"]
+    colours = dict(zip(".abcyz-", (text.get_color() for text in ax.texts), strict=True))
+    assert colours["a"] != colours["b"] == colours["y"] == colours["z"]
+    assert colours["."] == colours["-"] not in (colours["a"], colours["b"])
+    labels = {text.get_text() for text in ax.get_legend().get_texts()}
+    assert labels == {"vowels", "consonants", "others"}
+    places = np.array([text.get_position() for text in ax.texts])
+    if n_embd == 2:
+        np.testing.assert_allclose(places, model.C, rtol=1e-6)
+    if n_embd == 1:
+        np.testing.assert_allclose(places[:, 0], model.C[:, 0], rtol=1e-6)
+
+
+def test_principal_components():
+    model = model_of("abcde", 3)
+    model.C[:] = np.outer(np.arange(6), [0.0, 3.0, 4.0])
+    ax = plotting.embeddings(model)
+    places = np.array([text.get_position() for text in ax.texts])
+    np.testing.assert_allclose(np.abs(np.diff(places[:, 0])), 5, rtol=1e-5)
+    assert "100 % of the variance" in ax.get_xlabel()
+    assert "(0 % of the variance" in ax.get_ylabel()
+
+
+def test_equal_embeddings():
+    model = model_of("ab", 3)
+    model.C[:] = 1
+    draw(plotting.embeddings(model))
+
+
+def test_odd_characters_draw_without_warnings():
+    ax = draw(plotting.embeddings(model_of(" $_\t中🦀éяΩ\u0301", 3)))
+    labels = [text.get_text() for text in ax.texts]
+    assert labels[1:] == ["␣", "$", "_", "U+0009", "U+4E2D", "U+1F980", "é", "я", "Ω", "\u0301"]
+    vowels, consonants, others = "éяΩE", "\u0431λZ", "中3"
+    for characters, kind in ((vowels, "vowel"), (consonants, "consonant"), (others, "other")):
+        assert {plotting._kind(character) for character in characters} == {kind}
+
+
+def test_large_vocabulary():
+    ax = plotting.embeddings(model_of([chr(0x4E00 + i) for i in range(3000)], 2))
+    assert len(ax.texts) == plotting.MAX_LABELS
+
+
+def test_given_axes_are_used():
+    from matplotlib.figure import Figure
+
+    ax1, ax2 = Figure().subplots(1, 2)
+    assert plotting.loss_curve(np.ones(10), ax=ax1) is ax1
+    assert plotting.embeddings(model_of("ab", 2), ax=ax2) is ax2
+
+
+def test_same_picture_same_bytes(tmp_path):
+    for name in ("a.png", "b.png"):
+        plotting.save(plotting.embeddings(model_of("abc", 5)).figure, tmp_path / name)
+    data = (tmp_path / "a.png").read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert data == (tmp_path / "b.png").read_bytes()

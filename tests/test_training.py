@@ -1,0 +1,259 @@
+"""Training runs: division into calls, evaluations, stops, divergence; baselines and splits."""
+
+import math
+import os
+
+import numpy as np
+import pytest
+
+import makemore_cpp as mm
+from makemore_cpp import evaluation, runs, training
+
+NAMES = os.environ.get("MAKEMORE_NAMES")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return mm.Dataset.split(mm.load_words()[:500], block_size=3)
+
+
+@pytest.fixture
+def model(data):
+    return mm.MLP(data.vocab, n_embd=4, n_hidden=20)
+
+
+def bits(model):
+    return [array.tobytes() for array in model.parameters.values()]
+
+
+def test_train_equals_train_steps(model, data):
+    history = mm.train(model, data, steps=300, lr=0.2, schedule="cosine", seed=5)
+    other = mm.MLP(data.vocab, n_embd=4, n_hidden=20)
+    rates = mm.learning_rates("cosine", 0.2, 300)
+    losses = other.train_steps(data.train.X, data.train.Y, rates, seed=5)
+    assert bits(model) == bits(other)
+    assert history.losses.tobytes() == losses.tobytes()
+    assert history.lr.tobytes() == rates.tobytes()
+    assert history.seconds > 0
+
+
+def test_evaluations_and_calls_do_not_change_bits(data, monkeypatch):
+    results = []
+    for eval_every, growth in ((0, 1), (7, 3), (None, 1000)):
+        monkeypatch.setattr(training, "_next_count", lambda count, seconds, g=growth: g)
+        model = mm.MLP(data.vocab, n_embd=4, n_hidden=20)
+        history = mm.train(model, data, steps=100, eval_every=eval_every)
+        results.append((bits(model), history.losses.tobytes()))
+    assert results[0] == results[1] == results[2]
+
+
+def test_threads_do_not_change_bits(data):
+    results = []
+    for threads in (1, 2, 7):
+        model = mm.MLP(data.vocab)
+        mm.train(model, data, steps=50, threads=threads)
+        results.append(bits(model))
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    ("eval_every", "steps"), [(None, list(range(5, 51, 5))), (20, [20, 40, 50]), (0, [])]
+)
+def test_evaluations(model, data, eval_every, steps):
+    history = mm.train(model, data, steps=50, eval_every=eval_every)
+    assert [evaluation.step for evaluation in history.evaluations] == steps
+    if steps:
+        assert history.evaluations[-1].dev_loss == model.loss(data.dev.X, data.dev.Y)
+
+
+def test_it_learns_and_remembers_its_data(data):
+    words = mm.load_words()
+    data = mm.Dataset.split(words, seed=3)
+    model = mm.MLP(data.vocab, n_embd=8, n_hidden=60)
+    history = mm.train(model, data, steps=6000)
+    assert abs(history.losses[0] - math.log(27)) < 0.1
+    uniform, bigram, this = evaluation.compare(model, data)
+    assert this.dev < bigram.dev < uniform.dev == math.log(27)
+    assert model.data == (words.name, words.sha256, 3)
+
+
+def test_progress(model, data):
+    seen = []
+    mm.train(model, data, steps=100, on_progress=seen.append)
+    assert [p.step for p in seen] == sorted({p.step for p in seen})
+    assert seen[-1].step == seen[-1].steps == 100
+    assert all(0 < p.loss < 10 for p in seen)
+    assert all(p.seconds > 0 for p in seen)
+
+
+def test_should_stop(model, data):
+    seen = []
+    history = mm.train(
+        model,
+        data,
+        steps=10**9,
+        on_progress=seen.append,
+        should_stop=lambda: bool(seen) and seen[-1].step >= 31,
+    )
+    assert 31 <= len(history.losses) < 10**6
+    assert len(history.lr) == len(history.losses)
+
+
+def test_interrupt_leaves_a_step_boundary(model, data):
+    done = []
+
+    def interrupt(progress):
+        done.append(progress.step)
+        if progress.step >= 15:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mm.train(model, data, steps=1000, schedule="constant", eval_every=0, on_progress=interrupt)
+    other = mm.MLP(data.vocab, n_embd=4, n_hidden=20)
+    other.train_steps(data.train.X, data.train.Y, np.full(done[-1], 0.1))
+    assert bits(model) == bits(other)
+
+
+def test_divergence_restores_the_model(model, data):
+    before = bits(model)
+    with pytest.raises(mm.DivergedError) as caught:
+        mm.train(model, data, steps=1000, lr=3e37)
+    assert bits(model) == before
+    assert caught.value.learning_rate == pytest.approx(3e37, rel=1e-6)
+
+
+def test_late_divergence_restores_the_model(model, data, monkeypatch):
+    before = bits(model)
+    rates = np.full(200, 0.1)
+    rates[150:] = 1e38
+    monkeypatch.setattr(
+        training.schedules,
+        "learning_rates",
+        lambda *a, first_step, count, **k: rates[first_step : first_step + count],
+    )
+    with pytest.raises(mm.DivergedError) as caught:
+        mm.train(model, data, steps=200)
+    assert 150 <= caught.value.step < 200
+    assert bits(model) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"steps": 0}, ValueError),
+        ({"steps": 2**40}, ValueError),
+        ({"steps": 1.5}, TypeError),
+        ({"batch_size": 0}, ValueError),
+        ({"batch_size": 2**80}, ValueError),
+        ({"lr": math.nan}, ValueError),
+        ({"schedule": "linear"}, ValueError),
+        ({"lr_floor": 0.1}, ValueError),
+        ({"seed": -1}, ValueError),
+        ({"weight_decay": -1}, ValueError),
+        ({"weight_decay": math.nan}, ValueError),
+        ({"threads": 0}, ValueError),
+        ({"eval_every": -1}, ValueError),
+    ],
+)
+def test_bad_options(model, data, options, error):
+    before = bits(model)
+    name = next(iter(options)).removeprefix("lr_")
+    with pytest.raises(error, match=name) as caught:
+        mm.train(model, data, **{"steps": 10, **options})
+    assert "\n" not in str(caught.value)
+    assert bits(model) == before
+    assert model.data is None
+
+
+def test_model_and_data_must_fit(model):
+    with pytest.raises(mm.ArgumentError, match="Vocab"):
+        mm.train(model, mm.Dataset.split(["xyz"]))
+    with pytest.raises(mm.ArgumentError, match="block_size"):
+        mm.train(model, mm.Dataset.split(mm.load_words()[:500], block_size=2, vocab=model.vocab))
+
+
+def test_one_word_trains():
+    data = mm.Dataset.split(["abc"])
+    model = mm.MLP(data.vocab, n_embd=2, n_hidden=5)
+    history = mm.train(model, data, steps=20)
+    assert history.evaluations == []
+    for row in evaluation.compare(model, data):
+        assert row.train > 0
+        assert row.dev is None
+    assert evaluation.evaluate(model, ["abc"], "test")[0][1:] == (0, None, None)
+
+
+# -- evaluation ------------------------------------------------------------------------------------
+def test_evaluate_splits_again_the_same_way(tmp_path):
+    words = mm.load_words()
+    data = mm.Dataset.split(words, seed=11)
+    model = mm.MLP(data.vocab, n_embd=2, n_hidden=5)
+    mm.train(model, data, steps=50)
+    model.save(tmp_path / "m")
+    again = mm.MLP.load(tmp_path / "m")
+    found = evaluation.find_words(again)
+    for name, split in (("train", data.train), ("dev", data.dev), ("test", data.test)):
+        (row,) = evaluation.evaluate(again, found, name)
+        assert (row.split, row.words) == (name, len(split.words))
+        assert row.loss == model.loss(split.X, split.Y)
+        assert row.perplexity == math.exp(row.loss)
+    assert [row.split for row in evaluation.evaluate(again, found)] == ["train", "dev"]
+    (row,) = evaluation.evaluate(again, found, "all")
+    assert row.words == len(words)
+
+
+def test_changed_data_are_refused(tmp_path):
+    path = tmp_path / "words.txt"
+    path.write_text("anna\nbob\n")
+    data = mm.Dataset.split(mm.load_words(path))
+    model = mm.MLP(data.vocab, n_embd=2, n_hidden=5)
+    with pytest.raises(mm.ArgumentError, match="does not remember"):
+        evaluation.find_words(model)
+    mm.train(model, data, steps=2)
+    assert evaluation.find_words(model) == ["anna", "bob"]
+    path.write_text("anna\nbob\nnan\n")
+    with pytest.raises(mm.ArgumentError, match=f"{path} has changed"):
+        evaluation.find_words(model)
+    assert evaluation.find_words(model, str(path)) == ["anna", "bob", "nan"]
+    path.unlink()
+    with pytest.raises(mm.FileError):
+        evaluation.find_words(model)
+
+
+# -- run folders -----------------------------------------------------------------------------------
+def test_numbered_folders_are_never_reused(tmp_path):
+    root = tmp_path / "runs"
+    assert runs.create_run(root=root) == root / "1"
+    assert runs.create_run(root=root) == root / "2"
+    (root / "7").write_text("a file")
+    (root / "notes").mkdir()
+    assert runs.create_run(root=root) == root / "8"
+    runs.discard_run(root / "8")
+    assert not (root / "8").exists()
+
+
+def test_a_number_taken_meanwhile(tmp_path, monkeypatch):
+    (tmp_path / "1").mkdir()
+    monkeypatch.setattr(type(tmp_path), "iterdir", lambda self: iter(()))
+    assert runs.create_run(root=tmp_path) == tmp_path / "2"
+
+
+def test_out_folder(tmp_path):
+    out = tmp_path / "a" / "b"
+    assert runs.create_run(out) == out
+    assert runs.create_run(out) == out
+    (out / "file").write_text("")
+    with pytest.raises(mm.FileError, match="is not empty"):
+        runs.create_run(out)
+    assert runs.create_run(out, overwrite=True) == out
+    with pytest.raises(mm.FileError, match="cannot make the folder"):
+        runs.create_run(out / "file")
+
+
+@pytest.mark.skipif(NAMES is None, reason="needs MAKEMORE_NAMES")
+@pytest.mark.parametrize("seed", range(1, 11))
+def test_first_step_loss_of_the_default_initialisation(seed):
+    data = mm.Dataset.split(mm.load_words(NAMES))
+    model = mm.MLP(data.vocab, seed=seed)
+    history = mm.train(model, data, steps=1, seed=seed)
+    assert abs(history.losses[0] - math.log(27)) < 0.1
