@@ -2,16 +2,18 @@
 #include "fold.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace makemore {
 
-Fold::Fold(const Sizes& sizes, int64_t max_examples)
+Fold::Fold(const Sizes& sizes, int64_t max_examples, int64_t chunk_rows)
     : T_(sizes.block_size),
       E_(sizes.n_embd),
+      chunk_rows_(chunk_rows),
       max_rows_(T_ * std::min(max_examples, sizes.vocab_size)),
       rows_(max_examples * T_),
       tokens_(max_rows_),
+      starts_((max_examples + chunk_rows - 1) / chunk_rows * (max_rows_ + 1)),
+      members_(max_examples * T_),
       embeddings_(max_rows_ * E_),
       first_row_(static_cast<size_t>(T_ + 1)),
       row_of_token_(static_cast<size_t>(sizes.vocab_size)),
@@ -34,10 +36,31 @@ void Fold::build(const int32_t* X, int64_t B) {
   }
 }
 
+void Fold::list_members(int64_t B) {
+  for (int64_t first = 0; first < B; first += chunk_rows_) {
+    const int64_t chunk = first / chunk_rows_;
+    const int64_t count = std::min(chunk_rows_, B - first) * T_;
+    const int32_t* rows = &rows_[first * T_];
+    int32_t* starts = &starts_[chunk * (row_count() + 1)];
+    int32_t* members = &members_[first * T_];
+    std::fill_n(starts, row_count() + 1, 0);
+    for (int64_t i = 0; i < count; ++i) ++starts[rows[i]];
+    for (int64_t row = 0, end = 0; row <= row_count(); ++row) {
+      end += starts[row];
+      starts[row] = static_cast<int32_t>(end);
+    }
+    // From the last example to the first, each start moves from its row's end to its beginning.
+    for (int64_t i = count - 1; i >= 0; --i) {
+      members[--starts[rows[i]]] = static_cast<int32_t>(i / T_);
+    }
+  }
+}
+
 void Fold::gather(const float* C) {
-  const size_t row_bytes = static_cast<size_t>(E_) * sizeof(float);
   for (int64_t row = 0; row < row_count(); ++row) {
-    std::memcpy(&embeddings_[row * E_], C + tokens_[row] * E_, row_bytes);
+    const float* from = C + tokens_[row] * E_;
+    float* to = &embeddings_[row * E_];
+    for (int64_t e = 0; e < E_; ++e) to[e] = from[e];  // too few for a call of memcpy
   }
 }
 

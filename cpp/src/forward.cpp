@@ -26,7 +26,7 @@ class ForwardPass {
       : sizes_(sizes),
         parameters_(parameters),
         ld_(padded(sizes.n_hidden)),
-        fold_(sizes, chunk_rows),
+        fold_(sizes, chunk_rows, chunk_rows),
         X_(chunk_rows * sizes.block_size),
         Y_(chunk_rows),
         table_(fold_.max_rows() * ld_),

@@ -14,7 +14,7 @@ HiddenBlock::HiddenBlock(const Sizes& s, int64_t begin, int64_t units, int64_t m
       ld_V(padded(s.vocab_size)),
       W1(s.block_size * s.n_embd * ld),
       b1(ld),
-      W2T(s.vocab_size * ld),
+      W2T(ld_V * ld),
       W2(ld * ld_V),
       dW1(s.block_size * s.n_embd * ld),
       db1(ld),
@@ -51,22 +51,23 @@ void HiddenBlock::forward(const Kernels& kernel, const int32_t* rows, int64_t B,
   kernel.matmul(logits.get(), ld_V, h.get(), ld, 1, W2.get(), ld_V, b2, 0, B, ld_V, units);
 }
 
-void HiddenBlock::backward(const Kernels& kernel, const float* dlogits, const int32_t* rows,
-                           int64_t B, bool first, int64_t table_rows) {
+void HiddenBlock::backward(const Kernels& kernel, const float* dlogits, const Fold& fold,
+                           int64_t chunk, int64_t B) {
   const int64_t V = sizes.vocab_size;
-  if (first) {
-    std::fill_n(dtable.get(), table_rows * ld, 0.0f);
-    std::fill_n(db1.get(), ld, 0.0f);
-  }
+  const bool first = chunk == 0;
   kernel.matmul(dh.get(), ld, dlogits, ld_V, 1, W2T.get(), ld, nullptr, 0, B, ld, V);
   kernel.matmul(dW2T.get(), ld, dlogits, 1, ld_V, h.get(), ld, first ? nullptr : dW2T.get(), ld, V,
                 ld, B);
-  kernel.tanh_backward_scatter(dtable.get(), db1.get(), dh.get(), h.get(), rows, ld, B,
-                               sizes.block_size, ld);
+  float* const dz = dh.get();
+  kernel.tanh_backward(dz, dh.get(), h.get(), B * ld);
+  kernel.sum_members(dtable.get(), dz, fold.starts(chunk), fold.members(chunk), ld,
+                     fold.row_count(), ld, !first);
 }
 
 void HiddenBlock::backward_table(const Kernels& kernel, const Fold& fold) {
   const int64_t E = sizes.n_embd;
+  // Every example has one row of position 0.
+  kernel.sum_rows(db1.get(), dtable.get(), ld, fold.first_row(1), ld);
   for (int64_t t = 0; t < sizes.block_size; ++t) {
     const int64_t first = fold.first_row(t);
     const int64_t rows = fold.first_row(t + 1) - first;
@@ -83,7 +84,7 @@ bool HiddenBlock::update(const Kernels& kernel, float lr, float weight_decay) {
   bool finite = kernel.sgd_update(W1.get(), dW1.get(), lr, weight_decay, T * E * ld);
   finite &= kernel.sgd_update(b1.get(), db1.get(), lr, 0, ld) != 0;
   finite &= kernel.sgd_update(W2T.get(), dW2T.get(), lr, weight_decay, V * ld) != 0;
-  kernel.transpose(W2.get(), ld_V, W2T.get(), ld, V, ld);
+  kernel.transpose(W2.get(), ld_V, W2T.get(), ld, ld_V, ld);
   return finite;
 }
 

@@ -27,12 +27,12 @@ struct HiddenBlock {
   // table rows are `rows` (B,T).  b2 is null in all blocks but the first.
   void forward(const Kernels& kernel, const int32_t* rows, int64_t B, const float* b2);
 
-  // The gradients of the B examples of the last forward, from dlogits (B,V); `first` starts new
-  // sums, else they are added.
-  void backward(const Kernels& kernel, const float* dlogits, const int32_t* rows, int64_t B,
-                bool first, int64_t table_rows);
+  // The gradients of the B examples of the last forward, which are a chunk of the batch, from
+  // dlogits (B,V): new sums in the first chunk, added to them in the next ones.
+  void backward(const Kernels& kernel, const float* dlogits, const Fold& fold, int64_t chunk,
+                int64_t B);
 
-  // From the gradient of the table: those of W1 and, in demb, of the embeddings.
+  // From the gradient of the table: those of W1 and b1 and, in demb, of the embeddings.
   void backward_table(const Kernels& kernel, const Fold& fold);
 
   // Returns whether all updated parameters are finite.

@@ -38,7 +38,7 @@ class Trainer {
         weight_decay_(checked_rate("weight_decay", options.weight_decay)),
         B_(batches.kind == Batches::Kind::all ? examples.count : batches.batch_size),
         cut_(cut_step(B_, sizes)),
-        fold_(sizes, B_),
+        fold_(sizes, B_, cut_.chunk_rows),
         rows_(B_),
         X_(B_ * sizes.block_size),
         Y_(B_),
@@ -66,7 +66,10 @@ class Trainer {
     const int size = static_cast<int>(std::min<int64_t>(threads, block_count()));
     int64_t done = 0;
     bool stop = false;
-    prepare_batch(0, first_step);
+    choose_rows(0, first_step);
+    prepare_batch();
+    fold_.gather(C_.get());
+    if (steps > 1) choose_rows(1, first_step + 1);
     run_team(size, [&](Team& team) {
       const Range mine = share_of(block_count(), team.rank(), team.size());
       for (int64_t step = 0; step < steps && !stop; ++step) {
@@ -82,7 +85,11 @@ class Trainer {
           done = step + 1;
           stop = done < steps && should_stop && should_stop();
           if (done < steps && !stop) {
-            prepare_batch(done, first_step + static_cast<uint64_t>(done));
+            if (batches_.kind != Batches::Kind::all) prepare_batch();
+            fold_.gather(C_.get());
+            if (done + 1 < steps) {
+              choose_rows(done + 1, first_step + static_cast<uint64_t>(done) + 1);
+            }
           }
         }
         team.barrier();
@@ -101,14 +108,9 @@ class Trainer {
   int64_t block_count() const { return static_cast<int64_t>(blocks_.size()); }
   HiddenBlock& block(int64_t i) { return *blocks_[static_cast<size_t>(i)]; }
 
-  // Chooses, copies, checks and folds the examples of a step.
-  void prepare_batch(int64_t step_of_call, uint64_t step) {
-    const int64_t T = sizes_.block_size;
+  // Chooses the examples of a step and asks for their memory, which is far apart.
+  void choose_rows(int64_t step_of_call, uint64_t step) {
     if (batches_.kind == Batches::Kind::all) {
-      if (step_of_call > 0) {
-        fold_.gather(C_.get());
-        return;  // the same examples as before
-      }
       for (int64_t b = 0; b < B_; ++b) rows_[b] = b;
     } else if (batches_.kind == Batches::Kind::given) {
       for (int64_t b = 0; b < B_; ++b) {
@@ -124,13 +126,29 @@ class Trainer {
       batch_rows(rows_.get(), seed_, step, B_, examples_.count);
     }
     for (int64_t b = 0; b < B_; ++b) {
-      std::copy_n(examples_.X + rows_[b] * T, T, &X_[b * T]);
-      Y_[b] = examples_.Y[rows_[b]];
-      check_tokens("X", &X_[b * T], 1, T, sizes_.vocab_size, rows_[b]);
-      check_tokens("Y", &Y_[b], 1, 0, sizes_.vocab_size, rows_[b]);
+      __builtin_prefetch(examples_.X + rows_[b] * sizes_.block_size);
+      __builtin_prefetch(examples_.Y + rows_[b]);
+    }
+  }
+
+  // Copies, checks and folds the chosen examples.
+  void prepare_batch() {
+    const int64_t T = sizes_.block_size;
+    const auto outside = [V = sizes_.vocab_size](int32_t token) { return token < 0 || token >= V; };
+    bool any_outside = false;
+    for (int64_t b = 0; b < B_; ++b) {
+      const int32_t* from = examples_.X + rows_[b] * T;
+      for (int64_t t = 0; t < T; ++t) any_outside |= outside(X_[b * T + t] = from[t]);
+      any_outside |= outside(Y_[b] = examples_.Y[rows_[b]]);
+    }
+    if (any_outside) {
+      for (int64_t b = 0; b < B_; ++b) {
+        check_tokens("X", &X_[b * T], 1, T, sizes_.vocab_size, rows_[b]);
+        check_tokens("Y", &Y_[b], 1, 0, sizes_.vocab_size, rows_[b]);
+      }
     }
     fold_.build(X_.get(), B_);
-    fold_.gather(C_.get());
+    fold_.list_members(B_);
   }
 
   // The losses of the batch and the gradients of all but the embedding, chunk after chunk.
@@ -161,7 +179,7 @@ class Trainer {
       }
       team.barrier();
       for (int64_t i = mine.begin; i < mine.end; ++i) {
-        block(i).backward(kernel_, dlogits_.get(), rows, B, first == 0, fold_.row_count());
+        block(i).backward(kernel_, dlogits_.get(), fold_, first / cut_.chunk_rows, B);
       }
       if (team.rank() == team.size() - 1) add_to_db2(ld_V, B, first == 0);
       // No barrier here: what the next forward writes, no backward reads.

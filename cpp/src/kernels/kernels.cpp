@@ -22,12 +22,6 @@ inline void for_each_vector(int64_t n, Body body) {
   }
 }
 
-void transpose(float* out, int64_t ld_out, const float* in, int64_t ld_in, int64_t m, int64_t n) {
-  for (int64_t i = 0; i < m; ++i) {
-    for (int64_t j = 0; j < n; ++j) out[j * ld_out + i] = in[i * ld_in + j];
-  }
-}
-
 void add(float* out, const float* in, int64_t n) {
   for_each_vector(
       n, [=](int64_t i, auto load, auto store) { store(out + i, load(out + i) + load(in + i)); });
@@ -65,72 +59,98 @@ void gather_tanh(float* h, const float* table, const int32_t* rows, const float*
   }
 }
 
-void tanh_backward_scatter(float* dtable, float* db1, const float* dh, const float* h,
-                           const int32_t* rows, int64_t ld, int64_t B, int64_t T, int64_t n) {
-  for (int64_t b = 0; b < B; ++b) {
-    for_each_vector(n, [=](int64_t i, auto load, auto store) {
-      const Vector dz = load(dh + b * ld + i) * tanh_slope(load(h + b * ld + i));
-      store(db1 + i, load(db1 + i) + dz);
-      for (int64_t t = 0; t < T; ++t) {
-        float* row = dtable + rows[b * T + t] * ld + i;
-        store(row, load(row) + dz);
-      }
+// One row of sum_members for C whole vectors, which stay in registers.
+template <int C>
+void sum_members_strip(float* out, const float* rows, const int32_t* begin, const int32_t* end,
+                       int64_t ld, int accumulate) {
+  Vector sum[C];
+  MAKEMORE_UNROLL
+  for (int j = 0; j < C; ++j) sum[j] = accumulate ? load(out + j * kLanes) : Vector{};
+  for (const int32_t* member = begin; member < end; ++member) {
+    const float* row = rows + *member * ld;
+    MAKEMORE_UNROLL
+    for (int j = 0; j < C; ++j) sum[j] += load(row + j * kLanes);
+  }
+  MAKEMORE_UNROLL
+  for (int j = 0; j < C; ++j) store(out + j * kLanes, sum[j]);
+}
+
+void sum_members(float* out, const float* rows, const int32_t* starts, const int32_t* members,
+                 int64_t ld, int64_t m, int64_t n, int accumulate) {
+  for (int64_t r = 0; r < m; ++r) {
+    const int32_t *begin = members + starts[r], *end = members + starts[r + 1];
+    float* sums = out + r * ld;
+    int64_t j = 0;
+    for (; j + 8 * kLanes <= n; j += 8 * kLanes) {
+      sum_members_strip<8>(sums + j, rows + j, begin, end, ld, accumulate);
+    }
+    for (; j + 2 * kLanes <= n; j += 2 * kLanes) {
+      sum_members_strip<2>(sums + j, rows + j, begin, end, ld, accumulate);
+    }
+    for_each_vector(n - j, [=](int64_t i, auto load, auto store) {
+      Vector sum = accumulate ? load(sums + j + i) : Vector{};
+      for (const int32_t* k = begin; k < end; ++k) sum += load(rows + *k * ld + j + i);
+      store(sums + j + i, sum);
     });
   }
 }
 
-float max_of(const float* x, int64_t n) {
+const Vector kMinusInfinity = broadcast(-__builtin_inff());
+
+// The greatest of n floats, in every lane.
+inline Vector max_of(const float* x, int64_t n) {
+  Vector most = kMinusInfinity;
   int64_t i = 0;
-  float greatest = x[0];
-  if (n >= kLanes) {
-    Vector most = load(x);
-    for (i = kLanes; i + kLanes <= n; i += kLanes) {
-      const Vector next = load(x + i);
-      most = next > most ? next : most;
-    }
-    greatest = max_of_lanes(most);
-  }
-  for (; i < n; ++i) greatest = x[i] > greatest ? x[i] : greatest;
-  return greatest;
+  for (; i + kLanes <= n; i += kLanes) most = at_least(load(x + i), most);
+  if (i < n) most = at_least(load_partial(x + i, n - i, kMinusInfinity), most);
+  return max_everywhere(most);
 }
 
-// out = e^(x - shift) when out is not null; returns its sum.
-float exp_and_sum(float* out, const float* x, float shift, int64_t n) {
+// Calls body(i, e, store) with e = e^(x - shift) for every vector of x; returns the sum of all e,
+// in every lane.
+template <typename Body>
+inline Vector exp_and_sum(const float* x, Vector shift, int64_t n, Body body) {
   Vector sum{};
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) {
-    const Vector e = exp_of(load(x + i) - broadcast(shift));
-    if (out != nullptr) store(out + i, e);
+    const Vector e = exp_of(load(x + i) - shift);
+    body(i, e, [](float* p, Vector y) { store(p, y); });
     sum += e;
   }
   if (const int64_t rest = n - i; rest > 0) {
-    const Vector e = exp_of(load_partial(x + i, rest) - broadcast(shift));
-    if (out != nullptr) store_partial(out + i, e, rest);
-    for (int64_t lane = 0; lane < rest; ++lane) sum[lane] += e[lane];
+    const Vector e = exp_of(load_partial(x + i, rest, kMinusInfinity) - shift);  // 0 behind
+    body(i, e, [rest](float* p, Vector y) { store_partial(p, y, rest); });
+    sum += e;
   }
-  return sum_of_lanes(sum);
+  return sum_everywhere(sum);
 }
 
-void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t ld, const int32_t* Y,
-                   float scale, int64_t m, int64_t n) {
+void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t ld,
+                   const int32_t* Y, float scale, int64_t m, int64_t n) {
   for (int64_t first = 0; first < m; first += kLanes) {  // one log for as many rows as lanes
     const int64_t rows = m - first < kLanes ? m - first : kLanes;
-    Vector sums = broadcast(1.0f), picked{};
+    float sums[kLanes] = {}, picked[kLanes] = {};
     for (int64_t r = 0; r < rows; ++r) {
       const float* x = logits + (first + r) * ld;
-      float* dx = dlogits == nullptr ? nullptr : dlogits + (first + r) * ld;
       const int32_t y = Y[first + r];
-      const float max = max_of(x, n);  // stability only: the loss does not change
-      picked[r] = x[y] - max;
-      const float sum = exp_and_sum(dx, x, max, n);
-      sums[r] = sum;
-      if (dx == nullptr) continue;
-      const Vector factor = broadcast(scale / sum);
-      for_each_vector(
-          n, [=](int64_t i, auto load, auto store) { store(dx + i, load(dx + i) * factor); });
+      const Vector max = max_of(x, n);  // stability only: the loss does not change
+      picked[r] = x[y] - max[0];
+      if (dlogits == nullptr) {
+        sums[r] = exp_and_sum(x, max, n, [](int64_t, Vector, auto) {})[0];
+        continue;
+      }
+      float* dx = dlogits + (first + r) * ld;
+      const Vector sum = exp_and_sum(
+          x, max, n, [dx](int64_t i, Vector e, auto store) { store(dx + i, e); });
+      sums[r] = sum[0];
+      const Vector factor = broadcast(scale) / sum;
+      for_each_vector(n, [=](int64_t i, auto load, auto store) {
+        store(dx + i, load(dx + i) * factor);
+      });
       dx[y] -= scale;
     }
-    const Vector loss = log_of(sums) - picked;
+    float loss[kLanes];
+    store(loss, log_of(load(sums)) - load(picked));
     for (int64_t r = 0; r < rows; ++r) losses[first + r] = loss[r];
   }
 }
@@ -139,25 +159,38 @@ void log_softmax(float* out, int64_t ld_out, const float* logits, int64_t ld, in
                  int64_t n) {
   for (int64_t r = 0; r < m; ++r) {
     const float* x = logits + r * ld;
-    const float max = max_of(x, n);  // stability only
-    const Vector ln_sum = log_of(broadcast(exp_and_sum(nullptr, x, max, n)));
+    const Vector max = max_of(x, n);  // stability only
+    const Vector ln_sum = log_of(exp_and_sum(x, max, n, [](int64_t, Vector, auto) {}));
     float* y = out + r * ld_out;
     for_each_vector(n, [=](int64_t i, auto load, auto store) {
-      store(y + i, load(x + i) - broadcast(max) - ln_sum);
+      store(y + i, load(x + i) - max - ln_sum);
     });
   }
 }
 
 int sgd_update(float* w, const float* dw, float lr, float weight_decay, int64_t n) {
   const Vector minus_lr = broadcast(-lr), decay = broadcast(weight_decay);
-  Vector check{};  // w * 0 is 0 when w is finite, else NaN
-  for_each_vector(n, [&](int64_t i, auto load, auto store) {
+  // w * 0 is 0 when w is finite, else NaN.  Four sums, since one would wait for itself.
+  Vector check[4] = {};
+  const auto update = [&](int64_t i, Vector& sum, auto load, auto store) {
     const Vector old = load(w + i);
     const Vector updated = fma(minus_lr, fma(decay, old, load(dw + i)), old);
-    check = fma(updated, Vector{}, check);
+    sum = fma(updated, Vector{}, sum);
     store(w + i, updated);
+  };
+  int64_t i = 0;
+  for (; i + 4 * kLanes <= n; i += 4 * kLanes) {
+    MAKEMORE_UNROLL
+    for (int j = 0; j < 4; ++j) {
+      update(
+          i + j * kLanes, check[j], [](const float* p) { return load(p); },
+          [](float* p, Vector x) { store(p, x); });
+    }
+  }
+  for_each_vector(n - i, [&](int64_t rest, auto load, auto store) {
+    update(i + rest, check[0], load, store);
   });
-  return sum_of_lanes(check) == 0;
+  return sum_everywhere(check[0] + check[1] + check[2] + check[3])[0] == 0;
 }
 
 void exp(float* y, const float* x, int64_t n) {
@@ -183,7 +216,7 @@ const Kernels kernels = {
     tanh,
     tanh_backward,
     gather_tanh,
-    tanh_backward_scatter,
+    sum_members,
     cross_entropy,
     log_softmax,
     sgd_update,

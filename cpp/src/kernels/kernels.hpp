@@ -45,10 +45,10 @@ struct Kernels {
   void (*gather_tanh)(float* h, const float* table, const int32_t* rows, const float* b1,
                       int64_t ld, int64_t B, int64_t T, int64_t n);
 
-  // dz = dh * (1 - h^2);  dtable[rows[b,t],:] += dz[b,:] for every t, in the order of b, and
-  // db1 += dz[b,:].  The same ld for dh, h and dtable.
-  void (*tanh_backward_scatter)(float* dtable, float* db1, const float* dh, const float* h,
-                                const int32_t* rows, int64_t ld, int64_t B, int64_t T, int64_t n);
+  // out[r,:] (+)= sum over k in [starts[r], starts[r+1]) of rows[members[k],:]    out (m,n)
+  // The same ld for out and rows.
+  void (*sum_members)(float* out, const float* rows, const int32_t* starts,
+                      const int32_t* members, int64_t ld, int64_t m, int64_t n, int accumulate);
 
   // losses[i] = -ln softmax(logits[i,:])[Y[i]];  dlogits = scale * (softmax - one_hot(Y)), which
   // may be logits itself or null.      logits, dlogits (m,n)

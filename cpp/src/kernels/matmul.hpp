@@ -72,21 +72,32 @@ void matmul_tile(const MatmulArguments& p, int64_t last) {
   }
 }
 
-// Chooses the tile of `rows` x `columns` at run time.
-template <int R, int C>
-void matmul_tile_of(int64_t rows, int64_t columns, int64_t last, const MatmulArguments& p) {
+// The tiles of all sizes, as a table to choose from at run time: tile [rows - 1][columns - 1].
+using MatmulTile = void (*)(const MatmulArguments&, int64_t last);
+
+template <bool kPartial, int R = kTileRows, int C = kTileColumns>
+constexpr MatmulTile matmul_tile_of(int64_t rows, int64_t columns) {
   if constexpr (R > 1) {
-    if (rows < R) return matmul_tile_of<R - 1, C>(rows, columns, last, p);
+    if (rows < R) return matmul_tile_of<kPartial, R - 1, C>(rows, columns);
   }
   if constexpr (C > 1) {
-    if (columns < C) return matmul_tile_of<R, C - 1>(rows, columns, last, p);
+    if (columns < C) return matmul_tile_of<kPartial, R, C - 1>(rows, columns);
   }
-  if (last < kLanes) {
-    matmul_tile<R, C, true>(p, last);
-  } else {
-    matmul_tile<R, C, false>(p, last);
-  }
+  return matmul_tile<R, C, kPartial>;
 }
+
+struct MatmulTiles {
+  MatmulTile tile[2][kTileRows][kTileColumns];
+  constexpr MatmulTiles() : tile{} {
+    for (int r = 0; r < kTileRows; ++r) {
+      for (int c = 0; c < kTileColumns; ++c) {
+        tile[0][r][c] = matmul_tile_of<false>(r + 1, c + 1);
+        tile[1][r][c] = matmul_tile_of<true>(r + 1, c + 1);
+      }
+    }
+  }
+};
+constexpr MatmulTiles kMatmulTiles;
 
 // Start of part i when n things are cut into `parts` parts as equal as can be.
 inline int64_t part_start(int64_t i, int64_t parts, int64_t n) { return i * n / parts; }
@@ -109,7 +120,7 @@ inline void matmul_block(const MatmulArguments& block, int64_t m, int64_t n) {
       tile.a += i * block.a_row;
       tile.b += j * kLanes;
       if (tile.init != nullptr) tile.init += i * block.ld_init + j * kLanes;
-      matmul_tile_of<kTileRows, kTileColumns>(i_end - i, j_end - j, last, tile);
+      kMatmulTiles.tile[last < kLanes][i_end - i - 1][j_end - j - 1](tile, last);
     }
   }
 }
@@ -136,73 +147,81 @@ inline void matmul(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t
   }
 }
 
-// c (R,C) of sums over whole vectors, then over what is left.
-template <int R, int C>
-void matmul_transposed_tile(float* c, int64_t ldc, const float* a, int64_t lda, const float* b,
-                            int64_t ldb, int64_t k) {
-  Vector sum[R][C] = {};
-  int64_t l = 0;
-  for (; l + kLanes <= k; l += kLanes) {
-    Vector column[C];
-    MAKEMORE_UNROLL
-    for (int j = 0; j < C; ++j) column[j] = load(b + j * ldb + l);
-    MAKEMORE_UNROLL
-    for (int i = 0; i < R; ++i) {
-      const Vector row = load(a + i * lda + l);
-      MAKEMORE_UNROLL
-      for (int j = 0; j < C; ++j) sum[i][j] = fma(row, column[j], sum[i][j]);
-    }
-  }
-  if (l < k) {
-    Vector column[C];
-    MAKEMORE_UNROLL
-    for (int j = 0; j < C; ++j) column[j] = load_partial(b + j * ldb + l, k - l);
-    MAKEMORE_UNROLL
-    for (int i = 0; i < R; ++i) {
-      const Vector row = load_partial(a + i * lda + l, k - l);
-      MAKEMORE_UNROLL
-      for (int j = 0; j < C; ++j) sum[i][j] = fma(row, column[j], sum[i][j]);
-    }
-  }
-  MAKEMORE_UNROLL
-  for (int i = 0; i < R; ++i) {
-    MAKEMORE_UNROLL
-    for (int j = 0; j < C; ++j) c[i * ldc + j] = sum_of_lanes(sum[i][j]);
-  }
-}
-
-constexpr int kDotRows = 4;
-constexpr int kDotColumns = kRegisters == 32 ? 5 : 2;
-
-template <int R, int C>
-void matmul_transposed_tile_of(int64_t rows, int64_t columns, float* c, int64_t ldc, const float* a,
-                               int64_t lda, const float* b, int64_t ldb, int64_t k) {
-  if constexpr (R > 1) {
-    if (rows < R) {
-      return matmul_transposed_tile_of<R - 1, C>(rows, columns, c, ldc, a, lda, b, ldb, k);
-    }
-  }
-  if constexpr (C > 1) {
-    if (columns < C) {
-      return matmul_transposed_tile_of<R, C - 1>(rows, columns, c, ldc, a, lda, b, ldb, k);
-    }
-  }
-  matmul_transposed_tile<R, C>(c, ldc, a, lda, b, ldb, k);
-}
+// A tile of dot products has as many elements as a vector has lanes, so that the sums over the lanes
+// of all accumulators come out as one vector.
+constexpr int kDotColumns = kLanes == 4 ? 2 : 4;
+constexpr int kDotRows = kLanes / kDotColumns;
 
 inline void matmul_transposed(float* c, int64_t ldc, const float* a, int64_t lda, const float* b,
                               int64_t ldb, int64_t m, int64_t n, int64_t k) {
-  if (m <= 0 || n <= 0) return;
-  const int64_t row_tiles = parts_of(m, kDotRows);
-  const int64_t column_tiles = parts_of(n, kDotColumns);
-  for (int64_t J = 0; J < column_tiles; ++J) {
-    const int64_t j = part_start(J, column_tiles, n);
-    const int64_t columns = part_start(J + 1, column_tiles, n) - j;
-    for (int64_t I = 0; I < row_tiles; ++I) {
-      const int64_t i = part_start(I, row_tiles, m);
-      const int64_t rows = part_start(I + 1, row_tiles, m) - i;
-      matmul_transposed_tile_of<kDotRows, kDotColumns>(rows, columns, c + i * ldc + j, ldc,
-                                                       a + i * lda, lda, b + j * ldb, ldb, k);
+  for (int64_t i = 0; i < m; i += kDotRows) {
+    for (int64_t j = 0; j < n; j += kDotColumns) {
+      // At the edges a tile computes its last row or column more than once.
+      const float* rows[kDotRows];
+      const float* columns[kDotColumns];
+      MAKEMORE_UNROLL
+      for (int r = 0; r < kDotRows; ++r) rows[r] = a + (i + r < m ? i + r : m - 1) * lda;
+      MAKEMORE_UNROLL
+      for (int s = 0; s < kDotColumns; ++s) columns[s] = b + (j + s < n ? j + s : n - 1) * ldb;
+      Vector sum[kLanes] = {};
+      const auto add_products = [&](auto load_at) {
+        Vector column[kDotColumns];
+        MAKEMORE_UNROLL
+        for (int s = 0; s < kDotColumns; ++s) column[s] = load_at(columns[s]);
+        MAKEMORE_UNROLL
+        for (int r = 0; r < kDotRows; ++r) {
+          const Vector row = load_at(rows[r]);
+          MAKEMORE_UNROLL
+          for (int s = 0; s < kDotColumns; ++s) {
+            sum[r * kDotColumns + s] = fma(row, column[s], sum[r * kDotColumns + s]);
+          }
+        }
+      };
+      int64_t l = 0;
+      for (; l + kLanes <= k; l += kLanes) {
+        add_products([l](const float* p) { return load(p + l); });
+      }
+      if (l < k) add_products([l, k](const float* p) { return load_partial(p + l, k - l); });
+
+      float sums[kLanes];
+      store(sums, sums_of_lanes(sum));
+      if (i + kDotRows <= m && j + kDotColumns <= n) {
+        MAKEMORE_UNROLL
+        for (int r = 0; r < kDotRows; ++r) {
+          __builtin_memcpy(c + (i + r) * ldc + j, sums + r * kDotColumns, sizeof(float[kDotColumns]));
+        }
+        continue;
+      }
+      for (int r = 0; r < kDotRows && i + r < m; ++r) {
+        for (int s = 0; s < kDotColumns && j + s < n; ++s) {
+          c[(i + r) * ldc + j + s] = sums[r * kDotColumns + s];
+        }
+      }
+    }
+  }
+}
+
+// out (n,m) = in (m,n)^T, in squares as wide as a vector.
+inline void transpose(float* out, int64_t ld_out, const float* in, int64_t ld_in, int64_t m,
+                      int64_t n) {
+  for (int64_t i = 0; i < m; i += kLanes) {
+    const int64_t rows = m - i < kLanes ? m - i : kLanes;
+    for (int64_t j = 0; j < n; j += kLanes) {
+      const int64_t columns = n - j < kLanes ? n - j : kLanes;
+      const float* from = in + i * ld_in + j;
+      float* to = out + j * ld_out + i;
+      Vector square[kLanes];
+      if (rows == kLanes && columns == kLanes) {
+        MAKEMORE_UNROLL
+        for (int r = 0; r < kLanes; ++r) square[r] = load(from + r * ld_in);
+        transpose_lanes(square);
+        MAKEMORE_UNROLL
+        for (int r = 0; r < kLanes; ++r) store(to + r * ld_out, square[r]);
+      } else {
+        for (int64_t r = 0; r < rows; ++r) {
+          for (int64_t s = 0; s < columns; ++s) to[s * ld_out + r] = from[r * ld_in + s];
+        }
+      }
     }
   }
 }

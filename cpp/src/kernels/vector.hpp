@@ -20,6 +20,7 @@ namespace makemore::MAKEMORE_ISA {
 #if defined(MAKEMORE_ISA_avx512)
 constexpr int kLanes = 16;
 constexpr int kRegisters = 32;
+constexpr __mmask16 kAllLanes = 0xffff;
 #elif defined(MAKEMORE_ISA_avx2)
 constexpr int kLanes = 8;
 constexpr int kRegisters = 16;
@@ -51,6 +52,16 @@ inline Vector load_partial(const float* p, int64_t count) {
 #endif
 }
 
+// The same with `filler` behind.
+inline Vector load_partial(const float* p, int64_t count, Vector filler) {
+#if defined(MAKEMORE_ISA_avx512)
+  return _mm512_mask_loadu_ps(filler, static_cast<__mmask16>((1u << count) - 1u), p);
+#else
+  for (int64_t i = 0; i < count; ++i) filler[i] = p[i];
+  return filler;
+#endif
+}
+
 inline void store_partial(float* p, Vector x, int64_t count) {
 #if defined(MAKEMORE_ISA_avx512)
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1u), x);
@@ -73,30 +84,110 @@ inline Vector fma(Vector a, Vector b, Vector c) {
 }
 
 // Where x is NaN the result is NaN: an error must not vanish in a clamp.
-inline Vector at_most(Vector x, Vector limit) { return x > limit ? limit : x; }
-inline Vector at_least(Vector x, Vector limit) { return x < limit ? limit : x; }
-
-// Sums the lanes as a binary tree: (i, i + kLanes/2) first.
-inline float sum_of_lanes(Vector x) {
+inline Vector at_most(Vector x, Vector limit) {
 #if defined(MAKEMORE_ISA_avx512)
-  const auto half = __builtin_shufflevector(x, x, 0, 1, 2, 3, 4, 5, 6, 7) +
-                    __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_maskz_min_ps(kAllLanes, limit, x);  // the second operand, where one is NaN
 #elif defined(MAKEMORE_ISA_avx2)
-  const Vector half = x;
-#endif
-#if defined(MAKEMORE_ISA_avx512) || defined(MAKEMORE_ISA_avx2)
-  const auto quarter = __builtin_shufflevector(half, half, 0, 1, 2, 3) +
-                       __builtin_shufflevector(half, half, 4, 5, 6, 7);
+  return _mm256_min_ps(limit, x);
 #else
-  const Vector quarter = x;
+  return x > limit ? limit : x;
 #endif
-  return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3]);
 }
 
-inline float max_of_lanes(Vector x) {
-  float greatest = x[0];
-  for (int i = 1; i < kLanes; ++i) greatest = x[i] > greatest ? x[i] : greatest;
-  return greatest;
+inline Vector at_least(Vector x, Vector limit) {
+#if defined(MAKEMORE_ISA_avx512)
+  return _mm512_maskz_max_ps(kAllLanes, limit, x);
+#elif defined(MAKEMORE_ISA_avx2)
+  return _mm256_max_ps(limit, x);
+#else
+  return x < limit ? limit : x;
+#endif
+}
+
+// -- across lanes ----------------------------------------------------------------------------------
+
+template <int... I>
+struct Indices {};
+template <int N, int... I>
+struct IndicesTo : IndicesTo<N - 1, N - 1, I...> {};
+template <int... I>
+struct IndicesTo<0, I...> {
+  using Type = Indices<I...>;
+};
+using AllLanes = IndicesTo<kLanes>::Type;
+
+// Lane i of "the first (or second) half of every run of W lanes of x, then that of y, by turns".
+template <int W>
+constexpr int half_lane(int i, bool second) {
+  const int run = i / W * W, within = i % W;
+  const int from = within < W / 2 ? run + within : kLanes + run + within - W / 2;
+  return second ? from + W / 2 : from;
+}
+
+template <int W, int... I>
+inline Vector halves(Vector x, Vector y, Indices<I...>, bool second) {
+  return second ? __builtin_shufflevector(x, y, half_lane<W>(I, true)...)
+                : __builtin_shufflevector(x, y, half_lane<W>(I, false)...);
+}
+template <int W>
+inline Vector first_halves(Vector x, Vector y) {
+  return halves<W>(x, y, AllLanes{}, false);
+}
+template <int W>
+inline Vector second_halves(Vector x, Vector y) {
+  return halves<W>(x, y, AllLanes{}, true);
+}
+
+// Sums the lanes of x[0] ... x[kLanes-1] into one vector, as binary trees that add lanes i and
+// i + kLanes/2 first.  x is overwritten.
+template <int W = kLanes>
+inline Vector sums_of_lanes(Vector* x) {
+  if constexpr (W == 1) {
+    return x[0];
+  } else {
+    // Pairs that lie W/2 apart bring the sums out in the order of x.
+    MAKEMORE_UNROLL
+    for (int i = 0; i < W / 2; ++i) {
+      x[i] = first_halves<W>(x[i], x[i + W / 2]) + second_halves<W>(x[i], x[i + W / 2]);
+    }
+    return sums_of_lanes<W / 2>(x);
+  }
+}
+
+// x[i][j] becomes x[j][i].
+template <int W = kLanes>
+inline void transpose_lanes(Vector* x) {
+  if constexpr (W > 1) {
+    MAKEMORE_UNROLL
+    for (int group = 0; group < kLanes; group += W) {
+      MAKEMORE_UNROLL
+      for (int i = group; i < group + W / 2; ++i) {
+        const Vector first = first_halves<W>(x[i], x[i + W / 2]);
+        x[i + W / 2] = second_halves<W>(x[i], x[i + W / 2]);
+        x[i] = first;
+      }
+    }
+    transpose_lanes<W / 2>(x);
+  }
+}
+
+// The sum, and the greatest, of the lanes by the same tree, in every lane.
+template <int W = kLanes>
+inline Vector sum_everywhere(Vector x) {
+  if constexpr (W == 1) {
+    return x;
+  } else {
+    return sum_everywhere<W / 2>(first_halves<W>(x, x) + second_halves<W>(x, x));
+  }
+}
+template <int W = kLanes>
+inline Vector max_everywhere(Vector x) {
+  if constexpr (W == 1) {
+    return x;
+  } else {
+    const Vector a = first_halves<W>(x, x), b = second_halves<W>(x, x);
+    return max_everywhere<W / 2>(at_least(a, b));
+  }
 }
 
 inline Integers bits_of(Vector x) { return reinterpret_cast<Integers>(x); }
