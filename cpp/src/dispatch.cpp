@@ -89,8 +89,9 @@ const Kernels* chosen_at_first_use() {
 const Kernels& kernels() {
   const Kernels* table = in_use.load(std::memory_order_acquire);
   if (table == nullptr) {
-    table = chosen_at_first_use();  // two threads may both choose; they choose the same
-    in_use.store(table, std::memory_order_release);
+    const Kernels* chosen = chosen_at_first_use();
+    // Unless another thread was first, perhaps by use_isa.
+    if (in_use.compare_exchange_strong(table, chosen, std::memory_order_acq_rel)) table = chosen;
   }
   return *table;
 }

@@ -14,7 +14,6 @@ Fold::Fold(const Sizes& sizes, int64_t max_examples, int64_t chunk_rows)
       tokens_(max_rows_),
       starts_((max_examples + chunk_rows - 1) / chunk_rows * (max_rows_ + 1)),
       members_(max_examples * T_),
-      embeddings_(max_rows_ * E_),
       first_row_(static_cast<size_t>(T_ + 1)),
       row_of_token_(static_cast<size_t>(sizes.vocab_size)),
       seen_at_(static_cast<size_t>(sizes.vocab_size)) {}
@@ -56,20 +55,20 @@ void Fold::list_members(int64_t B) {
   }
 }
 
-void Fold::gather(const float* C) {
+void Fold::gather(float* embeddings, const float* C) const {
   for (int64_t row = 0; row < row_count(); ++row) {
     const float* from = C + tokens_[row] * E_;
-    float* to = &embeddings_[row * E_];
+    float* to = embeddings + row * E_;
     for (int64_t e = 0; e < E_; ++e) to[e] = from[e];  // too few for a call of memcpy
   }
 }
 
-void Fold::table(const Kernels& kernel, float* table, int64_t ld, const float* W1, int64_t ldW1,
-                 int64_t n) const {
+void Fold::table(const Kernels& kernel, float* table, int64_t ld, const float* embeddings,
+                 const float* W1, int64_t ldW1, int64_t n) const {
   for (int64_t t = 0; t < T_; ++t) {
     const int64_t first = first_row(t);
-    kernel.matmul(table + first * ld, ld, embeddings() + first * E_, E_, 1, W1 + t * E_ * ldW1,
-                  ldW1, nullptr, 0, first_row(t + 1) - first, n, E_);
+    kernel.matmul(table + first * ld, ld, embeddings + first * E_, E_, 1, W1 + t * E_ * ldW1, ldW1,
+                  nullptr, 0, first_row(t + 1) - first, n, E_);
   }
 }
 

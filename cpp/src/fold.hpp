@@ -25,18 +25,17 @@ class Fold {
   // Lists, for every chunk and pair, the examples of the chunk that hold the pair.
   void list_members(int64_t B);
 
-  // Copies the embeddings of the pairs' tokens out of C (V,E).
-  void gather(const float* C);
+  // embeddings (rows,E) = C[token] of every pair;   C (V,E)
+  void gather(float* embeddings, const float* C) const;
 
-  // table (rows, n) = C[token] @ W1[t] for every pair;   W1 (K,n)
-  void table(const Kernels& kernel, float* table, int64_t ld, const float* W1, int64_t ldW1,
-             int64_t n) const;
+  // table (rows,n) = embeddings @ W1[t] for every pair;   W1 (K,n)
+  void table(const Kernels& kernel, float* table, int64_t ld, const float* embeddings,
+             const float* W1, int64_t ldW1, int64_t n) const;
 
   int64_t max_rows() const { return max_rows_; }
   int64_t row_count() const { return first_row_.back(); }
-  const int32_t* rows() const { return rows_.get(); }            // (B,T), the pair's row
-  const int32_t* tokens() const { return tokens_.get(); }        // (rows), the pair's token
-  const float* embeddings() const { return embeddings_.get(); }  // (rows, E), by gather
+  const int32_t* rows() const { return rows_.get(); }      // (B,T), the pair's row
+  const int32_t* tokens() const { return tokens_.get(); }  // (rows), the pair's token
   // Of a chunk: row r has the members [starts[r], starts[r+1]), as examples of that chunk.
   const int32_t* starts(int64_t chunk) const { return &starts_[chunk * (row_count() + 1)]; }
   const int32_t* members(int64_t chunk) const { return &members_[chunk * chunk_rows_ * T_]; }
@@ -48,7 +47,6 @@ class Fold {
   int64_t max_rows_;
   Buffer<int32_t> rows_, tokens_;
   Buffer<int32_t> starts_, members_;
-  Buffer<float> embeddings_;
   std::vector<int64_t> first_row_;  // (T+1): position t owns the rows from first_row_[t] on
   std::vector<int32_t> row_of_token_;
   std::vector<int64_t> seen_at_;  // the visit in which row_of_token_ was set

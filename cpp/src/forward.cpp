@@ -29,6 +29,7 @@ class ForwardPass {
         fold_(sizes, chunk_rows, chunk_rows),
         X_(chunk_rows * sizes.block_size),
         Y_(chunk_rows),
+        embeddings_(fold_.max_rows() * sizes.n_embd),
         table_(fold_.max_rows() * ld_),
         h_(chunk_rows * ld_),
         logits_(chunk_rows * sizes.vocab_size),
@@ -62,8 +63,8 @@ class ForwardPass {
     check_tokens("X", X_.get(), B, T, V, first_row);
     const Kernels& kernel = kernels();
     fold_.build(X_.get(), B);
-    fold_.gather(parameters_.C);
-    fold_.table(kernel, table_.get(), ld_, parameters_.W1, H, H);
+    fold_.gather(embeddings_.get(), parameters_.C);
+    fold_.table(kernel, table_.get(), ld_, embeddings_.get(), parameters_.W1, H, H);
     kernel.gather_tanh(h_.get(), table_.get(), fold_.rows(), parameters_.b1, ld_, B, T, H);
     kernel.matmul(logits, V, h_.get(), ld_, 1, parameters_.W2, V, parameters_.b2, 0, B, V, H);
   }
@@ -73,7 +74,7 @@ class ForwardPass {
   int64_t ld_;
   Fold fold_;
   Buffer<int32_t> X_, Y_;
-  Buffer<float> table_, h_, logits_, losses_;
+  Buffer<float> embeddings_, table_, h_, logits_, losses_;
 };
 
 // Calls body(pass, block, begin, end) for every chunk [begin, end) of N examples.  The chunks are
@@ -89,15 +90,14 @@ void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64
   const int64_t size = std::min<int64_t>(checked_threads(threads), blocks);
   run_team(static_cast<int>(size), [&](Team& team) {
     ForwardPass pass(sizes, parameters, std::min(chunk_rows, N));
-    const Range mine = share_of(blocks, team.rank(), team.size());
-    for (int64_t block = mine.begin; block < mine.end; ++block) {
+    team.run(blocks, [&](int64_t block) {
       const Range part = share_of(chunks, block, blocks);
       for (int64_t chunk = part.begin; chunk < part.end; ++chunk) {
         team.check();
         if (poll && team.rank() == 0) poll();
         body(pass, block, chunk * chunk_rows, std::min(N, (chunk + 1) * chunk_rows));
       }
-    }
+    });
   });
 }
 

@@ -24,6 +24,7 @@ HiddenBlock::HiddenBlock(const Sizes& s, int64_t begin, int64_t units, int64_t m
       h(chunk_rows * ld),
       dh(chunk_rows * ld),
       logits(chunk_rows * ld_V),
+      emb(max_table_rows * s.n_embd),
       demb(max_table_rows * s.n_embd) {}
 
 void HiddenBlock::pack(const ConstParameters& from) {
@@ -44,6 +45,11 @@ void HiddenBlock::unpack(const Parameters& to) const {
   for (int64_t j = 0; j < units; ++j) {
     std::copy_n(&W2[j * ld_V], V, to.W2 + (begin + j) * V);
   }
+}
+
+void HiddenBlock::forward_table(const Kernels& kernel, const Fold& fold, const float* C) {
+  fold.gather(emb.get(), C);
+  fold.table(kernel, table.get(), ld, emb.get(), W1.get(), ld, ld);
 }
 
 void HiddenBlock::forward(const Kernels& kernel, const int32_t* rows, int64_t B, const float* b2) {
@@ -72,8 +78,8 @@ void HiddenBlock::backward_table(const Kernels& kernel, const Fold& fold) {
     const int64_t first = fold.first_row(t);
     const int64_t rows = fold.first_row(t + 1) - first;
     const float* dtable_t = dtable.get() + first * ld;
-    kernel.matmul(dW1.get() + t * E * ld, ld, fold.embeddings() + first * E, 1, E, dtable_t, ld,
-                  nullptr, 0, E, ld, rows);
+    kernel.matmul(dW1.get() + t * E * ld, ld, emb.get() + first * E, 1, E, dtable_t, ld, nullptr, 0,
+                  E, ld, rows);
     kernel.matmul_transposed(demb.get() + first * E, E, dtable_t, ld, W1.get() + t * E * ld, ld,
                              rows, E, ld);
   }

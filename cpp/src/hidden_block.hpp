@@ -23,6 +23,9 @@ struct HiddenBlock {
   void pack(const ConstParameters& parameters);
   void unpack(const Parameters& parameters) const;
 
+  // The table of C[token] @ W1[t] for the pairs of a batch;   C (V,E)
+  void forward_table(const Kernels& kernel, const Fold& fold, const float* C);
+
   // h = tanh(b1 + sum of table rows) and the block's share of the logits, for B examples whose
   // table rows are `rows` (B,T).  b2 is null in all blocks but the first.
   void forward(const Kernels& kernel, const int32_t* rows, int64_t B, const float* b2);
@@ -52,7 +55,7 @@ struct HiddenBlock {
   Buffer<float> table, dtable;    // (max_table_rows, ld)
   Buffer<float> h, dh;            // (chunk_rows, ld)
   Buffer<float> logits;           // (chunk_rows, ld_V): in the first block, their sum
-  Buffer<float> demb;             // (max_table_rows, E)
+  Buffer<float> emb, demb;        // (max_table_rows, E): embeddings of the pairs' tokens
 };
 
 }  // namespace makemore

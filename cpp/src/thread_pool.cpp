@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -31,18 +32,29 @@ inline void pause_briefly() {
 #endif
 }
 
-// Looks this often before it gives the CPU away: some tens of microseconds, the length of a step.
-constexpr int kSpins = 2000;
+// Looks this often for a late owner before doing its task: about a microsecond, more than the
+// difference between two equal shares, less than a share.
+constexpr int kPatience = 60;
 
-// Waits until done() by spinning, then by yielding; sleeps never, so only for short waits.
-template <typename Done>
-void wait_until(Done done) {
-  for (int i = 0; i < kSpins; ++i) {
-    if (done()) return;
+// Looks this often, some ten microseconds, before it offers the processor to other processes, and
+// so often more before it sleeps in between: whoever is waited for may be in Python.
+constexpr int kSpins = 600;
+constexpr int kYields = 400;
+constexpr auto kNap = std::chrono::microseconds(100);
+
+// Waits a little, the more patiently the more often it was called before.
+inline void wait_a_little(int times_before) {
+  if (times_before < kSpins) {
     pause_briefly();
+  } else if (times_before < kSpins + kYields) {
+    sched_yield();
+  } else {
+    std::this_thread::sleep_for(kNap);
   }
-  while (!done()) sched_yield();
 }
+
+// A worker without a job looks this often, some tens of microseconds, before it sleeps.
+constexpr int kIdleSpins = 2000;
 
 struct TeamBroken {};  // another thread of the team has thrown
 
@@ -50,10 +62,10 @@ struct TeamBroken {};  // another thread of the team has thrown
 
 class Job {
  public:
-  Job(int size, const std::function<void(Team&)>& body) : size_(size), body_(body) {}
+  Job(int size, const std::function<void(Team&)>& body) : size(size), body_(body) {}
 
   void run(int rank) {
-    Team team(rank, size_, this);
+    Team team(rank, size, this);
     try {
       body_(team);
     } catch (const TeamBroken&) {
@@ -61,22 +73,6 @@ class Job {
       const std::lock_guard<std::mutex> lock(mutex_);
       if (!error_) error_ = std::current_exception();
       broken_.store(true, std::memory_order_release);
-    }
-  }
-
-  void barrier() {
-    check();
-    if (size_ == 1) return;
-    const unsigned phase = phase_.load(std::memory_order_relaxed);
-    if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-      arrived_.store(0, std::memory_order_relaxed);
-      phase_.store(phase + 1, std::memory_order_release);
-    } else {
-      wait_until([&] {
-        return phase_.load(std::memory_order_acquire) != phase ||
-               broken_.load(std::memory_order_relaxed);
-      });
-      check();
     }
   }
 
@@ -88,25 +84,66 @@ class Job {
     if (error_) std::rethrow_exception(error_);
   }
 
-  int size() const { return size_; }
+  const int size;
 
-  // Workers that have not finished yet; the job may be destroyed when there are none.
-  std::atomic<int> running{0};
+  // Tasks done, of all phases.  A phase's tasks begin only when all earlier ones are done.
+  alignas(64) std::atomic<uint64_t> done{0};
+  // The last phase in which each task was claimed.
+  alignas(64) std::atomic<uint64_t> claimed[Team::kMaxTasks] = {};
 
  private:
-  const int size_;
   const std::function<void(Team&)>& body_;
-  alignas(64) std::atomic<int> arrived_{0};
-  alignas(64) std::atomic<unsigned> phase_{0};
-  alignas(64) std::atomic<bool> broken_{false};
+  std::atomic<bool> broken_{false};
   std::mutex mutex_;
   std::exception_ptr error_;
 };
 
-void Team::barrier() { job_->barrier(); }
 void Team::check() const { job_->check(); }
 
+void Team::begin(int64_t tasks) {
+  const Range mine = share_of(tasks, rank_, size_);
+  first_ = mine.begin;
+  last_ = mine.end;
+  ++phase_;
+  tasks_so_far_ += static_cast<uint64_t>(tasks);
+  waits_ = 0;
+}
+
+bool Team::claim(int64_t task) {
+  std::atomic<uint64_t>& claimed = job_->claimed[task];
+  uint64_t last_phase = claimed.load(std::memory_order_relaxed);
+  // A thread that comes late finds the tasks of its phase, or of later ones, claimed.
+  return last_phase < phase_ &&
+         claimed.compare_exchange_strong(last_phase, phase_, std::memory_order_relaxed);
+}
+
+void Team::finish() { job_->done.fetch_add(1, std::memory_order_acq_rel); }
+
+bool Team::complete() { return job_->done.load(std::memory_order_acquire) >= tasks_so_far_; }
+
+bool Team::out_of_patience() {
+  check();
+  wait_a_little(waits_++);
+  return waits_ == (owners_are_late_ ? 1 : kPatience);
+}
+
 namespace {
+
+// While it lives, threads are started with all signals blocked.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 class ThreadPool {
  public:
@@ -125,37 +162,36 @@ class ThreadPool {
     return *pool;
   }
 
-  // One caller at a time holds the pool.
-  bool try_acquire() { return !busy_.exchange(true, std::memory_order_acquire); }
-  void release() { busy_.store(false, std::memory_order_release); }
+  // One caller at a time holds the pool; null when another one does.
+  using Hold = std::unique_ptr<ThreadPool, void (*)(ThreadPool*)>;
+  Hold try_hold() {
+    const bool free = !busy_.exchange(true, std::memory_order_acquire);
+    return Hold(free ? this : nullptr,
+                [](ThreadPool* pool) { pool->busy_.store(false, std::memory_order_release); });
+  }
 
   // Starts threads until there are `workers`; returns how many of those there are.
   int ensure(int workers) {
-    while (static_cast<int>(workers_.size()) < workers) {
-      auto worker = std::make_unique<Worker>();
-      // Signals belong to the host's threads.
-      sigset_t all, before;
-      sigfillset(&all);
-      pthread_sigmask(SIG_SETMASK, &all, &before);
-      bool started = true;
-      try {
+    const auto wanted = static_cast<size_t>(workers);
+    try {
+      workers_.reserve(wanted);
+      while (workers_.size() < wanted) {
+        auto worker = std::make_unique<Worker>();
+        const SignalsBlocked signals_belong_to_the_host;
         const int rank = static_cast<int>(workers_.size()) + 1;
         std::thread([self = worker.get(), rank] { self->work(rank); }).detach();
-      } catch (const std::system_error&) {
-        started = false;  // the system has no more threads: go on with those we have
+        workers_.push_back(std::move(worker));
       }
-      pthread_sigmask(SIG_SETMASK, &before, nullptr);
-      if (!started) break;
-      workers_.push_back(std::move(worker));
+    } catch (const std::system_error&) {
+      // The system has no more threads: go on with those we have.
     }
-    return std::min(workers, static_cast<int>(workers_.size()));
+    return static_cast<int>(std::min(wanted, workers_.size()));
   }
 
   void run(Job& job) {
-    job.running.store(job.size() - 1, std::memory_order_relaxed);
-    for (int rank = 1; rank < job.size(); ++rank) workers_[rank - 1]->post(&job);
+    for (int rank = 1; rank < job.size; ++rank) workers_[rank - 1]->post(&job);
     job.run(0);
-    wait_until([&] { return job.running.load(std::memory_order_acquire) == 0; });
+    for (int rank = 1; rank < job.size; ++rank) workers_[rank - 1]->wait_until_idle();
   }
 
  private:
@@ -164,24 +200,34 @@ class ThreadPool {
    public:
     void post(Job* job) {
       job_ = job;
-      posted_.fetch_add(1, std::memory_order_release);
-      posted_.notify_one();
+      state_.store(kPosted, std::memory_order_release);
+      state_.notify_one();
+    }
+
+    // Takes the job back from a worker that has not woken up yet; waits for one that has.
+    void wait_until_idle() {
+      int expected = kPosted;
+      if (state_.compare_exchange_strong(expected, kIdle, std::memory_order_relaxed)) return;
+      for (int i = 0; state_.load(std::memory_order_acquire) != kIdle; ++i) wait_a_little(i);
     }
 
     void work(int rank) {
-      for (unsigned done = 0;; ++done) {
-        for (int i = 0; i < kSpins && posted_.load(std::memory_order_relaxed) == done; ++i) {
+      for (;;) {
+        for (int i = 0; i < kIdleSpins && state_.load(std::memory_order_relaxed) == kIdle; ++i) {
           pause_briefly();
         }
-        posted_.wait(done, std::memory_order_acquire);
-        Job* job = job_;
-        job->run(rank);
-        job->running.fetch_sub(1, std::memory_order_release);  // the job may be gone from here on
+        state_.wait(kIdle, std::memory_order_relaxed);
+        int expected = kPosted;
+        if (!state_.compare_exchange_strong(expected, kRunning, std::memory_order_acquire))
+          continue;
+        job_->run(rank);
+        state_.store(kIdle, std::memory_order_release);
       }
     }
 
    private:
-    std::atomic<unsigned> posted_{0};
+    static constexpr int kIdle = 0, kPosted = 1, kRunning = 2;
+    std::atomic<int> state_{kIdle};
     Job* job_ = nullptr;
   };
 
@@ -196,29 +242,20 @@ std::atomic<ThreadPool*> ThreadPool::current{nullptr};
 }  // namespace
 
 void run_team(int threads, const std::function<void(Team&)>& body) {
-  ThreadPool* pool = threads > 1 ? &ThreadPool::instance() : nullptr;
-  if (pool != nullptr && !pool->try_acquire()) pool = nullptr;
-  const int size = pool == nullptr ? 1 : 1 + pool->ensure(threads - 1);
-  Job job(size, body);
-  if (size == 1) {
+  const auto pool = threads > 1 ? ThreadPool::instance().try_hold()
+                                : ThreadPool::Hold(nullptr, [](ThreadPool*) {});
+  Job job(pool ? 1 + pool->ensure(threads - 1) : 1, body);
+  if (job.size == 1) {
     job.run(0);
   } else {
     pool->run(job);
   }
-  if (pool != nullptr) pool->release();
   job.rethrow();
 }
 
 void for_each_block(int64_t blocks, int threads, const std::function<void(int64_t)>& body) {
-  if (threads == 0) threads = available_threads();
-  if (blocks < threads) threads = static_cast<int>(blocks);
-  run_team(threads, [&](Team& team) {
-    const Range mine = share_of(blocks, team.rank(), team.size());
-    for (int64_t block = mine.begin; block < mine.end; ++block) {
-      team.check();
-      body(block);
-    }
-  });
+  run_team(static_cast<int>(std::min<int64_t>(threads, blocks)),
+           [&](Team& team) { team.run(blocks, body); });
 }
 
 int checked_threads(int64_t threads) {

@@ -1,4 +1,4 @@
-// Runs one job on several threads that meet at barriers.
+// Runs one job on several threads, phase after phase of tasks.
 //
 // The pool starts its threads at the first use, keeps them, and survives a fork (the child starts
 // its own).  It does one job at a time: a caller that finds it busy, or is inside a job, runs
@@ -12,38 +12,75 @@ namespace makemore {
 
 class Job;
 
-// One thread's view of the job it takes part in.
+// One thread's view of the job it takes part in.  All threads of a team call run() with the same
+// arguments in the same order.
 class Team {
  public:
   Team(int rank, int size, Job* job) : rank_(rank), size_(size), job_(job) {}
   int rank() const { return rank_; }  // 0 is the calling thread
   int size() const { return size_; }
 
-  // Waits until every thread of the team has come here.  When one of them has thrown, the others
-  // leave by an exception that run_team swallows.
-  void barrier();
+  // One phase: calls task(i) for 0 <= i < tasks, each on some thread, and returns when all are done
+  // and what they wrote can be seen.  Every task has an owner, who is the same in every phase of as
+  // many tasks, so that its memory stays in one cache; but who waits for a late owner does the task
+  // itself, so that a thread that has no processor holds up nobody.  Tasks below `own` are left to
+  // their owners.  tasks <= kMaxTasks.
+  template <typename Task>
+  void run(int64_t tasks, const Task& task, int64_t own = 0) {
+    begin(tasks);
+    do_unclaimed(first_, last_, task);
+    int64_t others = 0;  // tasks of other owners that were left to this thread
+    while (!complete()) {
+      if (out_of_patience()) others += do_unclaimed(own, tasks, task);
+    }
+    if (last_ - first_ < tasks) owners_are_late_ = others > 0;
+  }
+  static constexpr int64_t kMaxTasks = 64;
 
-  // Leaves likewise when another thread has thrown; to be called in long loops without a barrier.
+  // Leaves the job when another thread has thrown; to be called in tasks that take long.
   void check() const;
 
  private:
+  template <typename Task>
+  int64_t do_unclaimed(int64_t begin, int64_t end, const Task& task) {
+    int64_t count = 0;
+    for (int64_t i = begin; i < end; ++i) {
+      if (!claim(i)) continue;
+      task(i);
+      finish();
+      ++count;
+    }
+    return count;
+  }
+
+  void begin(int64_t tasks);
+  bool claim(int64_t task);
+  void finish();
+  bool complete();
+  bool out_of_patience();
+
   int rank_;
   int size_;
   Job* job_;
+  uint64_t phase_ = 0;         // number of this phase
+  uint64_t tasks_so_far_ = 0;  // of all phases up to this one
+  int64_t first_ = 0, last_ = 0;
+  int waits_ = 0;
+  bool owners_are_late_ = false;
 };
 
 // Calls body on `threads` threads at most, the caller among them, and returns when all are done.
 // The first exception is rethrown here.
 void run_team(int threads, const std::function<void(Team&)>& body);
 
-// Calls body(block) for 0 <= block < blocks, spread over `threads` threads at most (0: all
-// available ones).
+// Calls body(block) for 0 <= block < blocks <= Team::kMaxTasks, spread over `threads` threads at
+// most.
 void for_each_block(int64_t blocks, int threads, const std::function<void(int64_t)>& body);
 
 // Throws ArgumentError unless threads is 0 (all available) or positive; returns the number.
 int checked_threads(int64_t threads);
 
-// The blocks of rank `rank` out of `size`: consecutive, as equal as can be.
+// Part `rank` of n things cut into `size` consecutive parts, as equal as can be.
 struct Range {
   int64_t begin, end;
 };

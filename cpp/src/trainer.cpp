@@ -1,8 +1,10 @@
-// The training loop: threads that own hidden units meet at four barriers a step.
+// The training loop: four phases a step, in which each thread works on the hidden units it owns.
 #include "makemore/trainer.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <exception>
 #include <memory>
 #include <sstream>
 #include <vector>
@@ -26,6 +28,45 @@ Optimizer optimizer_named(const std::string& name) {
 
 namespace {
 
+// The examples of one step: chosen, copied, checked and folded.
+class Batch {
+ public:
+  Batch(const Sizes& sizes, int64_t batch_size, int64_t chunk_rows)
+      : fold(sizes, batch_size, chunk_rows),
+        Y(batch_size),
+        sizes_(sizes),
+        B_(batch_size),
+        X_(batch_size * sizes.block_size) {}
+
+  void prepare(const Examples& examples, const int64_t* rows) {
+    const int64_t T = sizes_.block_size;
+    const auto outside = [V = sizes_.vocab_size](int32_t token) { return token < 0 || token >= V; };
+    bool any_outside = false;
+    for (int64_t b = 0; b < B_; ++b) {
+      const int32_t* from = examples.X + rows[b] * T;
+      for (int64_t t = 0; t < T; ++t) any_outside |= outside(X_[b * T + t] = from[t]);
+      any_outside |= outside(Y[b] = examples.Y[rows[b]]);
+    }
+    if (any_outside) {
+      for (int64_t b = 0; b < B_; ++b) {
+        check_tokens("X", &X_[b * T], 1, T, sizes_.vocab_size, rows[b]);
+        check_tokens("Y", &Y[b], 1, 0, sizes_.vocab_size, rows[b]);
+      }
+    }
+    fold.build(X_.get(), B_);
+    fold.list_members(B_);
+  }
+
+  Fold fold;
+  Buffer<int32_t> Y;         // (B)
+  std::exception_ptr error;  // of prepare: it counts only if the step is done
+
+ private:
+  const Sizes sizes_;
+  const int64_t B_;
+  Buffer<int32_t> X_;  // (B,T)
+};
+
 class Trainer {
  public:
   Trainer(const Sizes& sizes, const ConstParameters& parameters, const Examples& examples,
@@ -37,22 +78,25 @@ class Trainer {
         seed_(options.seed),
         weight_decay_(checked_rate("weight_decay", options.weight_decay)),
         B_(batches.kind == Batches::Kind::all ? examples.count : batches.batch_size),
+        ld_V_(padded(sizes.vocab_size)),
         cut_(cut_step(B_, sizes)),
-        fold_(sizes, B_, cut_.chunk_rows),
         rows_(B_),
-        X_(B_ * sizes.block_size),
-        Y_(B_),
         losses_(B_),
         C_(sizes.vocab_size * sizes.n_embd),
         dC_(sizes.vocab_size * sizes.n_embd),
-        b2_(padded(sizes.vocab_size)),
-        db2_(padded(sizes.vocab_size)),
-        db2_chunk_(padded(sizes.vocab_size)),
-        dlogits_(cut_.chunk_rows * padded(sizes.vocab_size)) {
+        b2_(ld_V_),
+        db2_(ld_V_),
+        db2_chunk_(ld_V_),
+        dlogits_(cut_.chunk_rows * ld_V_) {
+    // One batch is in use while the next is made; a batch of all examples is made once.
+    const int batch_count = batches.kind == Batches::Kind::all ? 1 : 2;
+    for (int i = 0; i < batch_count; ++i) {
+      prepared_.push_back(std::make_unique<Batch>(sizes, B_, cut_.chunk_rows));
+    }
     int64_t begin = 0;
     for (const int64_t units : cut_.hidden_blocks) {
-      blocks_.push_back(
-          std::make_unique<HiddenBlock>(sizes, begin, units, fold_.max_rows(), cut_.chunk_rows));
+      blocks_.push_back(std::make_unique<HiddenBlock>(
+          sizes, begin, units, prepared_[0]->fold.max_rows(), cut_.chunk_rows));
       blocks_.back()->pack(parameters);
       begin += units;
     }
@@ -61,41 +105,33 @@ class Trainer {
     finite_.resize(blocks_.size());
   }
 
+  // Does the steps and returns how many; see train_steps.
   int64_t run(float* losses, const double* lr, int64_t steps, uint64_t first_step, int threads,
               const std::function<bool()>& should_stop) {
     const int size = static_cast<int>(std::min<int64_t>(threads, block_count()));
-    int64_t done = 0;
-    bool stop = false;
-    choose_rows(0, first_step);
-    prepare_batch();
-    fold_.gather(C_.get());
-    if (steps > 1) choose_rows(1, first_step + 1);
+    std::atomic<int64_t> end{steps};  // a late thread must not read it torn
+    prepare_batch(0, first_step, steps);
     run_team(size, [&](Team& team) {
-      const Range mine = share_of(block_count(), team.rank(), team.size());
-      for (int64_t step = 0; step < steps && !stop; ++step) {
+      for (int64_t step = 0; step < end.load(std::memory_order_relaxed); ++step) {
+        Batch& batch = batch_of(step);
+        if (team.rank() == 0 && batch.error) std::rethrow_exception(batch.error);
         const auto rate = static_cast<float>(lr[step]);
-        forward_backward(team, mine);
-        for (int64_t i = mine.begin; i < mine.end; ++i) {
-          block(i).backward_table(kernel_, fold_);
-          finite_[static_cast<size_t>(i)] = block(i).update(kernel_, rate, weight_decay_);
-        }
-        team.barrier();
-        if (team.rank() == 0) {
-          losses[step] = finish_step(first_step + static_cast<uint64_t>(step), rate);
-          done = step + 1;
-          stop = done < steps && should_stop && should_stop();
-          if (done < steps && !stop) {
-            if (batches_.kind != Batches::Kind::all) prepare_batch();
-            fold_.gather(C_.get());
-            if (done + 1 < steps) {
-              choose_rows(done + 1, first_step + static_cast<uint64_t>(done) + 1);
-            }
-          }
-        }
-        team.barrier();
+        forward_backward_update(team, batch, rate);
+        // Task 0 is the calling thread's: should_stop may belong to it.
+        team.run(
+            2,
+            [&](int64_t task) {
+              if (task == 0) {
+                losses[step] = finish_step(batch, first_step + static_cast<uint64_t>(step), rate);
+                if (step + 1 < steps && should_stop && should_stop()) end = step + 1;
+              } else {
+                prepare_batch(step + 1, first_step, steps);
+              }
+            },
+            1);
       }
     });
-    return done;
+    return end;
   }
 
   void write_back(const Parameters& to) const {
@@ -107,101 +143,98 @@ class Trainer {
  private:
   int64_t block_count() const { return static_cast<int64_t>(blocks_.size()); }
   HiddenBlock& block(int64_t i) { return *blocks_[static_cast<size_t>(i)]; }
+  Batch& batch_of(int64_t step) { return *prepared_[static_cast<size_t>(step) % prepared_.size()]; }
 
-  // Chooses the examples of a step and asks for their memory, which is far apart.
-  void choose_rows(int64_t step_of_call, uint64_t step) {
-    if (batches_.kind == Batches::Kind::all) {
-      for (int64_t b = 0; b < B_; ++b) rows_[b] = b;
-    } else if (batches_.kind == Batches::Kind::given) {
-      for (int64_t b = 0; b < B_; ++b) {
-        rows_[b] = batches_.rows[step_of_call * B_ + b];
-        if (rows_[b] < 0 || rows_[b] >= examples_.count) {
-          throw RangeError("row " + std::to_string(rows_[b]) + " at rows[" +
-                           std::to_string(step_of_call) + ", " + std::to_string(b) +
-                           "] is outside the examples [0, " + std::to_string(examples_.count) +
-                           ")");
-        }
-      }
+  // Makes the batch of a step of this call, and asks for the memory of the one after it.
+  void prepare_batch(int64_t step, uint64_t first_step, int64_t steps) {
+    if (step == steps || (step > 0 && batches_.kind == Batches::Kind::all)) return;
+    Batch& batch = batch_of(step);
+    try {
+      if (step == 0) choose_rows(0, first_step);
+      check_rows(step);
+      batch.prepare(examples_, rows_.get());
+    } catch (const RangeError&) {
+      batch.error = std::current_exception();
+    }
+    if (step + 1 < steps) choose_rows(step + 1, first_step);
+  }
+
+  // rows_ = the examples of a step.  They lie far apart in memory, hence the prefetch.
+  void choose_rows(int64_t step, uint64_t first_step) {
+    if (batches_.kind == Batches::Kind::drawn) {
+      batch_rows(rows_.get(), seed_, first_step + static_cast<uint64_t>(step), B_, examples_.count);
     } else {
-      batch_rows(rows_.get(), seed_, step, B_, examples_.count);
+      for (int64_t b = 0; b < B_; ++b) {
+        rows_[b] = batches_.kind == Batches::Kind::all ? b : batches_.rows[step * B_ + b];
+      }
     }
     for (int64_t b = 0; b < B_; ++b) {
+      if (rows_[b] < 0 || rows_[b] >= examples_.count) continue;
       __builtin_prefetch(examples_.X + rows_[b] * sizes_.block_size);
       __builtin_prefetch(examples_.Y + rows_[b]);
     }
   }
 
-  // Copies, checks and folds the chosen examples.
-  void prepare_batch() {
-    const int64_t T = sizes_.block_size;
-    const auto outside = [V = sizes_.vocab_size](int32_t token) { return token < 0 || token >= V; };
-    bool any_outside = false;
+  void check_rows(int64_t step) const {
     for (int64_t b = 0; b < B_; ++b) {
-      const int32_t* from = examples_.X + rows_[b] * T;
-      for (int64_t t = 0; t < T; ++t) any_outside |= outside(X_[b * T + t] = from[t]);
-      any_outside |= outside(Y_[b] = examples_.Y[rows_[b]]);
+      if (rows_[b] >= 0 && rows_[b] < examples_.count) continue;
+      throw RangeError("row " + std::to_string(rows_[b]) + " at rows[" + std::to_string(step) +
+                       ", " + std::to_string(b) + "] is outside the examples [0, " +
+                       std::to_string(examples_.count) + ")");
     }
-    if (any_outside) {
-      for (int64_t b = 0; b < B_; ++b) {
-        check_tokens("X", &X_[b * T], 1, T, sizes_.vocab_size, rows_[b]);
-        check_tokens("Y", &Y_[b], 1, 0, sizes_.vocab_size, rows_[b]);
-      }
-    }
-    fold_.build(X_.get(), B_);
-    fold_.list_members(B_);
   }
 
-  // The losses of the batch and the gradients of all but the embedding, chunk after chunk.
-  void forward_backward(Team& team, Range mine) {
-    float* const logits = block(0).logits.get();  // the sum of all blocks' shares
-    const int64_t ld_V = block(0).ld_V;
-    const float scale = 1.0f / static_cast<float>(B_);
-    for (int64_t i = mine.begin; i < mine.end; ++i) {
-      fold_.table(kernel_, block(i).table.get(), block(i).ld, block(i).W1.get(), block(i).ld,
-                  block(i).ld);
-    }
-    for (int64_t first = 0; first < B_; first += cut_.chunk_rows) {
+  // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
+  // examples forward and backward, then the update.
+  void forward_backward_update(Team& team, const Batch& batch, float lr) {
+    const int64_t count = block_count();
+    for (int64_t first = 0, chunk = 0; first < B_; first += cut_.chunk_rows, ++chunk) {
       const int64_t B = std::min(cut_.chunk_rows, B_ - first);
-      const int32_t* rows = fold_.rows() + first * sizes_.block_size;
-      for (int64_t i = mine.begin; i < mine.end; ++i) {
-        block(i).forward(kernel_, rows, B, i == 0 ? b2_.get() : nullptr);
-      }
-      team.barrier();
-      for (int64_t i = mine.begin; i < mine.end; ++i) {
-        const Range part = share_of(B, i, block_count());
-        const int64_t begin = part.begin * ld_V, length = (part.end - part.begin) * ld_V;
-        for (int64_t j = 1; j < block_count(); ++j) {
-          kernel_.add(logits + begin, block(j).logits.get() + begin, length);
-        }
-        kernel_.cross_entropy(&losses_[first + part.begin], &dlogits_[begin], logits + begin, ld_V,
-                              &Y_[first + part.begin], scale, part.end - part.begin,
-                              sizes_.vocab_size);
-      }
-      team.barrier();
-      for (int64_t i = mine.begin; i < mine.end; ++i) {
-        block(i).backward(kernel_, dlogits_.get(), fold_, first / cut_.chunk_rows, B);
-      }
-      if (team.rank() == team.size() - 1) add_to_db2(ld_V, B, first == 0);
-      // No barrier here: what the next forward writes, no backward reads.
+      const bool last = first + B == B_;
+      team.run(count, [&](int64_t i) {
+        if (first == 0) block(i).forward_table(kernel_, batch.fold, C_.get());
+        block(i).forward(kernel_, batch.fold.rows() + first * sizes_.block_size, B,
+                         i == 0 ? b2_.get() : nullptr);
+      });
+      team.run(count, [&](int64_t i) { cross_entropy(batch, first, share_of(B, i, count)); });
+      team.run(count, [&](int64_t i) {
+        block(i).backward(kernel_, dlogits_.get(), batch.fold, chunk, B);
+        if (i == count - 1) add_to_db2(B, first == 0);
+        if (!last) return;
+        block(i).backward_table(kernel_, batch.fold);
+        finite_[static_cast<size_t>(i)] = block(i).update(kernel_, lr, weight_decay_);
+      });
     }
   }
 
-  void add_to_db2(int64_t ld_V, int64_t B, bool first) {
-    kernel_.sum_rows(first ? db2_.get() : db2_chunk_.get(), dlogits_.get(), ld_V, B,
+  // Sums the blocks' logits of some rows of the chunk that begins at `first`; losses and dlogits.
+  void cross_entropy(const Batch& batch, int64_t first, Range rows) {
+    float* const logits = block(0).logits.get() + rows.begin * ld_V_;
+    const int64_t count = rows.end - rows.begin;
+    for (int64_t i = 1; i < block_count(); ++i) {
+      kernel_.add(logits, block(i).logits.get() + rows.begin * ld_V_, count * ld_V_);
+    }
+    kernel_.cross_entropy(&losses_[first + rows.begin], &dlogits_[rows.begin * ld_V_], logits,
+                          ld_V_, &batch.Y[first + rows.begin], 1.0f / static_cast<float>(B_), count,
+                          sizes_.vocab_size);
+  }
+
+  void add_to_db2(int64_t B, bool first) {
+    kernel_.sum_rows(first ? db2_.get() : db2_chunk_.get(), dlogits_.get(), ld_V_, B,
                      sizes_.vocab_size);
     if (!first) kernel_.add(db2_.get(), db2_chunk_.get(), sizes_.vocab_size);
   }
 
   // Updates what the blocks share; returns the loss.
-  float finish_step(uint64_t step, float lr) {
+  float finish_step(const Batch& batch, uint64_t step, float lr) {
     const auto [T, E, H, V] = sizes_;
     double sum = 0;
     for (int64_t b = 0; b < B_; ++b) sum += losses_[b];
     const double loss = sum / static_cast<double>(B_);
 
     std::fill_n(dC_.get(), V * E, 0.0f);
-    for (int64_t row = 0; row < fold_.row_count(); ++row) {
-      float* dC_row = &dC_[fold_.tokens()[row] * E];
+    for (int64_t row = 0; row < batch.fold.row_count(); ++row) {
+      float* dC_row = &dC_[batch.fold.tokens()[row] * E];
       for (const auto& owned : blocks_) kernel_.add(dC_row, &owned->demb[row * E], E);
     }
     bool finite = kernel_.sgd_update(C_.get(), dC_.get(), lr, weight_decay_, V * E);
@@ -212,7 +245,7 @@ class Trainer {
       std::ostringstream sentence;
       sentence << "step " << step << ": "
                << (std::isfinite(loss) ? "an updated parameter" : "the loss")
-               << " is not finite (loss " << loss << ", learning rate " << lr
+               << " is not finite (loss " << std::abs(loss) << ", learning rate " << lr
                << "); the parameters are as they were before the call";
       throw DivergedError(sentence.str(), static_cast<int64_t>(step), loss, lr);
     }
@@ -226,14 +259,14 @@ class Trainer {
   const uint64_t seed_;
   const float weight_decay_;
   const int64_t B_;
+  const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
   const StepCut cut_;
-  Fold fold_;
-  Buffer<int64_t> rows_;                // (B)
-  Buffer<int32_t> X_, Y_;               // (B,T) (B)
+  std::vector<std::unique_ptr<Batch>> prepared_;
+  Buffer<int64_t> rows_;                // (B): of the batch that is to be prepared next
   Buffer<float> losses_;                // (B)
   Buffer<float> C_, dC_;                // (V,E)
-  Buffer<float> b2_, db2_, db2_chunk_;  // (V), padded
-  Buffer<float> dlogits_;               // (chunk_rows, V padded)
+  Buffer<float> b2_, db2_, db2_chunk_;  // (ld_V)
+  Buffer<float> dlogits_;               // (chunk_rows, ld_V)
   std::vector<std::unique_ptr<HiddenBlock>> blocks_;
   std::vector<char> finite_;  // per block, of its last update
 };

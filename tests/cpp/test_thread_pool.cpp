@@ -1,4 +1,4 @@
-// The pool: every block once, barriers that hold, exceptions that arrive, callers that do not wait.
+// The pool: every task once, phases that hold, exceptions that arrive, callers that do not wait.
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,32 +15,42 @@
 using namespace makemore;
 
 TEST_CASE("for_each_block calls every block once, with any number of threads") {
-  for (const int threads : {0, 1, 2, 7}) {
-    for (const int64_t blocks : {0, 1, 2, 3, 16, 100}) {
-      std::vector<std::atomic<int>> calls(100);
+  for (const int threads : {1, 2, 7}) {
+    for (const int64_t blocks : {0, 1, 2, 3, 16, 64}) {
+      std::vector<std::atomic<int>> calls(64);
       for_each_block(blocks, threads, [&](int64_t block) { ++calls[size_t(block)]; });
-      for (int64_t i = 0; i < 100; ++i) EXPECT(calls[size_t(i)] == (i < blocks ? 1 : 0));
+      for (int64_t i = 0; i < 64; ++i) EXPECT(calls[size_t(i)] == (i < blocks ? 1 : 0));
     }
   }
 }
 
-TEST_CASE("between two barriers every thread sees what the others wrote") {
-  for (const int threads : {2, 7}) {
-    run_team(threads, [](Team& team) {
-      static std::vector<int> written;
-      if (team.rank() == 0) written.assign(size_t(team.size()), -1);
-      team.barrier();
+TEST_CASE("a phase begins when all tasks of the one before it are done, and sees their work") {
+  for (const int threads : {1, 2, 7}) {
+    std::vector<int> written(5, -1);
+    std::atomic<int> leaks{0};
+    run_team(threads, [&](Team& team) {
       for (int round = 0; round < 300; ++round) {
-        written[size_t(team.rank())] = round;
-        team.barrier();
-        for (const int value : written) {
-          if (value != round) throw std::runtime_error("a barrier leaked");
-        }
-        team.barrier();
+        team.run(5, [&](int64_t task) { written[size_t(task)] = round; });
+        team.run(3, [&](int64_t) {
+          for (const int value : written) leaks += value != round;
+        });
       }
     });
-    EXPECT(true);
+    EXPECT(leaks == 0 && written[4] == 299);
   }
+}
+
+TEST_CASE("a late owner's tasks are done by others, but for those that are its own") {
+  std::atomic<int> done_by_caller{0}, own_done_by_caller{0};
+  std::atomic<bool> late{true};
+  run_team(2, [&](Team& team) {
+    if (team.size() == 1) return;  // no second thread to be had
+    while (team.rank() == 1 && late) std::this_thread::yield();
+    team.run(2, [&](int64_t) { done_by_caller += team.rank() == 0; });
+    late = false;
+    team.run(2, [&](int64_t task) { own_done_by_caller += team.rank() == 0 && task == 1; }, 2);
+  });
+  EXPECT(done_by_caller == 2 && own_done_by_caller == 0);
 }
 
 TEST_CASE("an exception of any rank reaches the caller and frees the others") {
@@ -48,12 +58,16 @@ TEST_CASE("an exception of any rank reaches the caller and frees the others") {
     for (int repeat = 0; repeat < 20; ++repeat) {
       EXPECT_THROWS(run_team(3,
                              [&](Team& team) {
-                               team.barrier();
-                               if (team.rank() == thrower)
-                                 throw std::runtime_error("from a worker");
-                               for (int i = 0; i < 3; ++i) team.barrier();
+                               team.run(3, [](int64_t) {});
+                               team.run(
+                                   3,
+                                   [&](int64_t task) {
+                                     if (task == thrower) throw std::runtime_error("from a task");
+                                   },
+                                   3);
+                               team.run(3, [](int64_t) {});
                              }),
-                    std::runtime_error, "from a worker");
+                    std::runtime_error, "from a task");
     }
   }
 }

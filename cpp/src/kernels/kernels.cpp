@@ -59,39 +59,45 @@ void gather_tanh(float* h, const float* table, const int32_t* rows, const float*
   }
 }
 
-// One row of sum_members for C whole vectors, which stay in registers.
+// `lanes` columns of all rows of sum_members, in C vectors that stay in registers: the loop over
+// the members, whose length no branch predictor guesses, then runs once for them all.
 template <int C>
-void sum_members_strip(float* out, const float* rows, const int32_t* begin, const int32_t* end,
-                       int64_t ld, int accumulate) {
-  Vector sum[C];
-  MAKEMORE_UNROLL
-  for (int j = 0; j < C; ++j) sum[j] = accumulate ? load(out + j * kLanes) : Vector{};
-  for (const int32_t* member = begin; member < end; ++member) {
-    const float* row = rows + *member * ld;
+void sum_members_strip(float* out, const float* rows, const int32_t* starts, const int32_t* members,
+                       int64_t ld, int64_t m, int64_t lanes, int accumulate) {
+  const int64_t last = lanes - (C - 1) * kLanes;
+  const auto load_strip = [=](const float* p, int j) {
+    return j < C - 1 || last == kLanes ? load(p + j * kLanes) : load_partial(p + j * kLanes, last);
+  };
+  for (int64_t r = 0; r < m; ++r) {
+    float* sums = out + r * ld;
+    Vector sum[C];
     MAKEMORE_UNROLL
-    for (int j = 0; j < C; ++j) sum[j] += load(row + j * kLanes);
+    for (int j = 0; j < C; ++j) sum[j] = accumulate ? load_strip(sums, j) : Vector{};
+    for (int32_t k = starts[r]; k < starts[r + 1]; ++k) {
+      const float* row = rows + members[k] * ld;
+      MAKEMORE_UNROLL
+      for (int j = 0; j < C; ++j) sum[j] += load_strip(row, j);
+    }
+    MAKEMORE_UNROLL
+    for (int j = 0; j < C - 1; ++j) store(sums + j * kLanes, sum[j]);
+    if (last == kLanes) {
+      store(sums + (C - 1) * kLanes, sum[C - 1]);
+    } else {
+      store_partial(sums + (C - 1) * kLanes, sum[C - 1], last);
+    }
   }
-  MAKEMORE_UNROLL
-  for (int j = 0; j < C; ++j) store(out + j * kLanes, sum[j]);
 }
 
 void sum_members(float* out, const float* rows, const int32_t* starts, const int32_t* members,
                  int64_t ld, int64_t m, int64_t n, int accumulate) {
-  for (int64_t r = 0; r < m; ++r) {
-    const int32_t *begin = members + starts[r], *end = members + starts[r + 1];
-    float* sums = out + r * ld;
-    int64_t j = 0;
-    for (; j + 8 * kLanes <= n; j += 8 * kLanes) {
-      sum_members_strip<8>(sums + j, rows + j, begin, end, ld, accumulate);
-    }
-    for (; j + 2 * kLanes <= n; j += 2 * kLanes) {
-      sum_members_strip<2>(sums + j, rows + j, begin, end, ld, accumulate);
-    }
-    for_each_vector(n - j, [=](int64_t i, auto load, auto store) {
-      Vector sum = accumulate ? load(sums + j + i) : Vector{};
-      for (const int32_t* k = begin; k < end; ++k) sum += load(rows + *k * ld + j + i);
-      store(sums + j + i, sum);
-    });
+  constexpr decltype(&sum_members_strip<1>) kStrips[] = {
+      sum_members_strip<1>, sum_members_strip<2>, sum_members_strip<3>, sum_members_strip<4>,
+      sum_members_strip<5>, sum_members_strip<6>, sum_members_strip<7>, sum_members_strip<8>};
+  constexpr int64_t kWidest = 8;
+  for (int64_t j = 0; j < n; j += kWidest * kLanes) {
+    const int64_t lanes = n - j < kWidest * kLanes ? n - j : kWidest * kLanes;
+    kStrips[parts_of(lanes, kLanes) - 1](out + j, rows + j, starts, members, ld, m, lanes,
+                                         accumulate);
   }
 }
 
@@ -125,8 +131,8 @@ inline Vector exp_and_sum(const float* x, Vector shift, int64_t n, Body body) {
   return sum_everywhere(sum);
 }
 
-void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t ld,
-                   const int32_t* Y, float scale, int64_t m, int64_t n) {
+void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t ld, const int32_t* Y,
+                   float scale, int64_t m, int64_t n) {
   for (int64_t first = 0; first < m; first += kLanes) {  // one log for as many rows as lanes
     const int64_t rows = m - first < kLanes ? m - first : kLanes;
     float sums[kLanes] = {}, picked[kLanes] = {};
@@ -140,13 +146,12 @@ void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t l
         continue;
       }
       float* dx = dlogits + (first + r) * ld;
-      const Vector sum = exp_and_sum(
-          x, max, n, [dx](int64_t i, Vector e, auto store) { store(dx + i, e); });
+      const Vector sum =
+          exp_and_sum(x, max, n, [dx](int64_t i, Vector e, auto store) { store(dx + i, e); });
       sums[r] = sum[0];
       const Vector factor = broadcast(scale) / sum;
-      for_each_vector(n, [=](int64_t i, auto load, auto store) {
-        store(dx + i, load(dx + i) * factor);
-      });
+      for_each_vector(
+          n, [=](int64_t i, auto load, auto store) { store(dx + i, load(dx + i) * factor); });
       dx[y] -= scale;
     }
     float loss[kLanes];
@@ -162,9 +167,8 @@ void log_softmax(float* out, int64_t ld_out, const float* logits, int64_t ld, in
     const Vector max = max_of(x, n);  // stability only
     const Vector ln_sum = log_of(exp_and_sum(x, max, n, [](int64_t, Vector, auto) {}));
     float* y = out + r * ld_out;
-    for_each_vector(n, [=](int64_t i, auto load, auto store) {
-      store(y + i, load(x + i) - max - ln_sum);
-    });
+    for_each_vector(
+        n, [=](int64_t i, auto load, auto store) { store(y + i, load(x + i) - max - ln_sum); });
   }
 }
 
@@ -187,9 +191,8 @@ int sgd_update(float* w, const float* dw, float lr, float weight_decay, int64_t 
           [](float* p, Vector x) { store(p, x); });
     }
   }
-  for_each_vector(n - i, [&](int64_t rest, auto load, auto store) {
-    update(i + rest, check[0], load, store);
-  });
+  for_each_vector(
+      n - i, [&](int64_t rest, auto load, auto store) { update(i + rest, check[0], load, store); });
   return sum_everywhere(check[0] + check[1] + check[2] + check[3])[0] == 0;
 }
 
@@ -207,21 +210,21 @@ extern const Kernels kernels;
 const Kernels kernels = {
 #define MAKEMORE_NAME_(isa) #isa
 #define MAKEMORE_NAME(isa) MAKEMORE_NAME_(isa)
-    MAKEMORE_NAME(MAKEMORE_ISA),
-    matmul,
-    matmul_transposed,
-    transpose,
-    add,
-    sum_rows,
-    tanh,
-    tanh_backward,
-    gather_tanh,
-    sum_members,
-    cross_entropy,
-    log_softmax,
-    sgd_update,
-    exp,
-    log,
+    .name = MAKEMORE_NAME(MAKEMORE_ISA),
+    .matmul = matmul,
+    .matmul_transposed = matmul_transposed,
+    .transpose = transpose,
+    .add = add,
+    .sum_rows = sum_rows,
+    .tanh = tanh,
+    .tanh_backward = tanh_backward,
+    .gather_tanh = gather_tanh,
+    .sum_members = sum_members,
+    .cross_entropy = cross_entropy,
+    .log_softmax = log_softmax,
+    .sgd_update = sgd_update,
+    .exp = exp,
+    .log = log,
 };
 
 }  // namespace makemore::MAKEMORE_ISA

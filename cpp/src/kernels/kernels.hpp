@@ -47,8 +47,8 @@ struct Kernels {
 
   // out[r,:] (+)= sum over k in [starts[r], starts[r+1]) of rows[members[k],:]    out (m,n)
   // The same ld for out and rows.
-  void (*sum_members)(float* out, const float* rows, const int32_t* starts,
-                      const int32_t* members, int64_t ld, int64_t m, int64_t n, int accumulate);
+  void (*sum_members)(float* out, const float* rows, const int32_t* starts, const int32_t* members,
+                      int64_t ld, int64_t m, int64_t n, int accumulate);
 
   // losses[i] = -ln softmax(logits[i,:])[Y[i]];  dlogits = scale * (softmax - one_hot(Y)), which
   // may be logits itself or null.      logits, dlogits (m,n)

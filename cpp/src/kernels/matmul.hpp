@@ -147,8 +147,8 @@ inline void matmul(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t
   }
 }
 
-// A tile of dot products has as many elements as a vector has lanes, so that the sums over the lanes
-// of all accumulators come out as one vector.
+// A tile of dot products has as many elements as a vector has lanes, so that the sums over the
+// lanes of all accumulators come out as one vector.
 constexpr int kDotColumns = kLanes == 4 ? 2 : 4;
 constexpr int kDotRows = kLanes / kDotColumns;
 
@@ -188,7 +188,8 @@ inline void matmul_transposed(float* c, int64_t ldc, const float* a, int64_t lda
       if (i + kDotRows <= m && j + kDotColumns <= n) {
         MAKEMORE_UNROLL
         for (int r = 0; r < kDotRows; ++r) {
-          __builtin_memcpy(c + (i + r) * ldc + j, sums + r * kDotColumns, sizeof(float[kDotColumns]));
+          __builtin_memcpy(c + (i + r) * ldc + j, sums + r * kDotColumns,
+                           sizeof(float[kDotColumns]));
         }
         continue;
       }
