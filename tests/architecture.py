@@ -24,7 +24,8 @@ CPP_LAYERS = [
     {"model", "json", "file_io"},
     {"machine", "check", "random"},
     {"cut", "dispatch", "thread_pool", "safetensors"},
-    {"ops", "fold", "forward", "hidden_block"},
+    {"ops", "fold", "seen_contexts"},
+    {"forward", "hidden_block"},
     {"trainer", "vocabulary", "model_metadata", "model_file"},
     {"bindings"},
 ]
@@ -38,7 +39,7 @@ PYTHON_LAYERS = [
     {"model", "ngram"},
     {"training", "evaluation"},
     {"plotting", "sweeps"},
-    {"runs", "console"},
+    {"runs", "console", "exits"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -48,7 +49,7 @@ TOP_LEVEL = {
 }  # fmt: skip
 KERNEL_HEADERS = {"cstdint", "stdint.h", "immintrin.h", "arm_neon.h"}
 # Who may import a library that is slow to load, or of use to few, and where.
-GUESTS = {"matplotlib": {"plotting"}, "click": {"cli"}, "rich": {"cli", "console"}}
+GUESTS = {"matplotlib": {"plotting"}, "click": {"cli", "exits"}, "rich": {"cli", "console"}}
 
 
 def layer_of(name: str, layers: list[set[str]]) -> int | None:

@@ -155,7 +155,11 @@ def test_any_alphabet(tmp_path):
         (["--init", "zeros"], "zeros"),
         (["--seed", "-1"], "seed"),
         (["--threads", "0"], "threads"),
-        (["--samples", "-1"], "n is -1"),
+        (["--samples", "-1"], "samples is -1"),
+        (["--samples", 2**40], "samples is 1099511627776, outside [0, 1000000]"),
+        (["--split-seed", "-1"], "split_seed is -1"),
+        (["--schedule", "cosine", "--lr-floor", "nan"], "lr_floor is nan"),
+        (["--schedule", "inverse", "--lr-decay", "-1"], "lr_decay is -1"),
         (["--boundary", "ab"], "boundary"),
         (["--data", "missing.txt"], "cannot read missing.txt: No such file"),
         (["--data", "."], "cannot read .: Is a directory"),
@@ -171,7 +175,9 @@ def test_train_refuses(tmp_path, arguments, sentence):
     (tmp_path / "blank.txt").write_bytes(b"\n\r\n  \n")
     (tmp_path / "bytes.txt").write_bytes(b"ok\nab\xff\n")
     assert sentence in refuse(tmp_path, "train", *SMALL, *arguments)
-    assert not list(tmp_path.glob("runs/*")), "a run that kept nothing leaves no folder"
+    assert not (tmp_path / "runs").exists(), "a run that kept nothing leaves no folder"
+    refuse(tmp_path, "train", *SMALL, *arguments, "--out", "new/run")
+    assert not (tmp_path / "new").exists()
 
 
 def test_full_disk(tmp_path):
@@ -182,16 +188,31 @@ def test_full_disk(tmp_path):
             command("info"), env=environment(), stdout=full, stderr=subprocess.PIPE, timeout=60
         )
     assert result.returncode == 2
-    assert result.stderr.decode() == "makemore_cpp: No space left on device\n"
+    assert result.stderr.decode() == "makemore_cpp: standard output: No space left on device\n"
 
 
-def test_closed_output(trained):
+@pytest.mark.parametrize("subcommand", ["sample", "eval"])
+def test_closed_output(trained, subcommand):
     folder, _ = trained
-    arguments = " ".join(command("eval", "runs/1"))
+    arguments = " ".join(command(subcommand, "runs/1"))
     result = subprocess.run(
         ["sh", "-c", f"{arguments} >&-"], cwd=folder, env=environment(), stderr=subprocess.PIPE
     )
-    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.returncode == 2
+    assert result.stderr == b"makemore_cpp: standard output is closed, so nothing can be shown\n"
+
+
+def test_closed_stderr(trained):
+    folder, _ = trained
+    for arguments, code in ((("train", *SMALL, "--out", "quiet"), 0), (("eval", "missing"), 2)):
+        result = subprocess.run(
+            ["sh", "-c", f"{' '.join(command(*arguments))} 2>&-"],
+            cwd=folder,
+            env=environment(),
+            stdout=subprocess.PIPE,
+        )
+        assert result.returncode == code
+        assert b"makemore_cpp: " not in result.stdout
 
 
 def test_interrupt_keeps_the_model(tmp_path):
@@ -241,6 +262,33 @@ def test_live_progress_on_a_terminal(tmp_path):
     assert b"steps/s" in seen
     assert b"loss" in seen
     assert b"steps/s" not in out
+
+
+def test_a_last_update_that_is_too_large_keeps_the_older_run(tmp_path):
+    run(tmp_path, "train", *SMALL, "--out", "y")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "y").iterdir()}
+    for more in ((), ("--eval-every", 0)):
+        error = refuse(
+            tmp_path, "train", "--steps", 1, "--lr", "1e38", "--out", "y", "--overwrite", *more
+        )
+        assert "loss nan, learning rate 1e+38); try a smaller --lr" in error
+    assert {path.name: path.read_bytes() for path in (tmp_path / "y").iterdir()} == before
+
+
+def test_a_train_loss_that_is_not_finite_keeps_nothing(tmp_path):
+    code = (
+        "import sys; from makemore_cpp import cli, evaluation\n"
+        "rows = [evaluation.SplitLosses('this model', float('inf'), 2.0)]\n"
+        "evaluation.compare = lambda *arguments: rows\n"
+        f"sys.argv = ['makemore_cpp', 'train', *{SMALL}]\n"
+        "cli.main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True
+    )
+    assert result.returncode == 2
+    assert b"the train loss after its update is not finite (loss inf" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- sample ----------------------------------------------------------------------------------------
@@ -327,6 +375,41 @@ def test_eval_refuses_changed_data(tmp_path):
     assert "cannot read" in refuse(tmp_path, "eval", "runs/1")
 
 
+def test_eval_of_a_huge_loss(tmp_path):
+    _, error = run(tmp_path, "train", "--steps", 1, "--lr", "1e6", "--out", "a")
+    assert error == ""
+    out, _ = run(tmp_path, "eval", "a")
+    assert out.count("> 1e308") == 2
+    rows = json.loads(run(tmp_path, "eval", "a", "--json")[0])["losses"]
+    assert all(row["loss"] > 1000 and row["perplexity"] is None for row in rows)
+
+
+def test_eval_of_a_path_with_markup(trained):
+    folder, _ = trained
+    for name in ("x[/]", "[red]"):
+        (folder / name).mkdir(exist_ok=True, parents=True)
+        model = (folder / "runs" / "1" / "model.safetensors").read_bytes()
+        (folder / name / "model.safetensors").write_bytes(model)
+        assert f"Loss of {name} on" in run(folder, "eval", name)[0]
+
+
+def test_a_narrow_terminal_cuts_no_figure(trained):
+    folder, _ = trained
+    wide, narrow = (run(folder, "eval", "runs/1", COLUMNS=columns)[0] for columns in ("120", "20"))
+    figures = re.findall(r"[\d,.]*\d", wide[wide.index("┃") :])
+    assert len(figures) == 6
+    assert re.findall(r"[\d,.]*\d", narrow[narrow.index("┃") :]) == figures
+    assert "…" not in narrow
+
+
+def test_eval_names_the_word_that_it_cannot_read(trained):
+    folder, _ = trained
+    (folder / "other.txt").write_text("anna\n" * 20 + "bo!b\n" + "anna\n" * 20)
+    for split in ("train", "all"):
+        arguments = ("eval", "runs/1", "--data", "other.txt", "--split", split)
+        assert "words[20] 'bo!b': the character '!' at position 2" in refuse(folder, *arguments)
+
+
 def test_eval_of_an_unknown_split(trained):
     folder, _ = trained
     assert "'half'" in refuse(folder, "eval", "runs/1", "--split", "half")
@@ -343,6 +426,14 @@ def test_info(tmp_path):
     assert "n_hidden" in refuse(tmp_path, "info", "--n-hidden", 0)
 
 
+def test_an_unknown_instruction_set_is_one_sentence(trained):
+    folder, _ = trained
+    for arguments in (("--help",), ("--version",), ("train", "--help")):
+        assert run(folder, *arguments, MAKEMORE_ISA="bogus")[0]
+    for arguments in (("info",), ("train", *SMALL), ("sample", "runs/1"), ("eval", "runs/1")):
+        assert "MAKEMORE_ISA" in refuse(folder, *arguments, MAKEMORE_ISA="bogus")
+
+
 def test_help(tmp_path):
     for arguments in ((), ("--help",)):
         out, _ = run(tmp_path, *arguments)
@@ -355,8 +446,8 @@ def test_help(tmp_path):
 def test_help_imports_little(tmp_path):
     code = (
         "import sys; sys.argv = ['makemore_cpp', '--help']\n"
-        "from makemore_cpp.cli import _run\n"
-        "code = _run()\n"
+        "from makemore_cpp import cli, exits\n"
+        "code = exits.run(cli.cli)\n"
         "heavy = [m for m in ('matplotlib', 'rich', 'importlib.metadata') if m in sys.modules]\n"
         "sys.exit(f'imported: {heavy}' if heavy else code)"
     )

@@ -67,6 +67,14 @@ def test_byte_order_mark_is_dropped_once(tmp_path):
     ]
 
 
+def test_any_kind_of_path(tmp_path):
+    path = write(tmp_path, b"a\n")
+    for kind in (path, str(path), os.fsencode(path)):
+        assert mm.load_words(kind).name == str(path)
+    with pytest.raises(TypeError, match="path must be a path, not int"):
+        mm.load_words(3)
+
+
 def test_relative_path_is_remembered_as_absolute(tmp_path, monkeypatch):
     write(tmp_path, b"a\n")
     monkeypatch.chdir(tmp_path)
@@ -174,6 +182,30 @@ def test_bad_characters(characters):
         mm.Vocab(characters)
 
 
+def test_a_long_word_is_shown_in_part():
+    with pytest.raises(mm.ArgumentError) as caught:
+        mm.Vocab.from_words(["." + "x" * 10**6])
+    assert "'." + "x" * 39 + "…'" in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_vocab_says_what_it_does():
+    for name in ("characters", "boundary", "encode", "encode_many", "decode"):
+        assert vars(mm.Vocab)[name].__doc__
+    vocab = mm.Vocab(["a", "b"])
+    tokens, offsets = vocab.encode_many(["ab", "", "b"])
+    assert (tokens.tolist(), offsets.tolist()) == ([1, 2, 2], [0, 2, 2, 3])
+    for call in (lambda: vocab.encode(3), lambda: vocab.encode_many("ab")):
+        with pytest.raises(TypeError):
+            call()
+    with pytest.raises(TypeError, match="tokens must hold integers"):
+        vocab.decode([1.0])
+    with pytest.raises(mm.ArgumentError, match="tokens has the shape"):
+        vocab.decode([[1]])
+    with pytest.raises(mm.RangeError, match="token 3"):
+        vocab.decode([3])
+
+
 @pytest.mark.parametrize("words", ["emma", 3, ["a", 4], [b"a"]])
 def test_words_of_a_wrong_type(words):
     with pytest.raises(TypeError, match="words"):
@@ -230,8 +262,18 @@ def test_too_much_context():
 
 
 def test_unknown_character():
-    with pytest.raises(mm.ArgumentError, match="'x'"):
+    with pytest.raises(mm.ArgumentError, match=r"^words\[1\] 'ax': .*'x' at position 1"):
         mm.build_dataset(["a", "ax"], mm.Vocab(["a"]), 2)
+    with pytest.raises(mm.ArgumentError, match=r"^words\[0\] 'a{40}…': .*'x'") as caught:
+        mm.build_dataset(["a" * 10**6 + "x"], mm.Vocab(["a"]), 2)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("vocab", [3, "abc", ["a"]])
+def test_vocab_of_a_wrong_type(vocab):
+    for make in (mm.build_dataset, lambda words, vocab: mm.Dataset.split(words, vocab=vocab)):
+        with pytest.raises(TypeError, match=r"vocab must be a makemore_cpp\.Vocab"):
+            make(["a"], vocab)
 
 
 # -- splits ----------------------------------------------------------------------------------------
@@ -269,6 +311,14 @@ def test_split_is_the_lecture_s():
 def test_bad_split_seed(seed, error):
     with pytest.raises(error, match="seed"):
         mm.Dataset.split(["a"], seed=seed)
+
+
+@pytest.mark.parametrize("place", range(0, 30, 7))
+def test_unknown_character_in_a_split_has_its_place_before_the_shuffle(place):
+    words = ["a"] * 30
+    words[place] = "axa"
+    with pytest.raises(mm.ArgumentError, match=rf"^words\[{place}\] 'axa': .*'x' at position 1"):
+        mm.Dataset.split(words, vocab=mm.Vocab(["a"]))
 
 
 def test_split_of_nothing():

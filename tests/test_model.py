@@ -217,6 +217,14 @@ def test_bad_files(model, tmp_path):
         mm.MLP.load(tmp_path / "text")
 
 
+def test_any_kind_of_path(model, tmp_path):
+    model.save(tmp_path / "m")
+    assert bits(mm.MLP.load(bytes(tmp_path / "m"))) == bits(model)
+    for path in (None, 0, ["m"]):
+        with pytest.raises(TypeError, match="path must be a path, not "):
+            mm.MLP.load(path)
+
+
 def test_copies_are_independent(model):
     other = copy.deepcopy(model)
     assert bits(other) == bits(model)
@@ -308,7 +316,10 @@ def test_parts_of_a_schedule(schedule):
         (("step", 1e39, 5), {}, ValueError, "lr"),
         (("step", 10**400, 5), {}, ValueError, "lr"),
         (("step", -0.1, 5), {}, ValueError, "lr"),
-        (("step", "fast", 5), {}, TypeError, "lr"),
+        (("step", "fast", 5), {}, TypeError, "lr must be a number, not str"),
+        (("step", "0.1", 5), {}, TypeError, "lr must be a number, not str"),
+        (("step", b"0.1", 5), {}, TypeError, "lr must be a number, not bytes"),
+        (("cosine", 0.1, 5), {"floor": "0"}, TypeError, "floor"),
         (("step", 0.1, 0), {}, ValueError, "steps"),
         (("step", 0.1, 2**40), {}, ValueError, "steps"),
         (("step", 0.1, 1.5), {}, TypeError, "steps"),
@@ -321,3 +332,27 @@ def test_parts_of_a_schedule(schedule):
 def test_bad_schedules(arguments, options, error, name):
     with pytest.raises(error, match=name):
         mm.learning_rates(*arguments, **options)
+
+
+# -- what the methods say --------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("method", "arguments", "error"),
+    [
+        ("log_probs", ([[0.0, 1, 1]],), TypeError),
+        ("log_probs", ([[0, 1]],), mm.ArgumentError),
+        ("log_probs", ([[0, 1, 99]],), mm.RangeError),
+        ("loss", ([[0, 1, 1]], [0.0]), TypeError),
+        ("loss", ([[0, 1, 1]], [0, 1]), mm.ArgumentError),
+        ("loss", ([[0, 1, 1]], [99]), mm.RangeError),
+        ("train_steps", ([[0, 1, 1]], [0.0], [0.1]), TypeError),
+        ("train_steps", ([[0, 1, 1]], [0], [-0.1]), mm.ArgumentError),
+        ("train_steps", ([[0, 1, 1]], [-1], [0.1]), mm.RangeError),
+        ("sample", (1.5,), TypeError),
+        ("sample", (-1,), mm.ArgumentError),
+    ],
+)
+def test_errors_are_those_of_the_docstring(model, method, arguments, error):
+    with pytest.raises(error):
+        getattr(model, method)(*arguments)
+    raises = getattr(mm.MLP, method).__doc__.split("Raises")[1]
+    assert error.__name__ in raises

@@ -142,6 +142,17 @@ def test_a_wrong_origin_is_refused(data: Any, sentence: str) -> None:
         random_model(data=data)
 
 
+def test_other_types_are_refused_in_one_sentence() -> None:
+    model = random_model()
+    for call, sentence in (
+        (lambda: SavedModel("ab", *model.parameters), "vocabulary must be a Vocabulary, not str"),  # type: ignore[arg-type]
+        (lambda: SavedModel.from_bytes(bytearray(8)), "data must be bytes, not bytearray"),  # type: ignore[arg-type]
+        (lambda: SavedModel.from_bytes(b"", name=3), "name must be a str, not int"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=f"^{sentence}$"):
+            call()
+
+
 # -- files -----------------------------------------------------------------------------------------
 
 
@@ -198,6 +209,24 @@ def test_the_mode_of_a_new_file_respects_the_umask(tmp_path: Path, mask: int) ->
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "model").stat().st_mode) == 0o666 & ~mask
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o666])
+def test_a_replaced_file_keeps_its_mode(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "model"
+    path.touch()
+    path.chmod(mode)
+    random_model().save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert_same(SavedModel.load(path), random_model())
+
+
+def test_a_replaced_link_gives_its_mode_to_nobody(tmp_path: Path) -> None:
+    (tmp_path / "target").touch()
+    (tmp_path / "target").chmod(0o777)
+    (tmp_path / "model").symlink_to("target")
+    random_model().save(tmp_path / "model")
+    assert not (tmp_path / "model").stat().st_mode & 0o111
 
 
 FAILING_SAVE = """

@@ -177,6 +177,22 @@ def test_log_probs_and_mean_loss(implementation, rng, N, T, E, H, V):
         assert abs(loss - expected) <= bounds.mean_loss(exact, X, Y)
 
 
+def test_chunks_of_a_large_vocabulary(isa, rng):
+    """At this V few examples make a chunk, and threads share the chunks out."""
+    N, T, E, H, V = 330, 2, 3, 5, 20_000
+    parameters = [f32(rng, V, E), f32(rng, T * E, H, scale=0.4), f32(rng, H), f32(rng, H, V),
+                  f32(rng, V)]  # fmt: skip
+    X, Y = rng.integers(0, V, (N, T)), rng.integers(0, V, N)
+    one = _core.log_probs(*parameters, X, threads=1)
+    loss = _core.mean_loss(*parameters, X, Y, threads=1)
+    exact = wide(*parameters)
+    check(one, reference.log_probs(*exact, X), bounds.log_probs(exact, X))
+    assert abs(loss - reference.mean_loss(*exact, X, Y)) <= bounds.mean_loss(exact, X, Y)
+    for threads in (2, 7):
+        assert _core.log_probs(*parameters, X, threads=threads).tobytes() == one.tobytes()
+        assert _core.mean_loss(*parameters, X, Y, threads=threads) == loss
+
+
 @pytest.mark.parametrize(("N", "V"), [(1, 1), (200, 2), (300, 27), (50, 1000), (0, 5)])
 def test_sample_tokens(implementation, rng, N, V):
     log_p = reference.log_softmax(f32(rng, N, V, scale=2.0)) if N else np.zeros((0, V), np.float32)
@@ -189,6 +205,14 @@ def test_sample_tokens(implementation, rng, N, V):
     clear = distance > (bounds.EXP_ULP * bounds.ULP + V * 2.0**-52)
     np.testing.assert_array_equal(tokens[clear], reference.sample_tokens(log_p, u)[clear])
     assert clear.sum() >= 0.99 * N
+
+
+@pytest.mark.parametrize(("N", "T", "E"), [(1_000_000, 0, 3), (100_000, 0, 2), (0, 0, 0)])
+def test_no_context_means_no_tokens(N, T, E):
+    X = np.zeros((N, T), np.int32)
+    assert _core.embedding_forward(np.zeros((4, E), np.float32), X).shape == (N, T, E)
+    dC = _core.embedding_backward(np.zeros((N, T, E), np.float32), X, 4)
+    np.testing.assert_array_equal(dC, np.zeros((4, E)))
 
 
 # -- numbers that everybody can check ------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,6 +122,8 @@ def test_tokens_outside_the_vocabulary(value):
 def test_targets_outside_the_vocabulary():
     Y = np.array([0, 5, -3, 1])
     with pytest.raises(IndexError, match=r"^token 5 at Y\[1\] is outside the vocabulary \[0, 5\)$"):
+        _core.mean_loss(z(5, 2), z(6, 4), z(4), z(4, 5), z(5), z(4, 3, dtype=int), Y)
+    with pytest.raises(IndexError, match=r"^token 5 at Y\[1\] is outside the vocabulary \[0, 5\)$"):
         _core.cross_entropy(z(4, 5), Y)
     with pytest.raises(IndexError, match=r"^token -3 at Y\[2\] is outside the vocabulary"):
         _core.cross_entropy(z(4, 6), Y)
@@ -160,3 +164,41 @@ def test_written_arrays_are_taken_as_they_are_or_not_at_all():
         assert not w.any()
     with pytest.raises(TypeError):
         _core.sgd_update([0.0, 0.0], z(2), 0.1)
+
+
+NOT_REAL = ["0.1", None, 1j, np.complex64(1), [0.1], {}]
+
+
+@pytest.mark.parametrize("value", NOT_REAL)
+def test_rates_are_real_numbers(value):
+    refused(lambda: _core.sgd_update(z(3), z(3), value), TypeError, "lr must be a real number, not")
+    refused(
+        lambda: _core.sgd_update(z(3), z(3), 0.1, value),
+        TypeError,
+        "weight_decay must be a real number, not",
+    )
+
+
+@pytest.mark.parametrize("rate", [1, True, np.float32(1), np.float16(1), np.int8(1), Fraction(1)])
+def test_rates_of_any_real_type(rate):
+    w = z(3)
+    _core.sgd_update(w, np.ones_like(w), rate)
+    np.testing.assert_array_equal(w, [-1, -1, -1])
+
+
+def test_rates_beyond_float64():
+    refused(lambda: _core.sgd_update(z(3), z(3), 10**400), ValueError, "lr is outside the range")
+
+
+@pytest.mark.parametrize("u", [[0.5 + 1j], ["0.5"], [None], [True], [[0.5], [0.5, 0.5]], "0.5"])
+def test_uniforms_are_real_numbers(u):
+    refused(lambda: _core.sample_tokens(z(1, 1), u), TypeError, "u must (hold|be an array of) real")
+
+
+def test_an_updated_array_shares_no_memory_with_its_gradient():
+    both = z(6)
+    for w, dw in ((both, both), (both[:4], both[2:]), (both[2:], both[:4])):
+        update = partial(_core.sgd_update, w, dw, 0.1)
+        refused(update, ValueError, "w and dw share memory")
+    _core.sgd_update(both[:3], both[3:], 0.1)
+    _core.sgd_update(both[:0], both[:0], 0.1)

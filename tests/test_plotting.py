@@ -63,6 +63,14 @@ def test_bad_start_stays_outside_and_is_named():
     assert any("27.5 at step 1" in text.get_text() for text in ax.texts)
 
 
+@pytest.mark.parametrize("dev_loss", [1e-6, 0.5, 1e6, 1e37])
+def test_a_dev_loss_far_from_the_others_stays_in_the_picture(dev_loss, tmp_path):
+    ax = plotting.loss_curve(history_of([3.3], [Evaluation(1, dev_loss)]))
+    plotting.save(ax.figure, tmp_path / "loss.png")  # a warning about the layout is an error here
+    low, top = ax.get_ylim()
+    assert low < dev_loss < top
+
+
 @pytest.mark.parametrize("losses", [[], [[1.0]]])
 def test_losses_of_a_wrong_shape(losses):
     with pytest.raises(mm.ArgumentError, match="losses"):

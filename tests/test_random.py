@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import signal
+import threading
+import time
+from functools import partial
 from statistics import NormalDist
 
 import numpy as np
@@ -218,3 +222,57 @@ def test_sizes_outside_their_range_are_refused(call, name):
 def test_seeds_are_integers(seed):
     with pytest.raises(TypeError):
         _core.batch_rows(seed, 0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("init", [None, 1, b"scaled"])
+def test_the_initialisation_is_a_str(init):
+    with pytest.raises(TypeError, match=r"^init must be a str, not \w+$"):
+        _core.initial_parameters(3, 2, 4, 5, 1, init)
+    with pytest.raises(ValueError, match="init has the lone surrogate"):
+        _core.initial_parameters(3, 2, 4, 5, 1, "\ud800")
+
+
+def test_the_last_numbers_of_steps_and_samples():
+    last = 2**63 - 1
+    found = _core.batch_rows(1, last - 2, 2, 3, 5)
+    np.testing.assert_array_equal(found, rr.batch_rows(1, last - 2, 2, 3, 5))
+    found = _core.sample_uniforms(1, last - 2, 2, 0)
+    np.testing.assert_array_equal(found, rr.sample_uniforms(1, last - 2, 2, 0))
+    with pytest.raises(ValueError, match=f"^first_step = {last - 1} is above {last - 2}$"):
+        _core.batch_rows(1, last - 1, 2, 3, 5)
+    with pytest.raises(ValueError, match=f"^first_sample = {last - 1} is above {last - 2}$"):
+        _core.sample_uniforms(1, last - 1, 2, 0)
+
+
+# -- long calls ----------------------------------------------------------------------------------
+LONG_CALLS = {  # of about a second each; all but the last argument, and that
+    "initial_parameters": (partial(_core.initial_parameters, 100, 1000, 600, 2), 1),
+    "one large batch": (partial(_core.batch_rows, 1, 0, 1, 10**8), 5),
+    "many batches": (partial(_core.batch_rows, 1, 0, 10**8, 1), 5),
+    "sample_uniforms": (partial(_core.sample_uniforms, 1, 0, 10**8), 0),
+}
+
+
+@pytest.mark.parametrize("name", LONG_CALLS)
+def test_long_calls_let_other_threads_run_and_obey_signals(name):
+    """Another thread raises a signal while the call runs, and its handler ends the call."""
+    results = []
+    call, last = LONG_CALLS[name]
+
+    def stop(*_: object) -> None:
+        raise TimeoutError
+
+    def interrupt() -> None:
+        time.sleep(0.05)
+        if not results:
+            signal.raise_signal(signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    thread = threading.Thread(target=interrupt)
+    try:
+        thread.start()
+        with pytest.raises(TimeoutError):
+            results.extend(map(call, [last]))  # no other thread runs between call and result
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)

@@ -37,6 +37,7 @@ def refused(run: Run, kind: type[Exception], pattern: str, lr: Any = (0.1,), **o
         ({"seed": -1}, "seed"),
         ({"seed": 2**64}, "seed"),
         ({"first_step": -1}, "first_step"),
+        ({"first_step": 2**63 - 1}, "first_step"),
         ({"threads": 0}, "threads"),
         ({"optimizer": "adam?"}, "optimizer"),
         ({"rows": "some"}, "rows"),
@@ -57,9 +58,23 @@ def test_rows_outside_the_examples(row):
     refused(Run(), IndexError, rf"row {row} at rows\[1, 2\]", lr=[0.1, 0.1], rows=rows)
 
 
+def test_the_largest_unsigned_row_is_not_wrapped():
+    rows = np.zeros((2, 3), np.uint64)
+    rows[1, 2] = 2**64 - 1
+    sentence = rf"^row {2**64 - 1} at rows\[1, 2\] is outside the examples \[0, 500\)$"
+    refused(Run(), IndexError, sentence, lr=[0.1, 0.1], rows=rows)
+
+
 def test_wrong_types():
     run = Run()
     refused(run, TypeError, "rows", rows=np.zeros((1, 3)))
+    refused(run, TypeError, "^weight_decay must be a real number, not str$", weight_decay="0.1")
+    refused(run, TypeError, "^optimizer must be a str, not int$", optimizer=1)
+    refused(run, TypeError, "^state must be a dict of arrays, not list$", state=[])
+    refused(run, ValueError, "^state holds 'm', but SGD", state={"m": np.zeros(3, np.float32)})
+    refused(run, TypeError, "^a key of state must be a str, not int$", state={1: run.first[0]})
+    for lr in ([0.1 + 2j], ["0.1"], [None], [True], "0.1"):
+        refused(run, TypeError, "^lr must (hold|be an array of) real numbers, not", lr=lr)
     refused(run, TypeError, "seed|integer|int", seed=1.5)
     run.X = run.X.astype(np.float32)
     refused(run, TypeError, "X")
@@ -108,6 +123,24 @@ def test_parameters_are_taken_as_they_are_or_not_at_all(i):
     parameters[i] = kept.tolist()
     with pytest.raises(TypeError, match=rf"\b{name}\b"):
         _core.train_steps(*parameters, run.X, run.Y, [0.1])
+
+
+def test_no_two_parameters_share_memory():
+    run = Run(T=2, E=3, H=6, V=6)
+    memory = np.zeros(200, np.float32)
+    for name, i, j in (("C and W1", 0, 1), ("W1 and W2", 1, 3), ("b1 and b2", 2, 4)):
+        for shift in (0, 5):
+            parameters = copies(run.first)
+            for k, start in ((i, 50), (j, 50 + shift)):
+                size = parameters[k].size
+                parameters[k] = memory[start : start + size].reshape(parameters[k].shape)
+            with pytest.raises(ValueError, match=f"^{name} share memory") as caught:
+                _core.train_steps(*parameters, run.X, run.Y, [0.1])
+            assert "\n" not in str(caught.value)
+    assert not memory.any()
+    parts = np.split(memory[:102], np.cumsum([p.size for p in run.first])[:-1])
+    parameters = [part[: p.size].reshape(p.shape) for part, p in zip(parts, run.first, strict=True)]
+    _core.train_steps(*parameters, run.X, run.Y, [0.1])  # side by side is not shared
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])

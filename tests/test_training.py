@@ -1,5 +1,6 @@
 """Training runs: division into calls, evaluations, stops, divergence; baselines and splits."""
 
+import errno
 import math
 import os
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import evaluation, runs, training
+from makemore_cpp import evaluation, plotting, runs, training
 
 NAMES = os.environ.get("MAKEMORE_NAMES")
 
@@ -137,6 +138,25 @@ def test_late_divergence_restores_the_model(model, data, monkeypatch):
     assert bits(model) == before
 
 
+def test_a_last_update_that_is_too_large_restores_the_model(data, model):
+    one_word = mm.Dataset.split(["abc"], vocab=data.vocab)  # no dev split
+    model.data = origin = mm.DataOrigin("elsewhere", "0" * 64)
+    before = bits(model)
+    for examples, name, options in (
+        (data, "dev", {}),
+        (data, "dev", {"eval_every": 0}),
+        (data, "dev", {"should_stop": iter([False, True]).__next__, "steps": 10, "eval_every": 0}),
+        (one_word, "train", {}),
+    ):
+        with pytest.raises(mm.DivergedError, match=rf"step 0: the {name} loss .*1e\+38") as caught:
+            mm.train(model, examples, **{"steps": 1, "lr": 1e38, **options})
+        assert not math.isfinite(caught.value.loss)
+        assert (caught.value.step, caught.value.learning_rate) == (0, 1e38)
+        assert "nan" in str(caught.value)
+        assert bits(model) == before
+        assert model.data == origin
+
+
 @pytest.mark.parametrize(
     ("options", "error"),
     [
@@ -148,6 +168,8 @@ def test_late_divergence_restores_the_model(model, data, monkeypatch):
         ({"lr": math.nan}, ValueError),
         ({"schedule": "linear"}, ValueError),
         ({"lr_floor": 0.1}, ValueError),
+        ({"lr_floor": math.nan, "schedule": "cosine"}, ValueError),
+        ({"lr_decay": "1", "schedule": "inverse"}, TypeError),
         ({"seed": -1}, ValueError),
         ({"weight_decay": -1}, ValueError),
         ({"weight_decay": math.nan}, ValueError),
@@ -157,7 +179,9 @@ def test_late_divergence_restores_the_model(model, data, monkeypatch):
 )
 def test_bad_options(model, data, options, error):
     before = bits(model)
-    name = next(iter(options)).removeprefix("lr_")
+    name = next(iter(options))
+    if len(options) == 1:  # the schedule calls them floor and decay
+        name = name.removeprefix("lr_")
     with pytest.raises(error, match=name) as caught:
         mm.train(model, data, **{"steps": 10, **options})
     assert "\n" not in str(caught.value)
@@ -220,6 +244,23 @@ def test_changed_data_are_refused(tmp_path):
         evaluation.find_words(model)
 
 
+def test_a_huge_loss_has_no_perplexity(data, model):
+    model.b2[1:] = -3e6
+    for row in evaluation.evaluate(model, data.words):
+        assert 1e5 < row.loss < math.inf
+        assert row.perplexity is None
+    model.b2[1:] = [0.0, *[-709.0 / 0.8] * (len(model.b2) - 2)]
+    for row in evaluation.evaluate(model, data.words):
+        assert row.perplexity == math.exp(row.loss)
+
+
+def test_a_loss_that_is_not_finite_is_refused(data, model):
+    model.W2[:] = 3e38
+    model.b1[:] = 1
+    with pytest.raises(mm.ArgumentError, match=r"loss on train is (nan|inf)"):
+        evaluation.evaluate(model, data.words)
+
+
 # -- run folders -----------------------------------------------------------------------------------
 def test_numbered_folders_are_never_reused(tmp_path):
     root = tmp_path / "runs"
@@ -228,8 +269,26 @@ def test_numbered_folders_are_never_reused(tmp_path):
     (root / "7").write_text("a file")
     (root / "notes").mkdir()
     assert runs.create_run(root=root) == root / "8"
-    runs.discard_run(root / "8")
-    assert not (root / "8").exists()
+    with runs.new_run(root=root) as folder:
+        assert folder == root / "9"
+    assert not (root / "9").exists()
+    with runs.new_run(root=root) as folder:
+        (folder / "file").touch()
+    assert (root / "9" / "file").exists()
+
+
+def test_a_failed_run_leaves_no_folder(tmp_path):
+    for out, root in ((None, "a/runs"), ("b/c/d", "unused")):
+        out = None if out is None else tmp_path / out
+        with pytest.raises(KeyError), runs.new_run(out, root=tmp_path / root):
+            raise KeyError
+        assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(KeyError), runs.new_run(tmp_path / "empty" / "x"):
+        raise KeyError
+    with pytest.raises(KeyError), runs.new_run(tmp_path / "empty"):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == [tmp_path / "empty"], "it was there before"
 
 
 def test_a_number_taken_meanwhile(tmp_path, monkeypatch):
@@ -248,6 +307,44 @@ def test_out_folder(tmp_path):
     assert runs.create_run(out, overwrite=True) == out
     with pytest.raises(mm.FileError, match="cannot make the folder"):
         runs.create_run(out / "file")
+
+
+@pytest.mark.parametrize("failing", ["save", "loss_curve", "embeddings"])
+def test_a_full_disk_half_way_leaves_the_older_run(data, model, tmp_path, monkeypatch, failing):
+    def full_disk(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def save_run(seed):
+        history = mm.train(model, data, steps=5, seed=seed)
+        comparison = evaluation.compare(model, data)
+        runs.save_run(tmp_path, model, history, comparison, {"seed": seed})
+
+    def contents():
+        return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    save_run(1)
+    (tmp_path / runs.TEST_LOOKS_FILE).write_text("a look")
+    before = contents()
+    with monkeypatch.context() as patch:
+        patch.setattr(plotting, failing, full_disk)
+        with pytest.raises(mm.FileError, match=f"{tmp_path}: No space left"):
+            save_run(2)
+    assert contents() == before
+    save_run(2)
+    after = contents()
+    assert after.keys() == before.keys() - {runs.TEST_LOOKS_FILE}
+    assert all(after[name] != before[name] for name in after)
+
+
+def test_no_nan_is_ever_written(data, model, tmp_path):
+    history = mm.train(model, data, steps=5)
+    bad = [evaluation.SplitLosses("this model", math.nan, 1.0)]
+    with pytest.raises(ValueError, match="JSON"):
+        runs.save_run(tmp_path, model, history, bad, {})
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ValueError, match="JSON"):
+        runs.record_test_look(tmp_path, {"loss": math.inf})
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(NAMES is None, reason="needs MAKEMORE_NAMES")

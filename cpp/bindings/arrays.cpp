@@ -2,6 +2,7 @@
 #include "arrays.hpp"
 
 #include <string>
+#include <utility>
 
 #include "check.hpp"
 #include "makemore/error.hpp"
@@ -9,8 +10,6 @@
 namespace makemore::bindings {
 
 namespace {
-
-std::string type_name(py::handle value) { return Py_TYPE(value.ptr())->tp_name; }
 
 std::string text_of(const Shape& shape) {
   std::string text = "(";
@@ -20,10 +19,6 @@ std::string text_of(const Shape& shape) {
   }
   return text + (shape.size() == 1 ? ",)" : ")");
 }
-
-Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
-
-}  // namespace
 
 void check_shape(const char* name, const py::array& array, const Shape& expected) {
   const Shape shape = shape_of(array);
@@ -37,9 +32,23 @@ void check_shape(const char* name, const py::array& array, const Shape& expected
   }
 }
 
-namespace {
+// Whatever NumPy makes an array of, when its elements are of one of these kinds.
+py::array array_of_kinds(const char* name, py::handle value, const std::string& kinds,
+                         const std::string& elements) {
+  py::array array = py::array::ensure(value);
+  if (!array) {
+    PyErr_Clear();
+    throw py::type_error(std::string(name) + " must be an array of " + elements + ", not " +
+                         type_name(value));
+  }
+  if (kinds.find(array.dtype().kind()) == std::string::npos) {
+    throw py::type_error(std::string(name) + " must hold " + elements + ", not " +
+                         std::string(py::str(array.dtype())));
+  }
+  return array;
+}
 
-py::array_t<float> float_array(const char* name, py::handle value, const Shape& shape) {
+py::array_t<float> float_array(const char* name, py::handle value) {
   if (!py::isinstance<py::array>(value)) {
     throw py::type_error(std::string(name) + " must be a float32 array, not " + type_name(value));
   }
@@ -47,9 +56,7 @@ py::array_t<float> float_array(const char* name, py::handle value, const Shape& 
     throw py::type_error(std::string(name) + " must be a float32 array, not one of " +
                          std::string(py::str(value.attr("dtype"))));
   }
-  auto array = py::reinterpret_borrow<py::array_t<float>>(value);
-  check_shape(name, array, shape);
-  return array;
+  return py::reinterpret_borrow<py::array_t<float>>(value);
 }
 
 bool is_plain(const py::array& array) {
@@ -60,63 +67,17 @@ bool is_plain(const py::array& array) {
 
 }  // namespace
 
-namespace {
-
-py::object index_of(const char* name, py::handle value) {
-  py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
-  if (!index) {
-    PyErr_Clear();
-    throw py::type_error(std::string(name) + " must be an integer, not " + type_name(value));
-  }
-  return index;
-}
-
-// " = number", unless it has so many digits that they would bury the sentence.
-std::string shown(const py::object& index) {
-  if (index.attr("bit_length")().cast<int64_t>() > 128) return "";
-  return " = " + py::str(index).cast<std::string>();
-}
-
-}  // namespace
-
-int64_t integer(const char* name, py::handle value) {
-  const py::object index = index_of(name, value);
-  int overflow = 0;
-  const long long number = PyLong_AsLongLongAndOverflow(index.ptr(), &overflow);
-  if (overflow != 0) {
-    throw ArgumentError(std::string(name) + shown(index) + " is " +
-                        (overflow > 0 ? "above" : "below") + " the range of 64-bit integers");
-  }
-  return number;
-}
-
-uint64_t seed_of(const char* name, py::handle value) {
-  const py::object index = index_of(name, value);
-  const unsigned long long seed = PyLong_AsUnsignedLongLong(index.ptr());
-  if (PyErr_Occurred() != nullptr) {
-    PyErr_Clear();
-    throw ArgumentError(std::string(name) + shown(index) + " is not between 0 and 2**64 - 1");
-  }
-  return seed;
-}
-
-int threads_of(py::handle value) {
-  if (value.is_none()) return 0;
-  const int64_t threads = integer("threads", value);
-  if (threads < 1 || threads > 1024) {
-    throw ArgumentError("threads = " + std::to_string(threads) + " is not between 1 and 1024");
-  }
-  return static_cast<int>(threads);
-}
+Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
 
 FloatArray float_input(const char* name, py::handle value, const Shape& shape) {
-  const py::array_t<float> array = float_array(name, value, shape);
+  const py::array_t<float> array = float_array(name, value);
+  check_shape(name, array, shape);
   if (is_plain(array)) return py::reinterpret_borrow<FloatArray>(array);
   return py::reinterpret_steal<FloatArray>(array.attr("copy")(py::arg("order") = "C").release());
 }
 
-FloatArray float_in_place(const char* name, py::handle value, const Shape& shape) {
-  const py::array_t<float> array = float_array(name, value, shape);
+FloatArray float_in_place(const char* name, py::handle value) {
+  const py::array_t<float> array = float_array(name, value);
   if (!is_plain(array)) {
     throw ArgumentError(std::string(name) +
                         " is written in place and must be C-contiguous and aligned");
@@ -127,12 +88,32 @@ FloatArray float_in_place(const char* name, py::handle value, const Shape& shape
   return py::reinterpret_borrow<FloatArray>(array);
 }
 
+FloatArray float_in_place(const char* name, py::handle value, const Shape& shape) {
+  check_shape(name, float_array(name, value), shape);
+  return float_in_place(name, value);
+}
+
+void check_apart(const char* a_name, const FloatArray& a, const char* b_name, const FloatArray& b) {
+  const auto a_begin = reinterpret_cast<uintptr_t>(a.data());
+  const auto b_begin = reinterpret_cast<uintptr_t>(b.data());
+  if (a_begin < b_begin + static_cast<size_t>(b.nbytes()) &&
+      b_begin < a_begin + static_cast<size_t>(a.nbytes())) {
+    throw ArgumentError(std::string(a_name) + " and " + b_name +
+                        " share memory, which is written in place: pass a copy of one of them");
+  }
+}
+
+DoubleArray numbers_of(const char* name, py::handle value, const Shape& shape) {
+  const py::array array = array_of_kinds(name, value, "fiu", "real numbers");
+  check_shape(name, array, shape);
+  return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
+}
+
 namespace {
 
 template <typename Integer>
 void convert_tokens(int32_t* out, const char* name, const py::array& from, int64_t limit) {
-  const auto values = py::array_t<Integer, py::array::c_style | py::array::forcecast>::ensure(from);
-  if (!values) throw py::error_already_set();
+  const py::array_t<Integer, py::array::c_style | py::array::forcecast> values(from);
   const int64_t columns = from.ndim() < 2 ? -1 : static_cast<int64_t>(from.shape(1));
   for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
     const Integer value = values.data()[i];
@@ -147,23 +128,13 @@ void convert_tokens(int32_t* out, const char* name, const py::array& from, int64
 }  // namespace
 
 Tokens tokens_of(const char* name, py::handle value, const Shape& shape, int64_t limit) {
-  const py::array array = py::array::ensure(value);
-  if (!array) {
-    PyErr_Clear();
-    throw py::type_error(std::string(name) + " must be an array of integers, not " +
-                         type_name(value));
-  }
-  const char kind = array.dtype().kind();
-  if (kind != 'i' && kind != 'u') {
-    throw py::type_error(std::string(name) + " must hold integers, not " +
-                         std::string(py::str(array.dtype())));
-  }
+  const py::array array = array_of_kinds(name, value, "iu", "integers");
   check_shape(name, array, shape);
   if (py::isinstance<py::array_t<int32_t>>(array) && is_plain(array)) {
     return {py::reinterpret_borrow<py::array_t<int32_t, py::array::c_style>>(array)};
   }
   py::array_t<int32_t, py::array::c_style> converted(shape_of(array));
-  if (kind == 'i') {
+  if (array.dtype().kind() == 'i') {
     convert_tokens<int64_t>(converted.mutable_data(), name, array, limit);
   } else {
     convert_tokens<uint64_t>(converted.mutable_data(), name, array, limit);
@@ -171,16 +142,24 @@ Tokens tokens_of(const char* name, py::handle value, const Shape& shape, int64_t
   return {std::move(converted)};
 }
 
-FloatArray new_floats(const Shape& shape) { return FloatArray(shape); }
-
-void SignalPoll::operator()() {
-  // Well below what a person notices, well above what acquiring the GIL costs.
-  constexpr auto kInterval = std::chrono::milliseconds(50);
-  const auto now = std::chrono::steady_clock::now();
-  if (now - last_ < kInterval) return;
-  last_ = now;
-  const py::gil_scoped_acquire gil;
-  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+RowArray rows_of(py::handle value, int64_t steps, int64_t n_examples) {
+  const py::array array = array_of_kinds("rows", value, "iu", "integers");
+  check_shape("rows", array, {steps, kAny});
+  const int64_t B = array.shape(1);
+  if (B == 0) throw ArgumentError("rows has no columns, so its batches are empty");
+  if (array.dtype().kind() == 'u') {
+    const py::array_t<uint64_t, py::array::c_style | py::array::forcecast> values(array);
+    for (int64_t i = 0; i < steps * B; ++i) {
+      const uint64_t row = values.data()[i];
+      if (std::in_range<int64_t>(row)) continue;
+      throw RangeError("row " + std::to_string(row) + " at rows[" + std::to_string(i / B) + ", " +
+                       std::to_string(i % B) + "] is outside the examples [0, " +
+                       std::to_string(n_examples) + ")");
+    }
+  }
+  return py::array_t<int64_t, py::array::c_style | py::array::forcecast>(array);
 }
+
+FloatArray new_floats(const Shape& shape) { return FloatArray(shape); }
 
 }  // namespace makemore::bindings

@@ -10,6 +10,7 @@ void bind_machine(pybind11::module_& m);
 void bind_random(pybind11::module_& m);
 void bind_ops(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
-void bind_text(pybind11::module_& m);
+void bind_vocabulary(pybind11::module_& m);
+void bind_saved_model(pybind11::module_& m);
 
 }  // namespace makemore::bindings

@@ -44,10 +44,32 @@ py::dict how_cut(py::object batch_size, py::object block_size, py::object n_embd
 
 void bind_machine(py::module_& m) {
   m.def("build_info", &build_info,
-        "Version, compiler, instruction sets (built, found, used) and available threads.");
+        R"(Return what this build holds and what this machine runs.
+
+Returns
+-------
+dict
+    version, compiler, pybind11 : str.  isa : dict of built and found (lists of names, best last)
+    and used.  threads : int, the CPUs that this process may use.
+
+Raises
+------
+ArgumentError
+    The environment variable MAKEMORE_ISA names a set that this build or machine does not have.)");
   m.def("how_cut", &how_cut, py::arg("batch_size"), py::arg("block_size"), py::arg("n_embd"),
         py::arg("n_hidden"), py::arg("vocab_size"),
-        "How a training step of this shape is cut: hidden units per block, examples per chunk.");
+        R"(Return how a training step of this shape is cut, which the threads never change.
+
+Returns
+-------
+dict
+    hidden_blocks : list of int, the hidden units of each block.  chunk_rows : int, the examples
+    that go through the net together.
+
+Raises
+------
+ArgumentError
+    A size is not positive or is absurd.)");
   m.def("_set_isa", &use_isa, py::arg("name"),
         "Switches the process to an instruction set; for tests and benchmarks.");
 }

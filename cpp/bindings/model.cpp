@@ -1,8 +1,10 @@
 // Training steps, mean loss and log-probabilities on the five parameter arrays.
-#include <pybind11/functional.h>
-
-#include <algorithm>
 #include <exception>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
@@ -10,101 +12,68 @@
 #include "makemore/error.hpp"
 #include "makemore/forward.hpp"
 #include "makemore/trainer.hpp"
+#include "parameters.hpp"
+#include "signal_poll.hpp"
 
 namespace makemore::bindings {
 
 namespace {
 
-// The five arrays; how each is taken (read, or written in place) is the caller's choice.
-struct ParameterArguments {
-  FloatArray C, W1, b1, W2, b2;
-  Sizes sizes;
-};
-
-template <typename Take>
-ParameterArguments parameters_of(const Take& take, py::handle C, py::handle W1, py::handle b1,
-                                 py::handle W2, py::handle b2) {
-  ParameterArguments p;
-  p.C = take("C", C, {kAny, kAny});
-  p.W1 = take("W1", W1, {kAny, kAny});
-  const int64_t V = p.C.shape(0), E = p.C.shape(1), K = p.W1.shape(0), H = p.W1.shape(1);
-  if (E == 0 || K % E != 0) {
-    throw ArgumentError("W1 has " + std::to_string(K) +
-                        " rows, which is not a multiple of the embedding size " +
-                        std::to_string(E));
-  }
-  p.b1 = take("b1", b1, {H});
-  p.W2 = take("W2", W2, {H, V});
-  p.b2 = take("b2", b2, {V});
-  p.sizes = {K / E, E, H, V};
-  check_sizes(p.sizes);
-  return p;
-}
-
-ConstParameters pointers(const ParameterArguments& p) {
-  return {p.C.data(), p.W1.data(), p.b1.data(), p.W2.data(), p.b2.data()};
-}
-
-// rows: None, "all", or integers (steps, B).
-Batches batches_of(py::handle rows, int64_t batch_size, int64_t steps,
-                   py::array_t<int64_t, py::array::c_style>& holder) {
+// rows: None, "all", or integers (steps, B), which `holder` then holds.
+Batches batches_of(py::handle rows, int64_t batch_size, int64_t steps, int64_t n_examples,
+                   RowArray& holder) {
   if (rows.is_none()) return {Batches::Kind::drawn, batch_size, nullptr};
-  if (py::isinstance<py::str>(rows)) {
-    const auto text = rows.cast<std::string>();
-    if (text == "all") return {Batches::Kind::all, 0, nullptr};
-    throw ArgumentError("rows = '" + text + "' is neither 'all' nor an array");
+  if (PyUnicode_Check(rows.ptr())) {
+    const std::string_view which = text("rows", rows);
+    if (which == "all") return {Batches::Kind::all, 0, nullptr};
+    throw ArgumentError("rows = '" + std::string(which) + "' is neither 'all' nor an array");
   }
-  const py::array array = py::array::ensure(rows);
-  if (!array) PyErr_Clear();
-  if (!array || (array.dtype().kind() != 'i' && array.dtype().kind() != 'u')) {
-    throw py::type_error("rows must hold integers");
-  }
-  check_shape("rows", array, {steps, kAny});
-  if (array.shape(1) == 0) throw ArgumentError("rows has no columns, so its batches are empty");
-  holder = py::array_t<int64_t, py::array::c_style | py::array::forcecast>::ensure(array);
+  holder = rows_of(rows, steps, n_examples);
   return {Batches::Kind::given, holder.shape(1), holder.data()};
 }
 
-OptimizerState state_of(py::handle state) {
-  OptimizerState arrays;
-  if (state.is_none()) return arrays;
-  if (!py::isinstance<py::dict>(state)) throw py::type_error("state must be a dict of arrays");
-  for (const auto& [name, array] : py::reinterpret_borrow<py::dict>(state)) {
-    const auto text = py::str(name).cast<std::string>();
-    const auto any = py::array::ensure(array);
-    const Shape shape = any ? Shape(any.shape(), any.shape() + any.ndim()) : Shape{kAny};
-    FloatArray in_place = float_in_place(("state['" + text + "']").c_str(), array, shape);
-    arrays.push_back({text, in_place.mutable_data(), in_place.size()});
+// The optimiser's state, and the arrays that hold it: the caller's dict may change in a long call.
+struct StateArguments {
+  OptimizerState state;
+  std::vector<FloatArray> arrays;
+};
+
+StateArguments state_of(py::handle state) {
+  StateArguments arguments;
+  if (state.is_none()) return arguments;
+  if (!py::isinstance<py::dict>(state)) {
+    throw py::type_error("state must be a dict of arrays, not " + type_name(state));
   }
-  return arrays;
+  for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(state)) {
+    const std::string name(text("a key of state", key));
+    FloatArray array = float_in_place(("state['" + name + "']").c_str(), value);
+    arguments.state.push_back({name, array.mutable_data(), array.size()});
+    arguments.arrays.push_back(std::move(array));
+  }
+  return arguments;
 }
 
 py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::object W2,
                                 py::object b2, py::object X, py::object Y, py::object lr,
                                 py::object batch_size, py::object seed, py::object first_step,
-                                py::object rows, double weight_decay, const std::string& optimizer,
+                                py::object rows, py::object weight_decay, py::object optimizer,
                                 py::object state, py::object threads, py::object should_stop) {
-  ParameterArguments p = parameters_of(float_in_place, C, W1, b1, W2, b2);
+  ParameterArguments p = parameters_in_place(C, W1, b1, W2, b2);
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
   const Tokens Y_in = tokens_of("Y", Y, {N}, p.sizes.vocab_size);
-  const auto lr_in = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(lr);
-  if (!lr_in) {
-    PyErr_Clear();
-    throw py::type_error("lr must be an array of numbers");
-  }
-  check_shape("lr", lr_in, {kAny});
+  const DoubleArray lr_in = numbers_of("lr", lr, {kAny});
   const int64_t steps = lr_in.shape(0);
   const std::vector<double> rates(lr_in.data(), lr_in.data() + steps);
   const int64_t first = integer("first_step", first_step);
-  check_at_least("first_step", first, 0);
-  py::array_t<int64_t, py::array::c_style> rows_holder;
-  const Batches batches = batches_of(rows, integer("batch_size", batch_size), steps, rows_holder);
-  const OptimizerState state_in = state_of(state);
-  const TrainOptions options{optimizer_named(optimizer), weight_decay, seed_of("seed", seed),
+  check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - steps);
+  RowArray row_holder;
+  const Batches batches = batches_of(rows, integer("batch_size", batch_size), steps, N, row_holder);
+  const StateArguments state_in = state_of(state);
+  const TrainOptions options{optimizer_named(std::string(text("optimizer", optimizer))),
+                             number("weight_decay", weight_decay), seed_of("seed", seed),
                              threads_of(threads)};
-  const Parameters parameters{p.C.mutable_data(), p.W1.mutable_data(), p.b1.mutable_data(),
-                              p.W2.mutable_data(), p.b2.mutable_data()};
+  const Parameters parameters = p.mutable_view();
 
   // An exception of a signal handler or of should_stop ends the steps like a stop, so that the
   // parameters hold the last completed one, and is raised after that.
@@ -125,8 +94,9 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
   int64_t done = 0;
   {
     const py::gil_scoped_release release;
-    done = train_steps(losses.data(), parameters, state_in, p.sizes, {X_in.data(), Y_in.data(), N},
-                       rates.data(), steps, static_cast<uint64_t>(first), batches, options, stop);
+    done = train_steps(losses.data(), parameters, state_in.state, p.sizes,
+                       {X_in.data(), Y_in.data(), N}, rates.data(), steps,
+                       static_cast<uint64_t>(first), batches, options, stop);
   }
   if (interruption) std::rethrow_exception(interruption);
   return py::array_t<float>(done, losses.data());
@@ -141,7 +111,7 @@ double mean_loss_(py::object C, py::object W1, py::object b1, py::object W2, py:
   const int n_threads = threads_of(threads);
   SignalPoll poll;
   const py::gil_scoped_release release;
-  return mean_loss(p.sizes, pointers(p), X_in.data(), Y_in.data(), N, n_threads, [&] { poll(); });
+  return mean_loss(p.sizes, p.view(), X_in.data(), Y_in.data(), N, n_threads, [&] { poll(); });
 }
 
 FloatArray log_probs_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
@@ -154,7 +124,7 @@ FloatArray log_probs_(py::object C, py::object W1, py::object b1, py::object W2,
   float* out = result.mutable_data();
   SignalPoll poll;
   const py::gil_scoped_release release;
-  log_probs(out, p.sizes, pointers(p), X_in.data(), N, n_threads, [&] { poll(); });
+  log_probs(out, p.sizes, p.view(), X_in.data(), N, n_threads, [&] { poll(); });
   return result;
 }
 
@@ -167,11 +137,91 @@ void bind_model(py::module_& m) {
         py::arg("batch_size") = 32, py::arg("seed") = 1, py::arg("first_step") = 0,
         py::arg("rows") = py::none(), py::arg("weight_decay") = 0.0, py::arg("optimizer") = "sgd",
         py::arg("state") = py::none(), threads, py::arg("should_stop") = py::none(),
-        "Trains the five arrays in place; the losses of the steps done.");
+        R"(Train the five arrays in place, one step per entry of `lr`.
+
+The result depends on the arguments alone: n steps in one call equal any division into calls that
+continue with `first_step`, bit for bit, whatever the number of threads.
+
+Parameters
+----------
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+    C-contiguous and writable; no two share memory.  K = T*E.
+X : integer array, shape (N,T)
+Y : integer array, shape (N,)
+lr : array of real numbers, shape (steps,)
+    The learning rate of each step.
+batch_size : int
+    B, the number of examples in a step, drawn with replacement from (seed, step).
+seed : int
+    In [0, 2**64).
+first_step : int
+    The number of the first step.
+rows : integer array, shape (steps,B), or "all", optional
+    The examples of each step instead of drawn ones; "all" takes all N in every step.
+weight_decay : float
+    lambda: adds lambda * w to the gradients of C, W1 and W2.
+optimizer : {"sgd"}
+state : dict of float32 arrays, optional
+    What the optimiser remembers, updated in place; nothing for SGD.
+threads : int, optional
+    By default the CPUs that this process may use.
+should_stop : callable, optional
+    Asked between steps; true ends the call after the last completed step.
+
+Returns
+-------
+float32 array
+    The mean loss of each completed step's minibatch before its update, in nats per token:
+    (steps,), or fewer when stopped.
+
+Raises
+------
+DivergedError
+    A loss or parameter is not finite.
+RangeError
+    A token or row that is used is outside its range.
+ArgumentError
+    A shape or value does not fit.  After any of these errors the parameters are as they were.)");
   m.def("mean_loss", &mean_loss_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
-        py::arg("b2"), py::arg("X"), py::arg("Y"), threads, "The mean loss in nats per token.");
+        py::arg("b2"), py::arg("X"), py::arg("Y"), threads,
+        R"(Return the mean loss of targets Y after contexts X, in nats per token.
+
+Parameters
+----------
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+X : integer array, shape (N,T)
+Y : integer array, shape (N,)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Raises
+------
+RangeError
+    A token is outside the vocabulary.
+ArgumentError
+    A shape does not fit, or N = 0.)");
   m.def("log_probs", &log_probs_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
-        py::arg("b2"), py::arg("X"), threads, "The log-probabilities (N,V) of the next token.");
+        py::arg("b2"), py::arg("X"), threads,
+        R"(Return the log-probabilities of the token after each context.
+
+Parameters
+----------
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+X : integer array, shape (N,T)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+float32 array, shape (N,V)
+    Natural logarithms.
+
+Raises
+------
+RangeError
+    A token is outside the vocabulary.
+ArgumentError
+    A shape does not fit.)");
 }
 
 }  // namespace makemore::bindings

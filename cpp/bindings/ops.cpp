@@ -120,25 +120,20 @@ FloatArray log_softmax_(py::object logits, py::object threads) {
   return result;
 }
 
-void sgd_update_(py::object w, py::object dw, double lr, double weight_decay) {
-  py::array any = py::array::ensure(w);
-  const Shape shape = any ? Shape(any.shape(), any.shape() + any.ndim()) : Shape{kAny};
-  FloatArray w_in_place = float_in_place("w", w, shape);
-  const FloatArray dw_in = float_input("dw", dw, shape);
+void sgd_update_(py::object w, py::object dw, py::object lr, py::object weight_decay) {
+  FloatArray w_in_place = float_in_place("w", w);
+  const FloatArray dw_in = float_input("dw", dw, shape_of(w_in_place));
+  check_apart("w", w_in_place, "dw", dw_in);
+  const double rate = number("lr", lr), decay = number("weight_decay", weight_decay);
   float* out = w_in_place.mutable_data();
   const py::gil_scoped_release release;
-  sgd_update(out, dw_in.data(), lr, weight_decay, w_in_place.size());
+  sgd_update(out, dw_in.data(), rate, decay, w_in_place.size());
 }
 
 py::array_t<int32_t> sample_tokens_(py::object log_probs, py::object u) {
   const FloatArray log_probs_in = float_input("log_probs", log_probs, {kAny, kAny});
   const int64_t N = log_probs_in.shape(0), V = log_probs_in.shape(1);
-  const auto u_in = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(u);
-  if (!u_in) {
-    PyErr_Clear();
-    throw py::type_error("u must be an array of numbers");
-  }
-  check_shape("u", u_in, {N});
+  const DoubleArray u_in = numbers_of("u", u, {N});
   py::array_t<int32_t> tokens(N);
   int32_t* out = tokens.mutable_data();
   const py::gil_scoped_release release;
@@ -151,24 +146,201 @@ py::array_t<int32_t> sample_tokens_(py::object log_probs, py::object u) {
 void bind_ops(py::module_& m) {
   const auto threads = py::arg("threads") = py::none();
   m.def("embedding_forward", &embedding_forward_, py::arg("C"), py::arg("X"), threads,
-        "emb (N,T,E) = C[X].");
+        R"(Return the embeddings of tokens, emb = C[X].
+
+Parameters
+----------
+C : float32 array, shape (V,E)
+X : integer array, shape (N,T)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+float32 array, shape (N,T,E)
+
+Raises
+------
+RangeError
+    A token is outside [0, V).)");
   m.def("embedding_backward", &embedding_backward_, py::arg("demb"), py::arg("X"),
-        py::arg("vocab_size"), threads, "dC (V,E), the sums of demb's rows by token.");
+        py::arg("vocab_size"), threads,
+        R"(Return dC, the sum of the rows of demb that belong to each token.
+
+Parameters
+----------
+demb : float32 array, shape (N,T,E)
+X : integer array, shape (N,T)
+vocab_size : int
+    V, in [1, 65536].
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+float32 array, shape (V,E)
+
+Raises
+------
+RangeError
+    A token is outside [0, V).
+ArgumentError
+    A shape does not fit, or `vocab_size` is outside its range.)");
   m.def("linear_forward", &linear_forward_<linear_forward>, py::arg("x"), py::arg("W"),
-        py::arg("b"), threads, "y (B,N) = x @ W + b.");
+        py::arg("b"), threads, R"(Return y = x @ W + b.
+
+Parameters
+----------
+x : float32 array, shape (B,K)
+W : float32 array, shape (K,N)
+b : float32 array, shape (N,)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+float32 array, shape (B,N)
+
+Raises
+------
+ArgumentError
+    A shape does not fit.)");
   m.def("linear_backward", &linear_backward_, py::arg("dy"), py::arg("x"), py::arg("W"), threads,
-        "dx, dW, db of y = x @ W + b.");
+        R"(Return the gradients of y = x @ W + b.
+
+Parameters
+----------
+dy : float32 array, shape (B,N)
+x : float32 array, shape (B,K)
+W : float32 array, shape (K,N)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+dx, dW, db : float32 arrays, shapes (B,K), (K,N), (N,)
+    ``dy @ W.T``, ``x.T @ dy`` and ``dy.sum(axis=0)``.
+
+Raises
+------
+ArgumentError
+    A shape does not fit.)");
   m.def("linear_tanh_forward", &linear_forward_<linear_tanh_forward>, py::arg("x"), py::arg("W"),
-        py::arg("b"), threads, "h (B,H) = tanh(x @ W + b).");
+        py::arg("b"), threads, R"(Return h = tanh(x @ W + b).
+
+Parameters
+----------
+x : float32 array, shape (B,K)
+W : float32 array, shape (K,H)
+b : float32 array, shape (H,)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+float32 array, shape (B,H)
+
+Raises
+------
+ArgumentError
+    A shape does not fit.)");
   m.def("linear_tanh_backward", &linear_tanh_backward_, py::arg("dh"), py::arg("h"), py::arg("x"),
-        py::arg("W"), threads, "dx, dW, db of h = tanh(x @ W + b).");
+        py::arg("W"), threads, R"(Return the gradients of h = tanh(x @ W + b).
+
+Parameters
+----------
+dh, h : float32 arrays, shape (B,H)
+x : float32 array, shape (B,K)
+W : float32 array, shape (K,H)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+dx, dW, db : float32 arrays, shapes (B,K), (K,H), (H,)
+    Those of `linear_backward` for ``dy = dh * (1 - h**2)``.
+
+Raises
+------
+ArgumentError
+    A shape does not fit.)");
   m.def("cross_entropy", &cross_entropy_, py::arg("logits"), py::arg("Y"), threads,
-        "The mean loss in nats, and dlogits (B,V).");
-  m.def("log_softmax", &log_softmax_, py::arg("logits"), threads, "ln softmax of each row.");
+        R"(Return the mean loss of targets Y, and its gradient.
+
+Parameters
+----------
+logits : float32 array, shape (B,V)
+Y : integer array, shape (B,)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+loss : float
+    The mean of -ln softmax(logits[i])[Y[i]], in nats.
+dlogits : float32 array, shape (B,V)
+
+Raises
+------
+RangeError
+    A target is outside [0, V).
+ArgumentError
+    A shape does not fit, or B or V is 0.)");
+  m.def("log_softmax", &log_softmax_, py::arg("logits"), threads,
+        R"(Return the logarithm of the softmax of each row.
+
+Parameters
+----------
+logits : float32 array, shape (B,V)
+threads : int, optional
+    By default the CPUs that this process may use; never changes a bit of the result.
+
+Returns
+-------
+float32 array, shape (B,V)
+    Natural logarithms.
+
+Raises
+------
+ArgumentError
+    A shape does not fit, or V is 0.)");
   m.def("sgd_update", &sgd_update_, py::arg("w"), py::arg("dw"), py::arg("lr"),
-        py::arg("weight_decay") = 0.0, "w -= lr * (dw + weight_decay * w), in place.");
+        py::arg("weight_decay") = 0.0,
+        R"(Update in place, w -= lr * (dw + weight_decay * w).
+
+Parameters
+----------
+w : float32 array of any shape
+    C-contiguous and writable.
+dw : float32 array of the same shape
+    Shares no memory with w.
+lr, weight_decay : float
+    Finite and not negative.
+
+Raises
+------
+ArgumentError
+    An array or number is not as described.)");
   m.def("sample_tokens", &sample_tokens_, py::arg("log_probs"), py::arg("u"),
-        "The first token of each row whose cumulative probability exceeds u.");
+        R"(Return the first token of each row whose cumulative float64 probability exceeds u.
+
+Where rounding leaves none, the last token of positive probability.
+
+Parameters
+----------
+log_probs : float32 array, shape (N,V)
+    Natural logarithms of probabilities.
+u : array of real numbers, shape (N,)
+    In [0, 1).
+
+Returns
+-------
+int32 array, shape (N,)
+
+Raises
+------
+ArgumentError
+    A shape does not fit, u is outside [0, 1), or a row is not a distribution.)");
 }
 
 }  // namespace makemore::bindings

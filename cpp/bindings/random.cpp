@@ -2,12 +2,14 @@
 #include "makemore/random.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "check.hpp"
 #include "makemore/error.hpp"
+#include "signal_poll.hpp"
 
 namespace makemore::bindings {
 
@@ -17,18 +19,22 @@ namespace {
 constexpr int64_t kMaxDraws = 1 << 30;
 
 py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::object n_hidden,
-                              py::object vocab_size, py::object seed, const std::string& init) {
+                              py::object vocab_size, py::object seed, py::object init) {
   const Sizes sizes{integer("block_size", block_size), integer("n_embd", n_embd),
                     integer("n_hidden", n_hidden), integer("vocab_size", vocab_size)};
   const uint64_t seed_value = seed_of("seed", seed);
-  const Init init_value = init_named(init);
+  const Init init_value = init_named(std::string(text("init", init)));
   check_sizes(sizes);
   const auto [T, E, H, V] = sizes;
   FloatArray C = new_floats({V, E}), W1 = new_floats({T * E, H}), b1 = new_floats({H}),
              W2 = new_floats({H, V}), b2 = new_floats({V});
-  initial_parameters({C.mutable_data(), W1.mutable_data(), b1.mutable_data(), W2.mutable_data(),
-                      b2.mutable_data()},
-                     sizes, seed_value, init_value);
+  const Parameters parameters{C.mutable_data(), W1.mutable_data(), b1.mutable_data(),
+                              W2.mutable_data(), b2.mutable_data()};
+  SignalPoll poll;
+  {
+    const py::gil_scoped_release release;
+    initial_parameters(parameters, sizes, seed_value, init_value, [&] { poll(); });
+  }
   return py::make_tuple(C, W1, b1, W2, b2);
 }
 
@@ -37,17 +43,20 @@ py::array_t<int64_t> batch_rows_(py::object seed, py::object first_step, py::obj
   const uint64_t seed_value = seed_of("seed", seed);
   const int64_t first = integer("first_step", first_step), count = integer("steps", steps);
   const int64_t B = integer("batch_size", batch_size), N = integer("n_examples", n_examples);
-  check_at_least("first_step", first, 0);
   check_at_least("steps", count, 0);
+  check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - count);
   check_at_least("batch_size", B, 1);
   if (B > kMaxDraws / std::max<int64_t>(count, 1)) {
     throw ArgumentError("steps * batch_size = " + std::to_string(count) + " * " +
                         std::to_string(B) + " is above " + std::to_string(kMaxDraws));
   }
   py::array_t<int64_t> rows({count, B});
+  int64_t* out = rows.mutable_data();
+  SignalPoll poll;
+  const py::gil_scoped_release release;
   for (int64_t step = 0; step < count; ++step) {
-    batch_rows(rows.mutable_data() + step * B, seed_value, static_cast<uint64_t>(first + step), B,
-               N);
+    batch_rows(out + step * B, seed_value, static_cast<uint64_t>(first + step), B, N,
+               [&] { poll(); });
   }
   return rows;
 }
@@ -57,12 +66,16 @@ py::array_t<double> sample_uniforms(py::object seed, py::object first_sample, py
   const uint64_t seed_value = seed_of("seed", seed);
   const int64_t first = integer("first_sample", first_sample), n = integer("n_samples", n_samples);
   const int64_t place = integer("position", position);
-  check_at_least("first_sample", first, 0);
   check_in_range("n_samples", n, 0, kMaxDraws);
+  check_in_range("first_sample", first, 0, std::numeric_limits<int64_t>::max() - n);
   check_in_range("position", place, 0, kMaxPosition);
   py::array_t<double> u(n);
+  double* out = u.mutable_data();
+  SignalPoll poll;
+  const py::gil_scoped_release release;
   for (int64_t i = 0; i < n; ++i) {
-    u.mutable_data()[i] =
+    if (i % 65536 == 0) poll();
+    out[i] =
         sample_uniform(seed_value, static_cast<uint64_t>(first + i), static_cast<uint64_t>(place));
   }
   return u;
@@ -73,13 +86,71 @@ py::array_t<double> sample_uniforms(py::object seed, py::object first_sample, py
 void bind_random(py::module_& m) {
   m.def("initial_parameters", &initial_parameters_, py::arg("block_size"), py::arg("n_embd"),
         py::arg("n_hidden"), py::arg("vocab_size"), py::arg("seed"), py::arg("init") = "scaled",
-        "C, W1, b1, W2, b2 as drawn from the seed.");
+        R"(Return new arrays C, W1, b1, W2, b2 of initial parameters.
+
+Parameters
+----------
+block_size, n_embd, n_hidden, vocab_size : int
+    T, E, H and V.
+seed : int
+    In [0, 2**64).
+init : {"scaled", "lecture"}
+    scaled: C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(T*E), W2 from N(0,1) times 0.01,
+    biases 0.  lecture: everything from N(0,1).
+
+Returns
+-------
+tuple of float32 arrays, shapes (V,E), (T*E,H), (H,), (H,V), (V,)
+
+Raises
+------
+ArgumentError
+    A size is not positive or is absurd, or `init` is unknown.)");
   m.def("batch_rows", &batch_rows_, py::arg("seed"), py::arg("first_step"), py::arg("steps"),
         py::arg("batch_size"), py::arg("n_examples"),
-        "The rows (steps, batch_size) of the drawn minibatches.");
+        R"(Return the examples of the minibatches of many steps, drawn with replacement.
+
+Parameters
+----------
+seed : int
+    In [0, 2**64).
+first_step, steps : int
+    The number of the first step, and how many.
+batch_size : int
+n_examples : int
+    In [1, 2**32).
+
+Returns
+-------
+int64 array, shape (steps, batch_size)
+    In [0, n_examples).
+
+Raises
+------
+ArgumentError
+    A number is outside its range.)");
   m.def("sample_uniforms", &sample_uniforms, py::arg("seed"), py::arg("first_sample"),
         py::arg("n_samples"), py::arg("position"),
-        "u (n_samples,) in [0, 1) for the token at `position` of each sample.");
+        R"(Return the uniform numbers by which samples choose their token at one position.
+
+Parameters
+----------
+seed : int
+    In [0, 2**64).
+first_sample, n_samples : int
+    The number of the first sample, and how many.
+position : int
+    Of the token in each sample, from 0.
+
+Returns
+-------
+float64 array, shape (n_samples,)
+    In [0, 1).
+
+Raises
+------
+ArgumentError
+    A number is outside its range.)");
 }
 
 }  // namespace makemore::bindings

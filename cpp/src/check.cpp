@@ -16,17 +16,30 @@ void throw_token_error(const char* name, const std::string& token, int64_t row, 
                    std::to_string(V) + ")");
 }
 
-void check_tokens(const char* name, const int32_t* tokens, int64_t N, int64_t T, int64_t V,
-                  int64_t first_row) {
-  const int64_t width = T == 0 ? 1 : T;
-  const int64_t count = N * width;
-  bool all_inside = true;
+namespace {
+
+// The place of the first token outside [0, V), or -1.
+int64_t first_outside(const int32_t* tokens, int64_t count, int64_t V) {
+  bool all_inside = true;  // without an exit, so that the loop is vectorised
   for (int64_t i = 0; i < count; ++i) all_inside &= tokens[i] >= 0 && tokens[i] < V;
-  if (all_inside) return;
+  if (all_inside) return -1;
   int64_t i = 0;
   while (tokens[i] >= 0 && tokens[i] < V) ++i;
-  throw_token_error(name, std::to_string(tokens[i]), first_row + i / width, T == 0 ? -1 : i % width,
-                    V);
+  return i;
+}
+
+}  // namespace
+
+void check_tokens(const char* name, const int32_t* X, int64_t N, int64_t T, int64_t V,
+                  int64_t first_row) {
+  const int64_t i = first_outside(X, N * T, V);
+  if (i >= 0) throw_token_error(name, std::to_string(X[i]), first_row + i / T, i % T, V);
+}
+
+void check_token_vector(const char* name, const int32_t* Y, int64_t N, int64_t V,
+                        int64_t first_row) {
+  const int64_t i = first_outside(Y, N, V);
+  if (i >= 0) throw_token_error(name, std::to_string(Y[i]), first_row + i, -1, V);
 }
 
 bool is_rate(double value) {

@@ -7,11 +7,15 @@
 namespace makemore {
 
 // Throws RangeError like "token 27 at X[4, 2] is outside the vocabulary [0, 27)" for the first
-// token outside [0, V).  X (N,T), its first row called `first_row`; T = 0 for a vector.
-void check_tokens(const char* name, const int32_t* tokens, int64_t N, int64_t T, int64_t V,
+// token outside [0, V).  X (N,T), its first row called `first_row`.
+void check_tokens(const char* name, const int32_t* X, int64_t N, int64_t T, int64_t V,
                   int64_t first_row = 0);
 
-// Throws that error.
+// The same for a vector Y (N): "token 5 at Y[1] is outside the vocabulary [0, 5)".
+void check_token_vector(const char* name, const int32_t* Y, int64_t N, int64_t V,
+                        int64_t first_row = 0);
+
+// Throws that error; column -1 for a vector.
 [[noreturn]] void throw_token_error(const char* name, const std::string& token, int64_t row,
                                     int64_t column, int64_t V);
 

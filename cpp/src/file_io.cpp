@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -73,9 +74,13 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  // False, with errno set, when any of it fails.
-  bool write_sync_rename(std::string_view bytes, const std::string& new_name) {
-    if (!file_exists_ || !write_all(file_.get(), bytes)) return false;
+  // False, with errno set, when any of it fails.  Without a mode, the umask decides.
+  bool write_sync_rename(std::string_view bytes, const std::string& new_name,
+                         std::optional<mode_t> mode) {
+    if (!file_exists_) return false;
+    // Before the first byte: who may not read the old file never sees the new one.
+    if (mode && retry([&] { return ::fchmod(file_.get(), *mode); }) != 0) return false;
+    if (!write_all(file_.get(), bytes)) return false;
     if (retry([&] { return ::fsync(file_.get()); }) != 0 || file_.close() != 0) return false;
     if (::renameat(folder_, name_.c_str(), folder_, new_name.c_str()) != 0) return false;
     file_exists_ = false;
@@ -141,15 +146,17 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
 
   // A rename would replace a device or a pipe, for example /dev/null, by a file.
   struct stat status;
+  std::optional<mode_t> mode;
   if (::fstatat(folder.get(), file_name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
     if (S_ISDIR(status.st_mode)) fail(kWrite, path, "it is a folder");
     if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) {
       fail(kWrite, path, "it is not a regular file");
     }
+    if (S_ISREG(status.st_mode)) mode = status.st_mode & 0777;
   }
 
   TemporaryFile temporary(folder.get());
-  if (!temporary.write_sync_rename(bytes, file_name)) fail_with_errno(kWrite, path);
+  if (!temporary.write_sync_rename(bytes, file_name, mode)) fail_with_errno(kWrite, path);
   // EINVAL: a file system that cannot sync folders.
   if (retry([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL) {
     fail(kWrite, path,

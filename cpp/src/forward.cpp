@@ -2,11 +2,16 @@
 #include "makemore/forward.hpp"
 
 #include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
 
 #include "buffer.hpp"
 #include "check.hpp"
 #include "dispatch.hpp"
 #include "fold.hpp"
+#include "makemore/error.hpp"
+#include "seen_contexts.hpp"
 #include "thread_pool.hpp"
 
 namespace makemore {
@@ -40,7 +45,7 @@ class ForwardPass {
   double loss_sum(const int32_t* X, const int32_t* Y, int64_t B, int64_t first_row) {
     const int64_t V = sizes_.vocab_size;
     std::copy_n(Y, B, Y_.get());
-    check_tokens("Y", Y_.get(), B, 0, V, first_row);
+    check_token_vector("Y", Y_.get(), B, V, first_row);
     logits(logits_.get(), X, B, first_row);
     kernels().cross_entropy(losses_.get(), nullptr, logits_.get(), V, Y_.get(), 0, B, V);
     double sum = 0;
@@ -77,19 +82,18 @@ class ForwardPass {
   Buffer<float> embeddings_, table_, h_, logits_, losses_;
 };
 
-// Calls body(pass, block, begin, end) for every chunk [begin, end) of N examples.  The chunks are
-// dealt out in at most 16 blocks, each of which is done in order by one thread.
-constexpr int64_t kMaxBlocks = 16;
+// Examples are dealt out in so many blocks, each of which one thread does in order.
+constexpr int64_t kBlocks = 16;
+
+// Calls body(pass, block, begin, end) for every chunk [begin, end) of N examples.
 template <typename Body>
 void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64_t N, int threads,
                     const Poll& poll, const Body& body) {
-  check_sizes(sizes);
-  const int64_t chunk_rows = chunk_rows_of(sizes);
+  const int64_t chunk_rows = std::min(chunk_rows_of(sizes), std::max(N, int64_t{1}));
   const int64_t chunks = (N + chunk_rows - 1) / chunk_rows;
-  const int64_t blocks = std::min(chunks, kMaxBlocks);
-  const int64_t size = std::min<int64_t>(checked_threads(threads), blocks);
-  run_team(static_cast<int>(size), [&](Team& team) {
-    ForwardPass pass(sizes, parameters, std::min(chunk_rows, N));
+  const int64_t blocks = std::min(chunks, kBlocks);
+  run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
+    ForwardPass pass(sizes, parameters, chunk_rows);
     team.run(blocks, [&](int64_t block) {
       const Range part = share_of(chunks, block, blocks);
       for (int64_t chunk = part.begin; chunk < part.end; ++chunk) {
@@ -101,26 +105,66 @@ void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64
   });
 }
 
+// Sums of losses, by blocks of examples, so that their order does not depend on threads.
+using BlockSums = std::array<double, kBlocks>;
+
+// The net runs once for every example.
+BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+                          const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+  BlockSums sums{};
+  for_each_chunk(sizes, parameters, N, threads, poll,
+                 [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
+                   sums[static_cast<size_t>(block)] +=
+                       pass.loss_sum(X + begin * sizes.block_size, Y + begin, end - begin, begin);
+                 });
+  return sums;
+}
+
+// The net runs once for every distinct context.
+BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+                          const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+  const int64_t T = sizes.block_size, V = sizes.vocab_size;
+  const SeenContexts seen(sizes, X, N, threads);
+  Buffer<float> log_p(seen.count() * V);
+  for_each_chunk(sizes, parameters, seen.count(), threads, poll,
+                 [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
+                   std::vector<int32_t> contexts(static_cast<size_t>((end - begin) * T));
+                   seen.copy(contexts.data(), begin, end - begin);
+                   pass.log_probs(&log_p[begin * V], contexts.data(), end - begin, begin);
+                 });
+  BlockSums sums{};
+  for_each_block(kBlocks, threads, [&](int64_t block) {
+    const Range part = share_of(N, block, kBlocks);
+    for (int64_t i = part.begin; i < part.end; ++i) {
+      const int64_t context = seen.number_of(X + i * T);
+      const int32_t y = Y[i];
+      if (y < 0 || y >= V) check_token_vector("Y", &y, 1, V, i);
+      if (context < 0) throw ArgumentError("X[" + std::to_string(i) + "] changed during the call");
+      sums[static_cast<size_t>(block)] -= log_p[context * V + y];
+    }
+  });
+  return sums;
+}
+
 }  // namespace
 
 double mean_loss(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                  const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+  check_sizes(sizes);
   check_at_least("the number of examples", N, 1);
-  double block_sums[kMaxBlocks] = {};
-  for_each_chunk(sizes, parameters, N, threads, poll,
-                 [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
-                   block_sums[block] +=
-                       pass.loss_sum(X + begin * sizes.block_size, Y + begin, end - begin, begin);
-                 });
+  const auto sums = SeenContexts::worthwhile(sizes, N) ? sums_by_context : sums_one_by_one;
   double sum = 0;
-  for (const double block_sum : block_sums) sum += block_sum;
+  for (const double block_sum : sums(sizes, parameters, X, Y, N, checked_threads(threads), poll)) {
+    sum += block_sum;
+  }
   return sum / static_cast<double>(N);
 }
 
 void log_probs(float* out, const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                int64_t N, int threads, const Poll& poll) {
+  check_sizes(sizes);
   check_at_least("the number of contexts", N, 0);
-  for_each_chunk(sizes, parameters, N, threads, poll,
+  for_each_chunk(sizes, parameters, N, checked_threads(threads), poll,
                  [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
                    pass.log_probs(out + begin * sizes.vocab_size, X + begin * sizes.block_size,
                                   end - begin, begin);

@@ -115,7 +115,7 @@ double cross_entropy(float* dlogits, const float* logits, const int32_t* Y, int6
                      int threads) {
   check_at_least("the number of rows of logits", B, 1);
   check_at_least("the number of columns of logits", V, 1);
-  check_tokens("Y", Y, B, 0, V);
+  check_token_vector("Y", Y, B, V);
   std::vector<float> losses(static_cast<size_t>(B));
   const float scale = 1.0f / static_cast<float>(B);
   for_each_part(B, B * V * kElementWork, threads, [&](int64_t i, int64_t end) {

@@ -86,9 +86,18 @@ Init init_named(const std::string& name) {
 
 namespace {
 
-void fill_normal(float* out, int64_t n, uint64_t seed, Purpose purpose, double scale) {
+// Numbers between two polls: about a millisecond.  A multiple of the numbers of a block.
+constexpr int64_t kPollInterval = 1 << 16;
+
+void poll_at(int64_t i, const std::function<void()>& poll) {
+  if (i % kPollInterval == 0 && poll) poll();
+}
+
+void fill_normal(float* out, int64_t n, uint64_t seed, Purpose purpose, double scale,
+                 const std::function<void()>& poll) {
   const RandomStream stream(seed, purpose, 0);
   for (int64_t i = 0; i < n; i += 4) {
+    poll_at(i, poll);
     const std::array<uint32_t, 4> words = stream.block(static_cast<uint32_t>(i / 4));
     for (int64_t j = 0; j < 4 && i + j < n; ++j) {
       out[i + j] = static_cast<float>(normal_of_word(words[static_cast<size_t>(j)]) * scale);
@@ -98,31 +107,32 @@ void fill_normal(float* out, int64_t n, uint64_t seed, Purpose purpose, double s
 
 }  // namespace
 
-void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64_t seed,
-                        Init init) {
+void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64_t seed, Init init,
+                        const std::function<void()>& poll) {
   check_sizes(sizes);
   const ParameterCounts counts = parameter_counts(sizes);
   const bool scaled = init == Init::scaled;
   const double fan_in = static_cast<double>(sizes.block_size * sizes.n_embd);
   const double W1_scale = scaled ? (5.0 / 3.0) / std::sqrt(fan_in) : 1.0;
-  fill_normal(parameters.C, counts.C, seed, Purpose::C, 1.0);
-  fill_normal(parameters.W1, counts.W1, seed, Purpose::W1, W1_scale);
-  fill_normal(parameters.W2, counts.W2, seed, Purpose::W2, scaled ? 0.01 : 1.0);
+  fill_normal(parameters.C, counts.C, seed, Purpose::C, 1.0, poll);
+  fill_normal(parameters.W1, counts.W1, seed, Purpose::W1, W1_scale, poll);
+  fill_normal(parameters.W2, counts.W2, seed, Purpose::W2, scaled ? 0.01 : 1.0, poll);
   if (scaled) {
     std::fill_n(parameters.b1, counts.b1, 0.0f);
     std::fill_n(parameters.b2, counts.b2, 0.0f);
   } else {
-    fill_normal(parameters.b1, counts.b1, seed, Purpose::b1, 1.0);
-    fill_normal(parameters.b2, counts.b2, seed, Purpose::b2, 1.0);
+    fill_normal(parameters.b1, counts.b1, seed, Purpose::b1, 1.0, poll);
+    fill_normal(parameters.b2, counts.b2, seed, Purpose::b2, 1.0, poll);
   }
 }
 
-void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size,
-                int64_t n_examples) {
+void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size, int64_t n_examples,
+                const std::function<void()>& poll) {
   check_in_range("n_examples", n_examples, 1, kMaxExamples);
   const RandomStream stream(seed, Purpose::batch, step);
   const uint64_t n = static_cast<uint64_t>(n_examples);
   for (int64_t b = 0; b < batch_size; b += 2) {
+    poll_at(b, poll);
     const std::array<uint32_t, 4> words = stream.block(static_cast<uint32_t>(b / 2));
     for (int64_t j = 0; j < 2 && b + j < batch_size; ++j) {
       // floor(r * n / 2^64) of the 64-bit r = (high, low): exact, for n < 2^32.

@@ -254,6 +254,7 @@ void run_team(int threads, const std::function<void(Team&)>& body) {
 }
 
 void for_each_block(int64_t blocks, int threads, const std::function<void(int64_t)>& body) {
+  if (blocks <= 0) return;
   run_team(static_cast<int>(std::min<int64_t>(threads, blocks)),
            [&](Team& team) { team.run(blocks, body); });
 }

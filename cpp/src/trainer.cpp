@@ -28,43 +28,61 @@ Optimizer optimizer_named(const std::string& name) {
 
 namespace {
 
-// The examples of one step: chosen, copied, checked and folded.
+bool all_inside(const int32_t* tokens, int64_t n, int64_t V) {
+  bool inside = true;
+  for (int64_t i = 0; i < n; ++i) inside &= tokens[i] >= 0 && tokens[i] < V;
+  return inside;
+}
+
+// The examples of one step, made in three parts: rows are chosen, copied, and folded.
 class Batch {
  public:
   Batch(const Sizes& sizes, int64_t batch_size, int64_t chunk_rows)
-      : fold(sizes, batch_size, chunk_rows),
+      : rows(batch_size),
+        X(batch_size * sizes.block_size),
         Y(batch_size),
+        fold(sizes, batch_size, chunk_rows),
         sizes_(sizes),
-        B_(batch_size),
-        X_(batch_size * sizes.block_size) {}
+        B_(batch_size) {}
 
-  void prepare(const Examples& examples, const int64_t* rows) {
-    const int64_t T = sizes_.block_size;
-    const auto outside = [V = sizes_.vocab_size](int32_t token) { return token < 0 || token >= V; };
-    bool any_outside = false;
+  // Asks for the memory of the chosen rows, which lie far apart.
+  void prefetch(const Examples& examples) const {
     for (int64_t b = 0; b < B_; ++b) {
-      const int32_t* from = examples.X + rows[b] * T;
-      for (int64_t t = 0; t < T; ++t) any_outside |= outside(X_[b * T + t] = from[t]);
-      any_outside |= outside(Y[b] = examples.Y[rows[b]]);
+      __builtin_prefetch(examples.X + rows[b] * sizes_.block_size);
+      __builtin_prefetch(examples.Y + rows[b]);
     }
-    if (any_outside) {
+  }
+
+  void copy(const Examples& examples, int64_t begin, int64_t end) {
+    const int64_t T = sizes_.block_size;
+    for (int64_t b = begin; b < end; ++b) {
+      const int32_t* from = examples.X + rows[b] * T;
+      for (int64_t t = 0; t < T; ++t) X[b * T + t] = from[t];
+      Y[b] = examples.Y[rows[b]];
+    }
+  }
+
+  // Checks what was copied: the caller's arrays may have changed since.
+  void check_and_fold() {
+    const int64_t T = sizes_.block_size, V = sizes_.vocab_size;
+    if (!all_inside(X.get(), B_ * T, V) || !all_inside(Y.get(), B_, V)) {
       for (int64_t b = 0; b < B_; ++b) {
-        check_tokens("X", &X_[b * T], 1, T, sizes_.vocab_size, rows[b]);
-        check_tokens("Y", &Y[b], 1, 0, sizes_.vocab_size, rows[b]);
+        check_tokens("X", &X[b * T], 1, T, V, rows[b]);
+        check_token_vector("Y", &Y[b], 1, V, rows[b]);
       }
     }
-    fold.build(X_.get(), B_);
+    fold.build(X.get(), B_);
     fold.list_members(B_);
   }
 
+  Buffer<int64_t> rows;  // (B)
+  Buffer<int32_t> X, Y;  // (B,T) (B)
   Fold fold;
-  Buffer<int32_t> Y;         // (B)
-  std::exception_ptr error;  // of prepare: it counts only if the step is done
+  std::exception_ptr error;  // of making this batch: it counts only if the step is done
 
  private:
   const Sizes sizes_;
   const int64_t B_;
-  Buffer<int32_t> X_;  // (B,T)
 };
 
 class Trainer {
@@ -80,7 +98,6 @@ class Trainer {
         B_(batches.kind == Batches::Kind::all ? examples.count : batches.batch_size),
         ld_V_(padded(sizes.vocab_size)),
         cut_(cut_step(B_, sizes)),
-        rows_(B_),
         losses_(B_),
         C_(sizes.vocab_size * sizes.n_embd),
         dC_(sizes.vocab_size * sizes.n_embd),
@@ -110,25 +127,27 @@ class Trainer {
               const std::function<bool()>& should_stop) {
     const int size = static_cast<int>(std::min<int64_t>(threads, block_count()));
     std::atomic<int64_t> end{steps};  // a late thread must not read it torn
-    prepare_batch(0, first_step, steps);
+    choose_rows(0, first_step);
+    batch_of(0).copy(examples_, 0, B_);
+    fold_batch(0);
+    if (has_batch_of_its_own(1, steps)) choose_rows(1, first_step);
     run_team(size, [&](Team& team) {
       for (int64_t step = 0; step < end.load(std::memory_order_relaxed); ++step) {
         Batch& batch = batch_of(step);
         if (team.rank() == 0 && batch.error) std::rethrow_exception(batch.error);
         const auto rate = static_cast<float>(lr[step]);
-        forward_backward_update(team, batch, rate);
-        // Task 0 is the calling thread's: should_stop may belong to it.
-        team.run(
-            2,
-            [&](int64_t task) {
-              if (task == 0) {
-                losses[step] = finish_step(batch, first_step + static_cast<uint64_t>(step), rate);
-                if (step + 1 < steps && should_stop && should_stop()) end = step + 1;
-              } else {
-                prepare_batch(step + 1, first_step, steps);
-              }
-            },
-            1);
+        Batch* const next = has_batch_of_its_own(step + 1, steps) ? &batch_of(step + 1) : nullptr;
+        forward_backward_update(team, batch, next, rate);
+        const auto finish = [&](int64_t task) {
+          if (task == 0) {
+            losses[step] = finish_step(batch, first_step + static_cast<uint64_t>(step), rate);
+            if (step + 1 < steps && should_stop && should_stop()) end = step + 1;
+          } else if (next != nullptr) {
+            fold_batch(step + 1);
+            if (has_batch_of_its_own(step + 2, steps)) choose_rows(step + 2, first_step);
+          }
+        };
+        team.run(2, finish, 1);  // task 0 is the calling thread's: should_stop may belong to it
       }
     });
     return end;
@@ -145,48 +164,49 @@ class Trainer {
   HiddenBlock& block(int64_t i) { return *blocks_[static_cast<size_t>(i)]; }
   Batch& batch_of(int64_t step) { return *prepared_[static_cast<size_t>(step) % prepared_.size()]; }
 
-  // Makes the batch of a step of this call, and asks for the memory of the one after it.
-  void prepare_batch(int64_t step, uint64_t first_step, int64_t steps) {
-    if (step == steps || (step > 0 && batches_.kind == Batches::Kind::all)) return;
+  // Of all examples there is one batch, which the first step makes.
+  bool has_batch_of_its_own(int64_t step, int64_t steps) const {
+    return step < steps && (step == 0 || batches_.kind != Batches::Kind::all);
+  }
+
+  void choose_rows(int64_t step, uint64_t first_step) {
     Batch& batch = batch_of(step);
+    if (batches_.kind == Batches::Kind::drawn) {
+      batch_rows(batch.rows.get(), seed_, first_step + static_cast<uint64_t>(step), B_,
+                 examples_.count);
+    } else {
+      for (int64_t b = 0; b < B_; ++b) batch.rows[b] = row_of(batch, step, b);
+    }
+    batch.prefetch(examples_);
+  }
+
+  // Of the caller's choice, which may change during the call: hence the check of a copy.
+  int64_t row_of(Batch& batch, int64_t step, int64_t b) const {
+    if (batches_.kind == Batches::Kind::all) return b;
+    const int64_t row = batches_.rows[step * B_ + b];
+    if (row >= 0 && row < examples_.count) return row;
+    if (!batch.error) {
+      batch.error = std::make_exception_ptr(
+          RangeError("row " + std::to_string(row) + " at rows[" + std::to_string(step) + ", " +
+                     std::to_string(b) + "] is outside the examples [0, " +
+                     std::to_string(examples_.count) + ")"));
+    }
+    return 0;
+  }
+
+  void fold_batch(int64_t step) {
+    Batch& batch = batch_of(step);
+    if (batch.error) return;
     try {
-      if (step == 0) choose_rows(0, first_step);
-      check_rows(step);
-      batch.prepare(examples_, rows_.get());
+      batch.check_and_fold();
     } catch (const RangeError&) {
       batch.error = std::current_exception();
-    }
-    if (step + 1 < steps) choose_rows(step + 1, first_step);
-  }
-
-  // rows_ = the examples of a step.  They lie far apart in memory, hence the prefetch.
-  void choose_rows(int64_t step, uint64_t first_step) {
-    if (batches_.kind == Batches::Kind::drawn) {
-      batch_rows(rows_.get(), seed_, first_step + static_cast<uint64_t>(step), B_, examples_.count);
-    } else {
-      for (int64_t b = 0; b < B_; ++b) {
-        rows_[b] = batches_.kind == Batches::Kind::all ? b : batches_.rows[step * B_ + b];
-      }
-    }
-    for (int64_t b = 0; b < B_; ++b) {
-      if (rows_[b] < 0 || rows_[b] >= examples_.count) continue;
-      __builtin_prefetch(examples_.X + rows_[b] * sizes_.block_size);
-      __builtin_prefetch(examples_.Y + rows_[b]);
-    }
-  }
-
-  void check_rows(int64_t step) const {
-    for (int64_t b = 0; b < B_; ++b) {
-      if (rows_[b] >= 0 && rows_[b] < examples_.count) continue;
-      throw RangeError("row " + std::to_string(rows_[b]) + " at rows[" + std::to_string(step) +
-                       ", " + std::to_string(b) + "] is outside the examples [0, " +
-                       std::to_string(examples_.count) + ")");
     }
   }
 
   // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
-  // examples forward and backward, then the update.
-  void forward_backward_update(Team& team, const Batch& batch, float lr) {
+  // examples forward and backward, then the update.  On the way the next batch is copied.
+  void forward_backward_update(Team& team, const Batch& batch, Batch* next, float lr) {
     const int64_t count = block_count();
     for (int64_t first = 0, chunk = 0; first < B_; first += cut_.chunk_rows, ++chunk) {
       const int64_t B = std::min(cut_.chunk_rows, B_ - first);
@@ -196,7 +216,11 @@ class Trainer {
         block(i).forward(kernel_, batch.fold.rows() + first * sizes_.block_size, B,
                          i == 0 ? b2_.get() : nullptr);
       });
-      team.run(count, [&](int64_t i) { cross_entropy(batch, first, share_of(B, i, count)); });
+      team.run(count, [&](int64_t i) {
+        const Range rows = share_of(B, i, count);
+        cross_entropy(batch, first, rows);
+        if (next != nullptr) next->copy(examples_, first + rows.begin, first + rows.end);
+      });
       team.run(count, [&](int64_t i) {
         block(i).backward(kernel_, dlogits_.get(), batch.fold, chunk, B);
         if (i == count - 1) add_to_db2(B, first == 0);
@@ -262,7 +286,6 @@ class Trainer {
   const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
   const StepCut cut_;
   std::vector<std::unique_ptr<Batch>> prepared_;
-  Buffer<int64_t> rows_;                // (B): of the batch that is to be prepared next
   Buffer<float> losses_;                // (B)
   Buffer<float> C_, dC_;                // (V,E)
   Buffer<float> b2_, db2_, db2_chunk_;  // (ld_V)

@@ -89,7 +89,7 @@ std::vector<int32_t> Vocabulary::encode(std::string_view text) const {
 }
 
 std::string Vocabulary::decode(std::span<const int32_t> tokens) const {
-  check_tokens("tokens", tokens.data(), static_cast<int64_t>(tokens.size()), 0, size());
+  check_token_vector("tokens", tokens.data(), static_cast<int64_t>(tokens.size()), size());
   std::string text;
   for (const int32_t token : tokens) append_utf8(text, itos_[static_cast<size_t>(token)]);
   return text;

@@ -8,6 +8,7 @@ from makemore_cpp._core import (
     FileError,
     FormatError,
     RangeError,
+    __version__,
     build_info,
 )
 from makemore_cpp.dataset import Dataset, Split, build_dataset
@@ -18,8 +19,6 @@ from makemore_cpp.schedules import learning_rates
 from makemore_cpp.training import Evaluation, History, Progress, train
 from makemore_cpp.vocab import Vocab
 from makemore_cpp.words import DataOrigin, Words, load_words
-
-__version__: str = build_info()["version"]
 
 __all__ = [
     "MLP",
@@ -39,6 +38,7 @@ __all__ = [
     "Split",
     "Vocab",
     "Words",
+    "__version__",
     "build_dataset",
     "build_info",
     "learning_rates",

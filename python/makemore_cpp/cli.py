@@ -1,27 +1,20 @@
 """The command line: train, sample, eval and info. Parses, calls the library and prints."""
 
 import logging
-import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
-from makemore_cpp import console, evaluation, runs, training
-from makemore_cpp._core import ArgumentError, DivergedError, Error, build_info, how_cut
+from makemore_cpp import checks, console, evaluation, exits, runs, training
+from makemore_cpp._core import ArgumentError, DivergedError, __version__, build_info, how_cut
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.model import MLP
 from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, iter_samples
 from makemore_cpp.schedules import SCHEDULES
 from makemore_cpp.words import load_words
 
-EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
-EXIT_BROKEN_PIPE = 1  # quiet, as click does it
+MAX_SAMPLES = 10**6  # of a training; they are kept until the end, unlike those of `sample`
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 threads_option = click.option(
@@ -45,7 +38,7 @@ def size_options(command: Any) -> Any:
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(build_info()["version"], prog_name="makemore_cpp")
+@click.version_option(__version__, prog_name="makemore_cpp")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Train a character-level neural language model on names, and sample new ones."""
@@ -88,15 +81,19 @@ def train(
     **options: Any,
 ) -> None:
     """Train a model; without options, the lecture's recipe on the bundled names."""
+    samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
+    split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
     words = load_words(data)
     dataset = Dataset.split(words, block_size, split_seed, boundary=boundary)
     model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)  # type: ignore[arg-type]
     # Its remarks on where it caches fonts are not this command's.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    drawn = iter_samples(model, samples)  # checks the number before the long part
-    folder = runs.create_run(out, overwrite)
     try:
-        with console.training_progress(options["steps"]) as show, _stop_on_interrupt() as received:
+        with (
+            runs.new_run(out, overwrite) as folder,
+            console.training_progress(options["steps"]) as show,
+            exits.stop_on_interrupt() as received,
+        ):
             history = training.train(
                 model,
                 dataset,
@@ -109,19 +106,19 @@ def train(
             if done == 0:
                 raise KeyboardInterrupt
             comparison = evaluation.compare(model, dataset, threads)
+            for name, loss in (("train", comparison[-1].train), ("dev", comparison[-1].dev)):
+                if loss is not None:
+                    training.check_loss(name, loss, done - 1, history.lr[-1])
             settings = {"init": init, "steps_done": done, **options}
             runs.save_run(folder, model, history, comparison, settings)
     except DivergedError as error:
         raise ArgumentError(f"{error}; try a smaller --lr") from error
-    finally:
-        if out is None:
-            runs.discard_run(folder)
     if received:
         console.note(f"interrupted after {done:,} of {options['steps']:,} steps, kept in {folder}")
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exits.INTERRUPTED)
 
     known_words = set(dataset.words)
-    texts = [text + console.CUT_MARK * cut for text, cut in drawn]
+    texts = [text + console.CUT_MARK * cut for text, cut in iter_samples(model, samples)]
     new = [text for text in texts if text not in known_words]
     known = [text for text in texts if text in known_words]
     if as_json:
@@ -188,8 +185,7 @@ def evaluate(
     if as_json:
         console.print_json({"run": run, **result, "test_looks": looks})
         return
-    columns = ("split", "words", "nats per token", "perplexity")
-    console.print_losses(f"Loss of {run} on {words.name}", columns, rows)
+    console.print_evaluation(f"Loss of {run} on {words.name}", rows)
     if looks is not None:
         print(f"looks at the test split recorded beside this model: {looks}")
 
@@ -210,62 +206,6 @@ def info(as_json: bool, **sizes: int) -> None:
     console.print_fields("is cut so, whatever the number of threads", cut)
 
 
-@contextmanager
-def _stop_on_interrupt() -> Iterator[list[int]]:
-    """Collect the first SIGINT in the given list; the next one interrupts as usual."""
-    received: list[int] = []
-    previous = signal.getsignal(signal.SIGINT)
-    if previous is signal.SIG_IGN:  # as under nohup: it stays ignored
-        yield received
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
-def _run() -> int:
-    """Run the command and return the exit code; every error becomes one sentence."""
-    try:
-        code = cli.main(prog_name="makemore_cpp", standalone_mode=False)
-        if sys.stdout is not None:  # as after `>&-`
-            sys.stdout.flush()
-        return code or 0
-    except BrokenPipeError:
-        _drop_output()
-        return EXIT_BROKEN_PIPE
-    except (KeyboardInterrupt, click.Abort):
-        console.note("interrupted")
-        return EXIT_INTERRUPTED
-    except click.ClickException as error:
-        console.note(error.format_message())
-    except UnicodeEncodeError as error:
-        console.note(
-            f"the encoding {error.encoding} of the output cannot show "
-            f"{error.object[error.start]!a}; PYTHONIOENCODING=utf-8:backslashreplace can"
-        )
-    except Error as error:
-        console.note(str(error))
-    except MemoryError:
-        console.note("there is not enough memory for these sizes")
-    except OSError as error:
-        place = "" if error.filename is None else f"{error.filename}: "
-        console.note(f"{place}{error.strerror}")
-        _drop_output()
-    return EXIT_ERROR
-
-
-def _drop_output() -> None:
-    """Let what stdout still holds vanish, or the interpreter would fail on it once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def main() -> NoReturn:
     """Run the command line and exit: 0, 2 after an error, 130 when interrupted."""
-    sys.exit(_run())
+    sys.exit(exits.run(cli))

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from makemore_cpp.evaluation import SplitLosses
+from makemore_cpp.evaluation import SplitLoss, SplitLosses
 from makemore_cpp.training import Progress
 
 CUT_MARK = "…"
+WIDEST_TABLE = 200  # more than any needs
 
 
 def print_json(value: Mapping[str, Any]) -> None:
@@ -19,7 +20,8 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def note(sentence: str) -> None:
     """Print a sentence on stderr."""
-    print(f"makemore_cpp: {sentence}", file=sys.stderr)
+    if sys.stderr is not None:  # as after `2>&-`; print would take stdout instead
+        print(f"makemore_cpp: {sentence}", file=sys.stderr)
 
 
 def print_fields(title: str, fields: Mapping[str, Any]) -> None:
@@ -36,24 +38,42 @@ def print_fields(title: str, fields: Mapping[str, Any]) -> None:
 
 
 def print_losses(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table: a name, then losses in nats per token with four digits, n/a for None."""
+    """Print a table: a name, then numbers or text, n/a for None; no narrow screen cuts it."""
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(title), title_justify="left")
     table.add_column(columns[0])
     for column in columns[1:]:
         table.add_column(column, justify="right")
     for name, *values in rows:
         table.add_row(Text(name), *map(_shown, values))
-    Console().print(table)
+    console = Console()
+    whole = Measurement.get(console, console.options.update(width=WIDEST_TABLE), table).maximum
+    console.width = max(console.width, whole)
+    console.print(table)
 
 
-def _shown(value: float | int | None) -> str:
+def _shown(value: float | int | str | None) -> str:
     if value is None:
         return "n/a"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if value < 1e6 else f"{value:.4e}"
+
+
+def print_evaluation(title: str, rows: Sequence[SplitLoss]) -> None:
+    """Print losses and perplexities of splits."""
+    columns = ("split", "words", "nats per token", "perplexity")
+    shown = []
+    for row in rows:
+        is_beyond_floats = row.loss is not None and row.perplexity is None
+        shown.append((*row[:3], "> 1e308" if is_beyond_floats else row.perplexity))
+    print_losses(title, columns, shown)
 
 
 def print_comparison(comparison: Sequence[SplitLosses]) -> None:
@@ -70,7 +90,7 @@ def print_samples(new: Sequence[str], known: Sequence[str]) -> None:
 @contextmanager
 def training_progress(steps: int) -> Iterator[Callable[[Progress], object] | None]:
     """Show a live bar with loss, speed and time left; give None where nobody would see it."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console

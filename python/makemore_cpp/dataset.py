@@ -8,8 +8,8 @@ import numpy as np
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Int32
-from makemore_cpp.vocab import Vocab
+from makemore_cpp.arrays import Int32, Int64
+from makemore_cpp.vocab import Vocab, check_vocab
 from makemore_cpp.words import DataOrigin, Words
 
 MAX_BLOCK_SIZE = 1 << 16
@@ -37,12 +37,14 @@ def build_dataset(words: Iterable[str], vocab: Vocab, block_size: int = 3) -> tu
 
     Raises
     ------
+    TypeError
+        `words` is not a list of str, or `vocab` not a Vocab.
     ArgumentError
         A character is not in `vocab` or is its boundary, or X would exceed 2**30 elements.
     """
     T = checks.integer("block_size", block_size, 1, MAX_BLOCK_SIZE)
     strings = checks.string_list("words", words)
-    tokens, offsets = vocab.encode_many(strings)
+    tokens, offsets = _encode(strings, vocab)
     lengths = np.diff(offsets)
     N = len(tokens) + len(strings)
     if N * T > MAX_CONTEXT_TOKENS:
@@ -59,6 +61,19 @@ def build_dataset(words: Iterable[str], vocab: Vocab, block_size: int = 3) -> tu
     start = np.arange(N) + word_of_example * (T - 1)  # of the context of each example
     X = np.lib.stride_tricks.sliding_window_view(stream, T)[start]
     return X, stream[start + T]
+
+
+def _encode(words: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
+    """Tokens and offsets as of `Vocab.encode_many`, but errors name the word."""
+    try:
+        return check_vocab(vocab).encode_many(words)
+    except ArgumentError:
+        for i, word in enumerate(words):
+            try:
+                vocab.encode(word)
+            except ArgumentError as error:
+                raise ArgumentError(f"words[{i}] {checks.shown(word)}: {error}") from None
+        raise
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +124,8 @@ class Dataset:
 
         Raises
         ------
+        TypeError
+            `words` is not a list of str, or `vocab` not a Vocab.
         ArgumentError
             There is no word, or a word contains the boundary or a character outside `vocab`.
         """
@@ -116,7 +133,10 @@ class Dataset:
         shuffled = checks.string_list("words", words)
         if not shuffled:
             raise ArgumentError("words is empty; a dataset needs at least one word")
-        vocab = Vocab.from_words(shuffled, boundary) if vocab is None else vocab
+        if vocab is None:
+            vocab = Vocab.from_words(shuffled, boundary)
+        else:
+            _encode(shuffled, vocab)  # now, as errors give the word's place in the caller's list
         random.Random(seed).shuffle(shuffled)
         n1 = max(1, int(0.8 * len(shuffled)))
         n2 = max(n1, int(0.9 * len(shuffled)))

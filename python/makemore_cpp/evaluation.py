@@ -1,6 +1,7 @@
 """What a trained model is worth: its losses on the splits, beside baselines."""
 
 import math
+import sys
 from typing import NamedTuple
 
 from makemore_cpp._core import ArgumentError
@@ -10,6 +11,7 @@ from makemore_cpp.ngram import Bigram
 from makemore_cpp.words import Words, load_origin, load_words
 
 DEFAULT_SPLIT_SEED = 42
+MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
 
 
 class SplitLosses(NamedTuple):
@@ -21,7 +23,10 @@ class SplitLosses(NamedTuple):
 
 
 class SplitLoss(NamedTuple):
-    """A split, its number of words, and the loss (nats per token) and perplexity, None if empty."""
+    """A split, its number of words, the loss (nats per token) and the perplexity.
+
+    Both are None for an empty split; the perplexity alone is None beyond the range of floats.
+    """
 
     split: str
     words: int
@@ -82,6 +87,11 @@ def evaluate(
     words : Words
     split_name : {"train", "dev", "test", "all"}, optional
         "all" takes all words as one; by default train and dev, each.
+
+    Raises
+    ------
+    ArgumentError
+        A word does not fit the vocabulary, or a loss is not finite.
     """
     if split_name == "all":
         whole = Split(words, *build_dataset(words, model.vocab, model.block_size))
@@ -97,4 +107,11 @@ def evaluate(
 
 def _split_loss_row(model: MLP, name: str, split: Split, threads: int | None) -> SplitLoss:
     loss = split_loss(model, split, threads)
-    return SplitLoss(name, len(split.words), loss, None if loss is None else math.exp(loss))
+    if loss is None:
+        return SplitLoss(name, len(split.words), None, None)
+    if not math.isfinite(loss):
+        raise ArgumentError(
+            f"the model's loss on {name} is {loss}: its parameters are so large that it overflows"
+        )
+    perplexity = math.exp(loss) if loss <= MAX_LOG_PERPLEXITY else None
+    return SplitLoss(name, len(split.words), loss, perplexity)

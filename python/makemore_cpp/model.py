@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from makemore_cpp import _core, sampling
+from makemore_cpp import _core, checks, sampling
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32
-from makemore_cpp.vocab import Vocab
+from makemore_cpp.vocab import Vocab, check_vocab
 from makemore_cpp.words import DataOrigin
 
 MODEL_FILE = "model.safetensors"
@@ -62,7 +61,7 @@ class MLP:
         init: Literal["scaled", "lecture"] = "scaled",
     ) -> None:
         arrays = _core.initial_parameters(
-            block_size, n_embd, n_hidden, len(_check_vocab(vocab)), seed, init
+            block_size, n_embd, n_hidden, len(check_vocab(vocab)), seed, init
         )
         self._set(vocab, arrays, None)
 
@@ -86,7 +85,7 @@ class MLP:
         ArgumentError
             The shapes do not fit each other and `vocab`.
         """
-        V = len(_check_vocab(vocab))
+        V = len(check_vocab(vocab))
         arrays = tuple(np.asarray(array) for array in (C, W1, b1, W2, b2))
         for name, array, ndim in zip(NAMES, arrays, (2, 2, 1, 2, 1), strict=True):
             if array.dtype != np.float32:
@@ -173,13 +172,33 @@ class MLP:
         return sum(array.size for array in self._arrays)
 
     def log_probs(self, X: ArrayLike, threads: int | None = None) -> Float32:
-        """Return the log-probabilities (N,V) of the token after each context X (N,T)."""
+        """Return the log-probabilities (N,V) of the token after each context X (N,T).
+
+        Raises
+        ------
+        TypeError
+            X does not hold integers.
+        ArgumentError
+            X has another shape, or `threads` is not positive.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
         return _core.log_probs(*self._five(), X, threads=threads)
 
     def loss(self, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
         """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
 
-        The memory it needs does not grow with N. Nothing (N = 0) has no mean: ArgumentError.
+        The memory it needs does not grow with N. It is not finite where the parameters are so
+        large that the logits overflow.
+
+        Raises
+        ------
+        TypeError
+            X or Y does not hold integers.
+        ArgumentError
+            N is 0, X or Y has another shape, or `threads` is not positive.
+        RangeError
+            A token is outside the vocabulary [0, V).
         """
         return _core.mean_loss(*self._five(), X, Y, threads=threads)
 
@@ -233,6 +252,12 @@ class MLP:
         ------
         DivergedError
             A loss or parameter is not finite; the parameters are as they were before the call.
+        TypeError
+            X, Y or `rows` does not hold integers, or a parameter is not a float32 array.
+        ArgumentError
+            A shape does not fit, or a rate, size, seed, `weight_decay` or `threads` is absurd.
+        RangeError
+            A token is outside the vocabulary [0, V), or a row outside [0, N).
         """
         return _core.train_steps(
             *self._five(),
@@ -251,7 +276,15 @@ class MLP:
     def sample(
         self, n: int, seed: int = 42, max_length: int = sampling.DEFAULT_MAX_LENGTH
     ) -> list[str]:
-        """Return n sampled texts; see `makemore_cpp.sample`."""
+        """Return n sampled texts; see `makemore_cpp.sample`.
+
+        Raises
+        ------
+        TypeError
+            A number is not an integer.
+        ArgumentError
+            `n`, `seed` or `max_length` is outside its range, or a probability is not a number.
+        """
         return sampling.sample(self, n, seed=seed, max_length=max_length)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -267,18 +300,21 @@ class MLP:
         _core.SavedModel(self.vocab, *self._five(), data=self.data).save(os.fspath(path))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> "MLP":
+    def load(cls, path: str | bytes | os.PathLike[str]) -> "MLP":
         """Return the model of a file, or of a run folder that holds ``model.safetensors``.
 
         Raises
         ------
+        TypeError
+            `path` is no path.
         FileError
             The file cannot be read.
         FormatError
             Its bytes are not a model's, or were changed.
         """
-        file = Path(path) / MODEL_FILE if os.path.isdir(path) else Path(path)
-        saved = _core.SavedModel.load(str(file))
+        place = checks.path("path", path)
+        file = os.path.join(place, MODEL_FILE) if os.path.isdir(place) else place
+        saved = _core.SavedModel.load(file)
         vocab = Vocab(saved.vocabulary.characters, saved.vocabulary.boundary)
         data = None if saved.data is None else DataOrigin(*saved.data)
         return cls.from_arrays(vocab, *saved.parameters, data=data)
@@ -292,9 +328,3 @@ class MLP:
             f"MLP(block_size={self.block_size}, n_embd={self.n_embd}, n_hidden={self.n_hidden}, "
             f"vocab_size={self.vocab_size}): {self.n_parameters:,} parameters"
         )
-
-
-def _check_vocab(vocab: Any) -> Vocab:
-    if not isinstance(vocab, Vocab):
-        raise TypeError(f"vocab must be a makemore_cpp.Vocab, not {type(vocab).__name__}")
-    return vocab

@@ -66,7 +66,7 @@ def loss_curve(
             zorder=3,
             label=f"dev split (last: {evaluations[-1].dev_loss:.4f})",
         )
-    _limit_losses(ax, losses, smooth)
+    _limit_losses(ax, losses, smooth, [evaluation.dev_loss for evaluation in evaluations])
     ax.set_xlim(0, len(losses))
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.set_xlabel("step")
@@ -158,16 +158,17 @@ def _moving_average(losses: Float64, window: int) -> tuple[Float64, Float64]:
     return centres[thin], means[thin]
 
 
-def _limit_losses(ax: Axes, losses: Float64, smooth: Float64) -> None:
+def _limit_losses(ax: Axes, losses: Float64, smooth: Float64, dev: Sequence[float]) -> None:
     """Leave rare losses and a bad start outside the picture, or they would flatten the rest."""
     low, high = np.quantile(losses, [0.001, 0.999])
-    low, top = min(low, smooth.min()), max(high, smooth.min() * 1.2)
+    # The dev losses are all inside: their marks are drawn whole, wherever they are.
+    low, top = min(low, smooth.min(), *dev), max(high, smooth.min() * 1.2, *dev)
     margin = 0.04 * (top - low) or 0.1
     ax.set_ylim(low - margin, top + margin)
     highest = float(losses.max())
     if highest > 1.5 * top:
         ax.annotate(
-            f"up to {highest:.1f} at step {int(losses.argmax()) + 1:,}, outside",
+            f"up to {highest:.4g} at step {int(losses.argmax()) + 1:,}, outside",
             (0.01, 0.985),
             xycoords="axes fraction",
             va="top",

@@ -3,7 +3,8 @@
 import contextlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -70,10 +71,24 @@ def _create_numbered(root: Path) -> Path:
             return folder
 
 
-def discard_run(folder: Path) -> None:
-    """Remove the folder of a run that kept nothing; a folder with files stays."""
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+@contextlib.contextmanager
+def new_run(
+    out: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    root: str | os.PathLike[str] = "runs",
+) -> Iterator[Path]:
+    """Give the folder of `create_run`; if nothing is kept in it, remove all folders made for it."""
+    place = Path(root if out is None else out)
+    made = [path for path in (place, *place.parents) if not os.path.lexists(path)]
+    try:
+        folder = create_run(out, overwrite, root)
+        if out is None:
+            made.insert(0, folder)
+        yield folder
+    finally:
+        for path in made:  # innermost first; one that holds anything stays
+            with contextlib.suppress(OSError):
+                path.rmdir()
 
 
 def save_run(
@@ -83,31 +98,55 @@ def save_run(
     comparison: Iterable[SplitLosses],
     options: Mapping[str, Any],
 ) -> None:
-    """Write everything that a run keeps: the model first, then numbers and pictures.
+    """Write everything that a run keeps: the model, numbers and pictures.
 
-    The same run writes the same bytes, as no clock time goes into them.
+    All files are written in a folder of their own inside `folder` and then moved, so that a full
+    disk leaves an older run as it was. The same run writes the same bytes, as no clock time goes
+    into them.
+
+    Raises
+    ------
+    FileError
+        A file cannot be written.
     """
+    try:
+        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
+            _write_files(Path(unfinished), model, history, comparison, options)
+            # The model first: it alone is ever read, the others are for people.
+            for name in (MODEL_FILE, CONFIG_FILE, METRICS_FILE, LOSS_PICTURE, EMBEDDINGS_PICTURE):
+                os.replace(Path(unfinished) / name, folder / name)
+            # Looks at the test split that an overwritten model had are not this model's.
+            (folder / TEST_LOOKS_FILE).unlink(missing_ok=True)
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"cannot write in {folder}: {error.strerror}") from error
+
+
+def _write_files(
+    folder: Path,
+    model: MLP,
+    history: History,
+    comparison: Iterable[SplitLosses],
+    options: Mapping[str, Any],
+) -> None:
     from makemore_cpp import plotting
 
     model.save(folder / MODEL_FILE)
-    try:
-        # Looks at the test split that an overwritten model had are not this model's.
-        (folder / TEST_LOOKS_FILE).unlink(missing_ok=True)
-        config = json.dumps(_config(model, options), indent=2) + "\n"
-        (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
-        metrics = "".join(_metrics(history, comparison))
-        (folder / METRICS_FILE).write_text(metrics, encoding="utf-8")
-        plotting.save(plotting.loss_curve(history).figure, folder / LOSS_PICTURE)
-        plotting.save(plotting.embeddings(model).figure, folder / EMBEDDINGS_PICTURE)
-    except OSError as error:
-        raise FileError(f"cannot write in {folder}: {error.strerror}") from error
+    config = json.dumps(_config(model, options), indent=2, allow_nan=False) + "\n"
+    (folder / CONFIG_FILE).write_text(config, encoding="utf-8")
+    metrics = "".join(_metrics(history, comparison))
+    (folder / METRICS_FILE).write_text(metrics, encoding="utf-8")
+    plotting.save(plotting.loss_curve(history).figure, folder / LOSS_PICTURE)
+    plotting.save(plotting.embeddings(model).figure, folder / EMBEDDINGS_PICTURE)
 
 
 def record_test_look(model_path: str | os.PathLike[str], look: Mapping[str, Any]) -> int:
     """Append a look at the test split to the run's record; return how many there are now."""
     path = Path(model_path)
     record = (path if path.is_dir() else path.parent) / TEST_LOOKS_FILE
-    line = json.dumps({"time": datetime.now(UTC).isoformat(timespec="seconds"), **look}) + "\n"
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    line = json.dumps({"time": time, **look}, allow_nan=False) + "\n"
     try:
         with open(record, "a", encoding="utf-8") as stream:
             stream.write(line)
@@ -148,6 +187,6 @@ def _metrics(history: History, comparison: Iterable[SplitLosses]) -> Iterable[st
     lines += [evaluation._asdict() for evaluation in history.evaluations]
     lines.sort(key=lambda line: line["step"])
     for line in lines:
-        yield json.dumps(line) + "\n"
+        yield json.dumps(line, allow_nan=False) + "\n"
     for row in comparison:
-        yield json.dumps({"step": steps, **row._asdict()}) + "\n"
+        yield json.dumps({"step": steps, **row._asdict()}, allow_nan=False) + "\n"

@@ -59,6 +59,13 @@ def sample(
     max_length : int
         A text that would be longer is cut after this many characters.
 
+    Raises
+    ------
+    TypeError
+        A number is not an integer.
+    ArgumentError
+        `n`, `seed` or `max_length` is outside its range, or a probability is not a number.
+
     Warns
     -----
     LengthWarning

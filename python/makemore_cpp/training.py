@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -102,7 +103,10 @@ def train(
     Raises
     ------
     DivergedError
-        A loss or parameter is not finite; the model is as it was before the run.
+        A loss or parameter is not finite, on ``data.dev`` after the last step too (on
+        ``data.train`` if dev is empty); the model is as it was before the run.
+    ArgumentError, TypeError
+        An option is out of range or of a wrong type, or `data` does not fit the model.
     KeyboardInterrupt
         As usual; the model is as it was after some completed step.
     """
@@ -113,6 +117,9 @@ def train(
     eval_every = checks.integer("eval_every", eval_every, 0, schedules.MAX_STEPS)
     if len(data.dev.Y) == 0:
         eval_every = 0
+    for name, value in (("lr_floor", lr_floor), ("lr_decay", lr_decay)):
+        if value is not None:
+            checks.non_negative(name, value)
     _check_fit(model, data)
 
     def rates(first_step: int, count: int) -> Float64:
@@ -120,16 +127,15 @@ def train(
             schedule, lr, steps, first_step=first_step, count=count, floor=lr_floor, decay=lr_decay
         )
 
-    at_entry = {name: array.copy() for name, array in model.parameters.items()}
     losses = np.empty(steps, np.float32)
     evaluations: list[Evaluation] = []
     done = 0
     count = 1
-    while done < steps and not (should_stop is not None and should_stop()):
-        pause = min(steps, (done // eval_every + 1) * eval_every) if eval_every else steps
-        count = min(count, pause - done)
-        call_started = time.perf_counter()
-        try:
+    with _restored_on_divergence(model):
+        while done < steps and not (should_stop is not None and should_stop()):
+            pause = min(steps, (done // eval_every + 1) * eval_every) if eval_every else steps
+            count = min(count, pause - done)
+            call_started = time.perf_counter()
             losses[done : done + count] = model.train_steps(
                 data.train.X,
                 data.train.Y,
@@ -140,21 +146,51 @@ def train(
                 weight_decay=weight_decay,
                 threads=threads,
             )
-        except DivergedError:
-            for name, array in model.parameters.items():
-                array[...] = at_entry[name]
-            raise
-        model.data = data.origin
-        done += count
-        now = time.perf_counter()
-        if on_progress is not None:
-            latest = float(losses[done - count : done].mean(dtype=np.float64))
-            on_progress(Progress(done, steps, latest, now - started))
-        count = _next_count(count, now - call_started)
-        if eval_every and done == pause:
-            dev_loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
-            evaluations.append(Evaluation(done, dev_loss))
+            model.data = data.origin
+            done += count
+            now = time.perf_counter()
+            if on_progress is not None:
+                latest = float(losses[done - count : done].mean(dtype=np.float64))
+                on_progress(Progress(done, steps, latest, now - started))
+            count = _next_count(count, now - call_started)
+            if eval_every and done == pause:
+                dev_loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
+                evaluations.append(Evaluation(done, dev_loss))
+                check_loss("dev", dev_loss, done - 1, rates(done - 1, 1)[0])
+        if done > 0 and not (evaluations and evaluations[-1].step == done):
+            # The core looks at a loss before its update: the last update may still be too large.
+            name, split = ("dev", data.dev) if len(data.dev.Y) else ("train", data.train)
+            loss = model.loss(split.X, split.Y, threads=threads)
+            check_loss(name, loss, done - 1, rates(done - 1, 1)[0])
     return History(losses[:done], rates(0, done), evaluations, time.perf_counter() - started)
+
+
+def check_loss(split_name: str, loss: float, step: int, learning_rate: float) -> None:
+    """Raise DivergedError unless the loss on a split after the update of `step` is finite.
+
+    Finite parameters can be so large that the logits overflow, and then the loss does.
+    """
+    if not math.isfinite(loss):
+        error = DivergedError(
+            f"step {step}: the {split_name} loss after its update is not finite "
+            f"(loss {loss}, learning rate {learning_rate:g})"
+        )
+        error.step, error.loss, error.learning_rate = step, loss, float(learning_rate)
+        raise error
+
+
+@contextmanager
+def _restored_on_divergence(model: MLP) -> Iterator[None]:
+    """Put the parameters and the origin of the data back when the run diverges."""
+    parameters = {name: array.copy() for name, array in model.parameters.items()}
+    origin = model.data
+    try:
+        yield
+    except DivergedError:
+        for name, array in model.parameters.items():
+            array[...] = parameters[name]
+        model.data = origin
+        raise
 
 
 def _next_count(count: int, seconds: float) -> int:

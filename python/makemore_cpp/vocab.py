@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError, Vocabulary
+from makemore_cpp.arrays import Int32, Int64
 
 MAX_CHARACTERS = 65_535  # with the boundary, the 2**16 tokens that the core allows
 
@@ -36,14 +39,22 @@ class Vocab(Vocabulary):
 
     @classmethod
     def from_words(cls, words: Iterable[str], boundary: str = ".") -> "Vocab":
-        """Return the vocabulary of all characters in `words`, sorted by code point."""
+        """Return the vocabulary of all characters in `words`, sorted by code point.
+
+        Raises
+        ------
+        TypeError
+            `words` is a str, or holds something else than str.
+        ArgumentError
+            A word contains the boundary, or there are more than 65,535 distinct characters.
+        """
         strings = checks.string_list("words", words)
         characters = sorted(set("".join(strings)))
         if boundary in characters:
             i = next(i for i, word in enumerate(strings) if boundary in word)
             raise ArgumentError(
-                f"words[{i}] {strings[i]!r} contains the boundary character {boundary!r}; "
-                "choose another one with the option boundary"
+                f"words[{i}] {checks.shown(strings[i])} contains the boundary character "
+                f"{boundary!r}; choose another one with the option boundary"
             )
         if len(characters) > MAX_CHARACTERS:
             raise ArgumentError(
@@ -51,6 +62,60 @@ class Vocab(Vocabulary):
                 f"allowed, and {characters[MAX_CHARACTERS]!r} is the first beyond"
             )
         return cls(characters, boundary)
+
+    @property
+    def characters(self) -> list[str]:
+        """The characters of tokens 1 to V - 1, a new list."""
+        return super().characters
+
+    @property
+    def boundary(self) -> str:
+        """The character that stands for token 0."""
+        return super().boundary
+
+    def encode(self, text: str) -> Int32:
+        """Return the tokens of a text: an int32 array, shape (characters,), without boundaries.
+
+        Raises
+        ------
+        TypeError
+            `text` is not a str.
+        ArgumentError
+            A character is not in the vocabulary or is its boundary.
+        """
+        return super().encode(text)
+
+    def encode_many(self, texts: Sequence[str]) -> tuple[Int32, Int64]:
+        """Return the tokens of many texts, one after another, and where each text begins.
+
+        Returns
+        -------
+        tokens : int32 array, shape (characters of all texts,)
+        offsets : int64 array, shape (texts + 1,)
+            Text i is ``tokens[offsets[i]:offsets[i + 1]]``.
+
+        Raises
+        ------
+        TypeError
+            `texts` is a str, or holds something else than str.
+        ArgumentError
+            A character is not in the vocabulary or is its boundary.
+        """
+        return super().encode_many(texts)
+
+    def decode(self, tokens: ArrayLike) -> str:
+        """Return the text of tokens, integers of any type, shape (n,); token 0 is the boundary.
+
+        Raises
+        ------
+        TypeError
+            The tokens are not integers.
+        ArgumentError
+            They have more than one dimension.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        return super().decode(tokens)
 
     @property
     def itos(self) -> list[str]:
@@ -68,3 +133,10 @@ class Vocab(Vocabulary):
     def __repr__(self) -> str:
         shown = "".join(self.characters[:40]) + ("…" if len(self) > 41 else "")
         return f"Vocab of {len(self)} tokens: boundary {self.boundary!r}, characters {shown!r}"
+
+
+def check_vocab(vocab: object) -> Vocab:
+    """Return `vocab` if it is a Vocab; else TypeError."""
+    if not isinstance(vocab, Vocab):
+        raise TypeError(f"vocab must be a makemore_cpp.Vocab, not {type(vocab).__name__}")
+    return vocab

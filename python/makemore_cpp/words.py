@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from makemore_cpp import checks
 from makemore_cpp._core import FileError, FormatError
 from makemore_cpp.vocab import MAX_CHARACTERS
 
@@ -46,7 +47,7 @@ class Words(list[str]):
         return hashlib.sha256("\n".join(self).encode("utf-8", "surrogatepass")).digest()
 
 
-def load_words(path: str | os.PathLike[str] | None = None) -> Words:
+def load_words(path: str | bytes | os.PathLike[str] | None = None) -> Words:
     r"""Return the words of a text file, one a line, in the file's order.
 
     The text is UTF-8 and split at ``\n`` only. A byte order mark at its start is dropped, white
@@ -54,11 +55,13 @@ def load_words(path: str | os.PathLike[str] | None = None) -> Words:
 
     Parameters
     ----------
-    path : str or path, optional
+    path : str, bytes or path, optional
         The file; without it the bundled list, 32,469 names given in the United States in 2017.
 
     Raises
     ------
+    TypeError
+        `path` is no path.
     FileError
         The file cannot be read.
     FormatError
@@ -69,7 +72,7 @@ def load_words(path: str | os.PathLike[str] | None = None) -> Words:
         bundled = Path(__file__).parent / "data" / f"{BUNDLED}.txt.gz"
         with gzip.open(bundled) as stream:
             return _read_words(stream, BUNDLED, BUNDLED)
-    shown = os.fspath(path)
+    shown = checks.path("path", path)
     try:
         # A model file remembers the path as UTF-8; better to say so now than after the training.
         os.path.abspath(shown).encode("utf-8")

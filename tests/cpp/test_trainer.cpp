@@ -98,6 +98,25 @@ TEST_CASE("mean_loss and a step's loss are the definition's") {
   });
 }
 
+TEST_CASE("mean_loss of many examples, whose contexts repeat or do not, with any threads") {
+  for_each_isa([] {
+    for (const Sizes& sizes : {Sizes{2, 3, 20, 9}, Sizes{3, 2, 5, 1}, Sizes{9, 2, 20, 30}}) {
+      Problem problem(sizes, 3000);
+      const auto loss = [&](int threads) {
+        return mean_loss(sizes, std::as_const(problem.parameters).view(), problem.X.data(),
+                         problem.Y.data(), problem.count, threads);
+      };
+      const double exact = loss_by_definition(problem);
+      EXPECT(std::abs(loss(1) - exact) < 1e-4 * (1 + exact));
+      EXPECT(loss(2) == loss(1) && loss(7) == loss(1));
+      problem.Y[2999] = static_cast<int32_t>(sizes.vocab_size);
+      EXPECT_THROWS(loss(2), RangeError, "at Y[2999] is outside the vocabulary");
+      problem.X[size_t(1500 * sizes.block_size)] = -1;
+      EXPECT_THROWS(loss(2), RangeError, "token -1 at X[1500, 0] is outside the vocabulary");
+    }
+  });
+}
+
 TEST_CASE("a gradient step descends as its central difference says") {
   for_each_isa([] {
     Problem problem({2, 3, 20, 7}, 40);

@@ -2,11 +2,13 @@
 //
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) makes each
 // number a pure function of a seed, a purpose and a place: there is no state to save, and order,
-// division into calls and threads cannot matter.  python/makemore_cpp/reference.py defines it too.
+// division into calls and threads cannot matter.  python/makemore_cpp/reference_random.py defines
+// it.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "makemore/model.hpp"
@@ -46,12 +48,14 @@ double normal_of_word(uint32_t word);
 enum class Init { scaled, lecture };
 Init init_named(const std::string& name);  // throws ArgumentError
 
-// Fills the five arrays.
-void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64_t seed, Init init);
+// Fills the five arrays.  Calls `poll` now and then; it may throw to abandon the call.
+void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64_t seed, Init init,
+                        const std::function<void()>& poll = {});
 
 // The rows (batch_size) of the minibatch of one step, drawn with replacement from [0, n_examples).
-void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size,
-                int64_t n_examples);
+// Calls `poll` as above.
+void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size, int64_t n_examples,
+                const std::function<void()>& poll = {});
 constexpr int64_t kMaxExamples = (int64_t{1} << 32) - 1;
 
 // Uniform in [0, 1), for the token at `position` <= kMaxPosition of sample number `sample`.

@@ -1,0 +1,177 @@
+// SavedModel for Python: NumPy arrays in and out, and the bytes of its file.
+#include <pybind11/stl.h>  // optional
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "makemore/error.hpp"
+#include "makemore/model_file.hpp"
+#include "parameters.hpp"
+
+namespace makemore::bindings {
+
+using namespace py::literals;
+
+namespace {
+
+std::vector<float> copy_of(const FloatArray& array) {
+  return {array.data(), array.data() + array.size()};
+}
+
+py::array_t<float> array_of(const std::vector<float>& values, const Shape& shape) {
+  return py::array_t<float>(shape, values.data());
+}
+
+DataOrigin data_origin(const py::object& object) {
+  if (!py::isinstance<py::tuple>(object) || py::len(object) != 3) {
+    throw ArgumentError("data must be a tuple (name, sha256, split_seed) or None, got " +
+                        type_name(object));
+  }
+  const py::tuple data = object;
+  DataOrigin origin;
+  origin.name = text("the name of the data", data[0]);
+  origin.sha256 = text("the sha256 of the data", data[1]);
+  if (!data[2].is_none()) origin.split_seed = seed_of("split_seed", data[2]);
+  return origin;
+}
+
+SavedModel make_model(const py::object& vocabulary, const py::object& C, const py::object& W1,
+                      const py::object& b1, const py::object& W2, const py::object& b2,
+                      const py::object& data) {
+  if (!py::isinstance<Vocabulary>(vocabulary)) {
+    throw py::type_error("vocabulary must be a Vocabulary, not " + type_name(vocabulary));
+  }
+  const auto& of_tokens = vocabulary.cast<const Vocabulary&>();
+  const ParameterArguments p = parameters_of(float_input, C, W1, b1, W2, b2, of_tokens.size());
+  SavedModel model{.sizes = p.sizes, .vocabulary = of_tokens, .parameters = {}, .data = {}};
+  model.parameters.C = copy_of(p.C);
+  model.parameters.W1 = copy_of(p.W1);
+  model.parameters.b1 = copy_of(p.b1);
+  model.parameters.W2 = copy_of(p.W2);
+  model.parameters.b2 = copy_of(p.b2);
+  if (!data.is_none()) model.data = data_origin(data);
+  check_model(model);
+  return model;
+}
+
+py::tuple parameters(const SavedModel& model) {
+  const auto [T, E, H, V] = model.sizes;
+  const ParameterArrays& arrays = model.parameters;
+  return py::make_tuple(array_of(arrays.C, {V, E}), array_of(arrays.W1, {T * E, H}),
+                        array_of(arrays.b1, {H}), array_of(arrays.W2, {H, V}),
+                        array_of(arrays.b2, {V}));
+}
+
+py::object data_tuple(const SavedModel& model) {
+  if (!model.data) return py::none();
+  return py::make_tuple(model.data->name, model.data->sha256, model.data->split_seed);
+}
+
+// str or os.PathLike, in the encoding of the file system.
+std::string path_of(const py::object& path) {
+  PyObject* bytes = nullptr;
+  if (!PyUnicode_FSConverter(path.ptr(), &bytes)) {
+    const py::error_already_set reason;
+    if (!reason.matches(PyExc_ValueError)) throw reason;  // it is no path at all
+    const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(path.ptr()));
+    throw ArgumentError("path " + std::string(shown) + " is not one that a file can have");
+  }
+  return py::reinterpret_steal<py::bytes>(bytes);
+}
+
+py::bytes to_bytes(const SavedModel& model) {
+  std::string bytes;
+  {
+    const py::gil_scoped_release release;
+    bytes = model_to_bytes(model);
+  }
+  return py::bytes(bytes);
+}
+
+SavedModel from_bytes(const py::object& data, const py::object& name) {
+  if (!PyBytes_Check(data.ptr())) {
+    throw py::type_error("data must be bytes, not " + type_name(data));
+  }
+  const std::string_view bytes = py::reinterpret_borrow<py::bytes>(data);
+  const std::string file(text("name", name));
+  const py::gil_scoped_release release;
+  return model_from_bytes(bytes, file);
+}
+
+void save(const SavedModel& model, const py::object& path) {
+  const std::string file = path_of(path);
+  const py::gil_scoped_release release;
+  save_model(file, model);
+}
+
+SavedModel load(const py::object& path) {
+  const std::string file = path_of(path);
+  const py::gil_scoped_release release;
+  return load_model(file);
+}
+
+std::string repr(const SavedModel& model) {
+  const auto [T, E, H, V] = model.sizes;
+  return "<SavedModel block_size=" + std::to_string(T) + " n_embd=" + std::to_string(E) +
+         " n_hidden=" + std::to_string(H) + " vocab_size=" + std::to_string(V) + ">";
+}
+
+}  // namespace
+
+void bind_saved_model(py::module_& m) {
+  py::class_<SavedModel>(m, "SavedModel", R"(An immutable copy of a model, as its file holds it.
+
+Parameters
+----------
+vocabulary : Vocabulary
+    Of V tokens.
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+    Copied.  K is a multiple of E.
+data : tuple (name, sha256, split_seed), optional
+    The origin of the training data: a str, 64 hexadecimal digits, and an integer or None.
+
+Raises
+------
+ArgumentError
+    The shapes do not fit each other and the vocabulary, or a parameter is not finite.)")
+      .def(py::init(&make_model), "vocabulary"_a, "C"_a, "W1"_a, "b1"_a, "W2"_a, "b2"_a,
+           "data"_a = py::none())
+      .def_property_readonly(
+          "vocabulary", [](const SavedModel& model) { return model.vocabulary; }, "A copy of it.")
+      .def_property_readonly(
+          "block_size", [](const SavedModel& model) { return model.sizes.block_size; },
+          "T = K / E, the number of tokens in a context.")
+      .def_property_readonly("parameters", &parameters, "New arrays C, W1, b1, W2, b2.")
+      .def_property_readonly("data", &data_tuple, "(name, sha256, split_seed), or None.")
+      .def("__repr__", &repr)
+      .def("to_bytes", &to_bytes,
+           "Return the bytes of the model's file; the same model always gives the same.")
+      .def_static("from_bytes", &from_bytes, "data"_a, "name"_a = "bytes",
+                  R"(Return the model of a file's bytes, which errors call `name`.
+
+Raises
+------
+FormatError
+    The bytes are not a model's, or were changed.)")
+      .def("save", &save, "path"_a, R"(Write the file, replacing one of that name atomically.
+
+The new file has the permissions of the one that it replaces.  A symbolic link is replaced.
+
+Raises
+------
+FileError
+    The system refuses; an older file is as it was.)")
+      .def_static("load", &load, "path"_a, R"(Return the model of a file.
+
+Raises
+------
+FileError
+    The file cannot be read.
+FormatError
+    Its bytes are not a model's, or were changed.)");
+}
+
+}  // namespace makemore::bindings

@@ -1,0 +1,34 @@
+// From Python's numbers and texts to the core's: every conversion and check of a single value.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace makemore::bindings {
+
+namespace py = pybind11;
+
+// `name` is what errors call the value; each error is one sentence.
+
+std::string type_name(py::handle value);
+
+// An integer (anything with __index__).  TypeError for another type, ArgumentError out of int64.
+int64_t integer(const char* name, py::handle value);
+
+// A seed: an integer in [0, 2^64).
+uint64_t seed_of(const char* name, py::handle value);
+
+// None is 0, all available threads.
+int threads_of(py::handle value);
+
+// A real number (numbers.Real, as Python's and NumPy's scalars are).  TypeError for another type.
+double number(const char* name, py::handle value);
+
+// The UTF-8 of a str, which lives as long as the str.  TypeError for another type, ArgumentError
+// for a lone surrogate.
+std::string_view text(const std::string& name, py::handle value);
+
+}  // namespace makemore::bindings

@@ -1,0 +1,28 @@
+// Lets Ctrl-C end a long call.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <chrono>
+
+namespace makemore::bindings {
+
+// Runs Python's signal handlers now and then, from a thread that has released the GIL.
+class SignalPoll {
+ public:
+  // Throws the handler's exception.
+  void operator()() {
+    // Well below what a person notices, well above what acquiring the GIL costs.
+    constexpr auto kInterval = std::chrono::milliseconds(50);
+    const auto now = std::chrono::steady_clock::now();
+    if (now - last_ < kInterval) return;
+    last_ = now;
+    const pybind11::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace makemore::bindings

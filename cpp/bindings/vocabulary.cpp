@@ -1,0 +1,135 @@
+// Vocabulary for Python: str in, NumPy arrays out, and back.
+#include "makemore/vocabulary.hpp"
+
+#include <pybind11/operators.h>
+#include <pybind11/stl.h>  // lists of str
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "arrays.hpp"
+#include "bindings.hpp"
+#include "makemore/error.hpp"
+
+namespace makemore::bindings {
+
+using namespace py::literals;
+
+namespace {
+
+std::string element(const char* name, size_t index) {
+  return std::string(name) + "[" + std::to_string(index) + "]";
+}
+
+std::vector<std::string> strings_of(const py::object& texts, const char* name) {
+  std::vector<std::string> strings;
+  for (const py::handle value : py::list(texts)) {
+    strings.emplace_back(text(element(name, strings.size()), value));
+  }
+  return strings;
+}
+
+template <typename T>
+py::array_t<T> array_of(const std::vector<T>& values) {
+  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+py::tuple encode_many(const Vocabulary& vocabulary, const py::object& texts) {
+  if (PyUnicode_Check(texts.ptr())) {
+    throw py::type_error("texts must be a sequence of str, not one str");
+  }
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> offsets{0};
+  for (const py::handle value : py::list(texts)) {
+    const std::string place = element("texts", offsets.size() - 1);
+    const std::string_view utf8 = text(place, value);
+    try {
+      const std::vector<int32_t> encoded = vocabulary.encode(utf8);
+      tokens.insert(tokens.end(), encoded.begin(), encoded.end());
+    } catch (const ArgumentError& error) {
+      throw ArgumentError(place + ": " + error.what());
+    }
+    offsets.push_back(static_cast<int64_t>(tokens.size()));
+  }
+  return py::make_tuple(array_of(tokens), array_of(offsets));
+}
+
+std::string decode(const Vocabulary& vocabulary, const py::object& tokens) {
+  // NumPy would take an empty list for one of floats.
+  if (py::isinstance<py::list>(tokens) && py::len(tokens) == 0) return "";
+  return vocabulary.decode(tokens_of("tokens", tokens, {kAny}, vocabulary.size()).copy());
+}
+
+}  // namespace
+
+void bind_vocabulary(py::module_& m) {
+  py::class_<Vocabulary>(m, "Vocabulary", R"(Text to tokens and back, one code point a token.
+
+Parameters
+----------
+characters : sequence of str
+    The distinct characters of tokens 1, 2, ...; at most 65535.
+boundary : str
+    How token 0, the start and end of a text, is shown; not one of the characters.
+
+Raises
+------
+ArgumentError
+    A character is not exactly one code point, or repeats another one.)")
+      .def(py::init([](const py::object& characters, const py::object& boundary) {
+             return Vocabulary(strings_of(characters, "characters"),
+                               std::string(text("boundary", boundary)));
+           }),
+           "characters"_a, "boundary"_a = ".")
+      .def_property_readonly("characters", &Vocabulary::characters,
+                             "The characters of tokens 1, 2, ..., as a new list.")
+      .def_property_readonly("boundary", &Vocabulary::boundary, "How token 0 is shown.")
+      .def("__len__", &Vocabulary::size, "V, the number of tokens: the characters and token 0.")
+      .def(py::self == py::self)
+      .def("__repr__",
+           [](const Vocabulary& vocabulary) {
+             return "<Vocabulary of " + std::to_string(vocabulary.size()) + " tokens, boundary " +
+                    std::string(py::repr(py::str(vocabulary.boundary()))) + ">";
+           })
+      .def(
+          "encode",
+          [](const Vocabulary& vocabulary, const py::object& value) {
+            return array_of(vocabulary.encode(text("text", value)));
+          },
+          "text"_a, R"(Return the tokens of a text.
+
+Returns
+-------
+int32 array, shape (len(text),)
+
+Raises
+------
+ArgumentError
+    A character is not in the vocabulary, or is the boundary.)")
+      .def("encode_many", &encode_many, "texts"_a, R"(Return the tokens of many texts in one array.
+
+Returns
+-------
+tokens : int32 array
+    Those of texts[i] are ``tokens[offsets[i]:offsets[i + 1]]``.
+offsets : int64 array, shape (len(texts) + 1,)
+
+Raises
+------
+ArgumentError
+    As `encode` does, naming the text.)")
+      .def("decode", &decode, "tokens"_a, R"(Return the text of tokens.
+
+Parameters
+----------
+tokens : integer array, shape (n,)
+    Token 0 gives the boundary.
+
+Raises
+------
+RangeError
+    A token is outside the vocabulary.)");
+}
+
+}  // namespace makemore::bindings

@@ -1,0 +1,76 @@
+"""How a command ends: a sentence and an exit code for every error, and interrupts."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from makemore_cpp import console
+from makemore_cpp._core import Error
+
+ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+BROKEN_PIPE = 1  # quiet, as click does it
+
+
+@contextmanager
+def stop_on_interrupt() -> Iterator[list[int]]:
+    """Collect the first SIGINT in the given list; the next one interrupts as usual."""
+    received: list[int] = []
+    previous = signal.getsignal(signal.SIGINT)
+    if previous is signal.SIG_IGN:  # as under nohup: it stays ignored
+        yield received
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def run(command: click.Command) -> int:
+    """Run the command and return the exit code; every error becomes one sentence."""
+    if sys.stdout is None:  # as after `>&-`
+        console.note("standard output is closed, so nothing can be shown")
+        return ERROR
+    try:
+        code = command.main(prog_name="makemore_cpp", standalone_mode=False)
+        sys.stdout.flush()
+        return code or 0
+    except BrokenPipeError:
+        _drop_output()
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort):
+        console.note("interrupted")
+        return INTERRUPTED
+    except click.ClickException as error:
+        console.note(error.format_message())
+    except UnicodeEncodeError as error:
+        console.note(
+            f"the encoding {error.encoding} of the output cannot show "
+            f"{error.object[error.start]!a}; PYTHONIOENCODING=utf-8:backslashreplace can"
+        )
+    except Error as error:
+        console.note(str(error))
+    except MemoryError:
+        console.note("there is not enough memory for these sizes")
+    except OSError as error:
+        # Files have their own errors; what is left without a name is stdout.
+        place = "standard output" if error.filename is None else error.filename
+        console.note(f"{place}: {error.strerror}")
+        _drop_output()
+    return ERROR
+
+
+def _drop_output() -> None:
+    """Let what stdout still holds vanish, or the interpreter would fail on it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
