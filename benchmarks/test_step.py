@@ -23,20 +23,14 @@ def parameters():
     return _core.initial_parameters(BLOCK_SIZE, N_EMBD, N_HIDDEN, VOCAB_SIZE, seed=1)
 
 
-@pytest.fixture(params=_core.build_info()["isa"]["found"])
-def isa(request):
-    before = _core.build_info()["isa"]["used"]
-    _core._set_isa(request.param)
-    yield request.param
-    _core._set_isa(before)
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_core_200_steps(benchmark, isa, threads):
     expected = reference.train_steps(*parameters(), X, Y, LR)
     losses = _core.train_steps(*parameters(), X, Y, LR, threads=threads)
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
     arrays = parameters()
+    flop = 6 * BATCH_SIZE * N_HIDDEN * (BLOCK_SIZE * N_EMBD + VOCAB_SIZE) * STEPS  # if done naively
+    benchmark.extra_info.update(flop=flop, isa=isa)
     benchmark(_core.train_steps, *arrays, X, Y, LR, threads=threads)
 
 

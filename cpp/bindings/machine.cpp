@@ -5,6 +5,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "dispatch.hpp"
 
 namespace makemore::bindings {
 
@@ -70,6 +71,15 @@ Raises
 ------
 ArgumentError
     A size is not positive or is absurd.)");
+  m.def(
+      "_peak_operations",
+      [](int64_t rounds) {
+        float sink[2] = {0.5f, 0.25f};
+        const py::gil_scoped_release release;
+        return kernels().peak(sink, rounds);
+      },
+      py::arg("rounds"),
+      "Does floating-point operations at the machine's peak and returns how many; for benchmarks.");
   m.def("_set_isa", &use_isa, py::arg("name"),
         "Switches the process to an instruction set; for tests and benchmarks.");
 }

@@ -335,6 +335,16 @@ TEST_CASE("exp, log, tanh over their whole range") {
   });
 }
 
+TEST_CASE("peak counts its operations") {
+  for_each_isa([](const Kernels& kernel) {
+    float sink[2] = {0.5f, 0.25f};  // every chain tends to 0.25 / (1 - 0.5)
+    const double operations = kernel.peak(sink, 1000);
+    const double chains = sink[0] / 0.5;
+    EXPECT(std::abs(chains - std::round(chains)) < 1e-3 && chains >= 12);
+    EXPECT(std::fmod(operations, 2000 * std::round(chains)) == 0 && operations > 0);
+  });
+}
+
 TEST_CASE("exp, log, tanh: special values") {
   for_each_isa([](const Kernels& kernel) {
     constexpr float kInf = std::numeric_limits<float>::infinity();

@@ -111,6 +111,7 @@ TEST_CASE("mean_loss of many examples, whose contexts repeat or do not, with any
       EXPECT(loss(2) == loss(1) && loss(7) == loss(1));
       problem.Y[2999] = static_cast<int32_t>(sizes.vocab_size);
       EXPECT_THROWS(loss(2), RangeError, "at Y[2999] is outside the vocabulary");
+      problem.Y[2999] = 0;
       problem.X[size_t(1500 * sizes.block_size)] = -1;
       EXPECT_THROWS(loss(2), RangeError, "token -1 at X[1500, 0] is outside the vocabulary");
     }

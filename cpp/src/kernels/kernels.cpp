@@ -196,6 +196,21 @@ int sgd_update(float* w, const float* dw, float lr, float weight_decay, int64_t 
   return sum_everywhere(check[0] + check[1] + check[2] + check[3])[0] == 0;
 }
 
+double peak(float* sink, int64_t rounds) {
+  constexpr int kChains = kRegisters == 32 ? 24 : 12;
+  Vector sum[kChains];
+  for (int i = 0; i < kChains; ++i) sum[i] = broadcast(static_cast<float>(i));
+  const Vector factor = broadcast(sink[0]), term = broadcast(sink[1]);
+  for (int64_t round = 0; round < rounds; ++round) {
+    MAKEMORE_UNROLL
+    for (int i = 0; i < kChains; ++i) sum[i] = fma(sum[i], factor, term);
+  }
+  Vector total{};
+  for (int i = 0; i < kChains; ++i) total += sum[i];
+  sink[0] = total[0];
+  return 2.0 * kChains * kLanes * static_cast<double>(rounds);
+}
+
 void exp(float* y, const float* x, int64_t n) {
   for_each_vector(n, [=](int64_t i, auto load, auto store) { store(y + i, exp_of(load(x + i))); });
 }
@@ -223,6 +238,7 @@ const Kernels kernels = {
     .cross_entropy = cross_entropy,
     .log_softmax = log_softmax,
     .sgd_update = sgd_update,
+    .peak = peak,
     .exp = exp,
     .log = log,
 };

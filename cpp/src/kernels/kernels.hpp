@@ -62,6 +62,10 @@ struct Kernels {
   // w -= lr * (dw + weight_decay * w).  Returns 0 when a new w is not finite, else 1.
   int (*sgd_update)(float* w, const float* dw, float lr, float weight_decay, int64_t n);
 
+  // Multiply-adds on vectors that stay in registers, as fast as the machine can; returns how many
+  // floating-point operations they are.  For benchmarks, as the peak that they compare with.
+  double (*peak)(float* sink, int64_t rounds);
+
   // y = e^x for x <= 88;  y = ln x for normal x > 0.
   void (*exp)(float* y, const float* x, int64_t n);
   void (*log)(float* y, const float* x, int64_t n);

@@ -41,10 +41,20 @@ inline Vector load(const float* p) { return *reinterpret_cast<const UnalignedVec
 inline void store(float* p, Vector x) { *reinterpret_cast<UnalignedVector*>(p) = x; }
 inline Vector broadcast(float x) { return x - Vector{}; }  // x - 0 is x, also for -0
 
+#if defined(MAKEMORE_ISA_avx2)
+// All bits of the first `count` lanes.
+inline __m256i first_lanes(int64_t count) {
+  const int32_t n = static_cast<int32_t>(count);
+  return reinterpret_cast<__m256i>(Integers{0, 1, 2, 3, 4, 5, 6, 7} < (Integers{} + n));
+}
+#endif
+
 // The first `count` floats at p, zeros behind; nothing beyond them is touched. 0 < count < kLanes.
 inline Vector load_partial(const float* p, int64_t count) {
 #if defined(MAKEMORE_ISA_avx512)
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), p);
+#elif defined(MAKEMORE_ISA_avx2)
+  return _mm256_maskload_ps(p, first_lanes(count));
 #else
   Vector x{};
   for (int64_t i = 0; i < count; ++i) x[i] = p[i];
@@ -56,6 +66,9 @@ inline Vector load_partial(const float* p, int64_t count) {
 inline Vector load_partial(const float* p, int64_t count, Vector filler) {
 #if defined(MAKEMORE_ISA_avx512)
   return _mm512_mask_loadu_ps(filler, static_cast<__mmask16>((1u << count) - 1u), p);
+#elif defined(MAKEMORE_ISA_avx2)
+  const __m256i lanes = first_lanes(count);
+  return reinterpret_cast<Integers>(lanes) != 0 ? _mm256_maskload_ps(p, lanes) : filler;
 #else
   for (int64_t i = 0; i < count; ++i) filler[i] = p[i];
   return filler;
@@ -65,6 +78,8 @@ inline Vector load_partial(const float* p, int64_t count, Vector filler) {
 inline void store_partial(float* p, Vector x, int64_t count) {
 #if defined(MAKEMORE_ISA_avx512)
   _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << count) - 1u), x);
+#elif defined(MAKEMORE_ISA_avx2)
+  _mm256_maskstore_ps(p, first_lanes(count), x);
 #else
   for (int64_t i = 0; i < count; ++i) p[i] = x[i];
 #endif
