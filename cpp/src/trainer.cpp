@@ -134,7 +134,10 @@ class Trainer {
     run_team(size, [&](Team& team) {
       for (int64_t step = 0; step < end.load(std::memory_order_relaxed); ++step) {
         Batch& batch = batch_of(step);
-        if (team.rank() == 0 && batch.error) std::rethrow_exception(batch.error);
+        if (step == bad_step_.load(std::memory_order_acquire)) {  // no thread may touch its tokens
+          if (team.rank() == 0) std::rethrow_exception(batch.error);
+          return;
+        }
         const auto rate = static_cast<float>(lr[step]);
         Batch* const next = has_batch_of_its_own(step + 1, steps) ? &batch_of(step + 1) : nullptr;
         forward_backward_update(team, batch, next, rate);
@@ -196,12 +199,12 @@ class Trainer {
 
   void fold_batch(int64_t step) {
     Batch& batch = batch_of(step);
-    if (batch.error) return;
     try {
-      batch.check_and_fold();
+      if (!batch.error) batch.check_and_fold();
     } catch (const RangeError&) {
       batch.error = std::current_exception();
     }
+    if (batch.error) bad_step_.store(step, std::memory_order_release);
   }
 
   // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
@@ -286,6 +289,7 @@ class Trainer {
   const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
   const StepCut cut_;
   std::vector<std::unique_ptr<Batch>> prepared_;
+  std::atomic<int64_t> bad_step_{-1};   // the step of this call whose batch must not be used
   Buffer<float> losses_;                // (B)
   Buffer<float> C_, dC_;                // (V,E)
   Buffer<float> b2_, db2_, db2_chunk_;  // (ld_V)

@@ -187,6 +187,20 @@ TEST_CASE("log_probs: a row does not depend on the others") {
   });
 }
 
+TEST_CASE("a token far outside the vocabulary is never used, by any thread") {
+  Problem problem({3, 10, 200, 27}, 100);
+  problem.Y[7] = 1 << 30;
+  const ParameterArrays before = problem.parameters;
+  std::vector<int64_t> rows(40 * 32, 1);
+  rows.back() = 7;  // of the last step
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    EXPECT_THROWS(problem.train(std::vector<double>(40, 0.1),
+                                {Batches::Kind::given, 32, rows.data()}, {.threads = 2}),
+                  RangeError, "token 1073741824 at Y[7]");
+  }
+  EXPECT(same(problem.parameters, before));
+}
+
 TEST_CASE("should_stop ends the call at a step; errors leave the parameters as they were") {
   Problem stopped({3, 10, 200, 27}, 100), whole = stopped;
   const std::vector<double> lr(10, 0.1);
