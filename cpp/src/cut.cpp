@@ -9,7 +9,7 @@ namespace makemore {
 
 namespace {
 
-// Below this many multiply-adds a block costs more in barriers and partial sums than a second
+// Below this many multiply-adds a block costs more in waiting and partial sums than a second
 // thread saves.  Measured on one 2-core machine.
 constexpr int64_t kMinWorkPerBlock = 400'000;
 

@@ -101,9 +101,9 @@ class Job {
 void Team::check() const { job_->check(); }
 
 void Team::begin(int64_t tasks) {
-  const Range mine = share_of(tasks, rank_, size_);
-  first_ = mine.begin;
-  last_ = mine.end;
+  // Rounded up, so that task 0 is always the calling thread's.
+  first_ = (tasks * rank_ + size_ - 1) / size_;
+  last_ = (tasks * (rank_ + 1) + size_ - 1) / size_;
   ++phase_;
   tasks_so_far_ += static_cast<uint64_t>(tasks);
   waits_ = 0;

@@ -24,7 +24,7 @@ class Team {
   // and what they wrote can be seen.  Every task has an owner, who is the same in every phase of as
   // many tasks, so that its memory stays in one cache; but who waits for a late owner does the task
   // itself, so that a thread that has no processor holds up nobody.  Tasks below `own` are left to
-  // their owners.  tasks <= kMaxTasks.
+  // their owners; task 0 is the calling thread's.  tasks <= kMaxTasks.
   template <typename Task>
   void run(int64_t tasks, const Task& task, int64_t own = 0) {
     begin(tasks);

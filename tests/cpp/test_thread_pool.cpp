@@ -53,6 +53,23 @@ TEST_CASE("a late owner's tasks are done by others, but for those that are its o
   EXPECT(done_by_caller == 2 && own_done_by_caller == 0);
 }
 
+TEST_CASE("task 0 belongs to the calling thread, with any number of tasks and threads") {
+  for (const int threads : {1, 2, 3, 7}) {
+    for (const int64_t tasks : {1, 2, 5, 16}) {
+      std::thread::id who;
+      run_team(threads, [&](Team& team) {
+        team.run(
+            tasks,
+            [&](int64_t task) {
+              if (task == 0) who = std::this_thread::get_id();
+            },
+            tasks);
+      });
+      EXPECT(who == std::this_thread::get_id());
+    }
+  }
+}
+
 TEST_CASE("an exception of any rank reaches the caller and frees the others") {
   for (int thrower = 0; thrower < 3; ++thrower) {
     for (int repeat = 0; repeat < 20; ++repeat) {
