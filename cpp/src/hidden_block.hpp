@@ -50,8 +50,8 @@ struct HiddenBlock {
   // W2 is kept twice: by token (W2T), for the products that run along the units, and by unit (W2),
   // for the one that runs along the tokens.  Updating W2T and transposing is cheaper than either
   // product on the wrong layout.
-  Buffer<float> W1, b1, W2T, W2;  // (K,ld) (ld) (V,ld) (ld,ld_V)
-  Buffer<float> dW1, db1, dW2T;   // likewise
+  Buffer<float> W1, b1, W2T, W2;  // (K,ld) (ld) (ld_V,ld) (ld,ld_V)
+  Buffer<float> dW1, db1, dW2T;   // (K,ld) (ld) (V,ld)
   Buffer<float> table, dtable;    // (max_table_rows, ld)
   Buffer<float> h, dh;            // (chunk_rows, ld)
   Buffer<float> logits;           // (chunk_rows, ld_V): in the first block, their sum

@@ -101,14 +101,16 @@ void sum_members(float* out, const float* rows, const int32_t* starts, const int
   }
 }
 
-const Vector kMinusInfinity = broadcast(-__builtin_inff());
+// A function and no constant: that would be set when the library is loaded, by instructions that
+// the machine may not have.
+inline Vector minus_infinity() { return broadcast(-__builtin_inff()); }
 
 // The greatest of n floats, in every lane.
 inline Vector max_of(const float* x, int64_t n) {
-  Vector most = kMinusInfinity;
+  Vector most = minus_infinity();
   int64_t i = 0;
   for (; i + kLanes <= n; i += kLanes) most = at_least(load(x + i), most);
-  if (i < n) most = at_least(load_partial(x + i, n - i, kMinusInfinity), most);
+  if (i < n) most = at_least(load_partial(x + i, n - i, minus_infinity()), most);
   return max_everywhere(most);
 }
 
@@ -124,7 +126,7 @@ inline Vector exp_and_sum(const float* x, Vector shift, int64_t n, Body body) {
     sum += e;
   }
   if (const int64_t rest = n - i; rest > 0) {
-    const Vector e = exp_of(load_partial(x + i, rest, kMinusInfinity) - shift);  // 0 behind
+    const Vector e = exp_of(load_partial(x + i, rest, minus_infinity()) - shift);  // 0 behind
     body(i, e, [rest](float* p, Vector y) { store_partial(p, y, rest); });
     sum += e;
   }
