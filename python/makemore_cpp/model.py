@@ -317,7 +317,9 @@ class MLP:
         saved = _core.SavedModel.load(file)
         vocab = Vocab(saved.vocabulary.characters, saved.vocabulary.boundary)
         data = None if saved.data is None else DataOrigin(*saved.data)
-        return cls.from_arrays(vocab, *saved.parameters, data=data)
+        model = cls.__new__(cls)
+        model._set(vocab, saved.parameters, data)  # new arrays, checked by the reader
+        return model
 
     def _five(self) -> tuple[Float32, Float32, Float32, Float32, Float32]:
         C, W1, b1, W2, b2 = self._arrays
