@@ -24,7 +24,7 @@ CPP_LAYERS = [
     {"model", "json", "file_io"},
     {"machine", "check", "random"},
     {"cut", "dispatch", "thread_pool", "safetensors"},
-    {"ops", "fold", "seen_contexts"},
+    {"ops", "distinct_contexts", "fold", "seen_contexts"},
     {"forward", "hidden_block"},
     {"trainer", "vocabulary", "model_metadata", "model_file"},
     {"bindings"},

@@ -126,9 +126,16 @@ def test_training_learns(isa):
     assert abs(mean - reference.mean_loss(*parameters, run.X, run.Y)) < 1e-5
 
 
-def test_a_full_batch_of_several_chunks(implementation):
-    """More examples than go through the net together."""
-    run = Run(H=40, N=3001)
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"H": 40, "V": 27},  # more contexts than go through the net together
+        {"H": 40, "V": 4},  # 64 contexts, each with many examples
+        {"H": 200, "V": 700},  # several chunks of contexts and several tiles of tokens
+    ],
+)
+def test_a_full_batch(implementation, sizes):
+    run = Run(N=3001, **sizes)
     exact = [p.astype(np.float64) for p in run.first]
     loss, gradients = reference.loss_and_gradients(*exact, run.X, run.Y)
     losses, found = run.train([0.5], implementation.train_steps, rows="all")

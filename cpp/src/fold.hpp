@@ -16,14 +16,10 @@ namespace makemore {
 
 class Fold {
  public:
-  // Room for `max_examples` examples, whose members are listed in chunks of `chunk_rows`.
-  Fold(const Sizes& sizes, int64_t max_examples, int64_t chunk_rows);
+  Fold(const Sizes& sizes, int64_t max_examples);
 
   // Finds the pairs of X (B,T), whose tokens must be inside the vocabulary.
   void build(const int32_t* X, int64_t B);
-
-  // Lists, for every chunk and pair, the examples of the chunk that hold the pair.
-  void list_members(int64_t B);
 
   // embeddings (rows,E) = C[token] of every pair;   C (V,E)
   void gather(float* embeddings, const float* C) const;
@@ -36,21 +32,14 @@ class Fold {
   int64_t row_count() const { return first_row_.back(); }
   const int32_t* rows() const { return rows_.get(); }      // (B,T), the pair's row
   const int32_t* tokens() const { return tokens_.get(); }  // (rows), the pair's token
-  // Of a chunk: row r has the members [starts[r], starts[r+1]), as examples of that chunk.
-  const int32_t* starts(int64_t chunk) const { return &starts_[chunk * (row_count() + 1)]; }
-  const int32_t* members(int64_t chunk) const { return &members_[chunk * chunk_rows_ * T_]; }
   int64_t first_row(int64_t t) const { return first_row_[static_cast<size_t>(t)]; }  // t <= T
 
  private:
   int64_t T_, E_;
-  int64_t chunk_rows_;
   int64_t max_rows_;
   Buffer<int32_t> rows_, tokens_;
-  Buffer<int32_t> starts_, members_;
+  Buffer<int32_t> row_of_token_;
   std::vector<int64_t> first_row_;  // (T+1): position t owns the rows from first_row_[t] on
-  std::vector<int32_t> row_of_token_;
-  std::vector<int64_t> seen_at_;  // the visit in which row_of_token_ was set
-  int64_t visit_ = 0;
 };
 
 }  // namespace makemore

@@ -31,7 +31,7 @@ class ForwardPass {
       : sizes_(sizes),
         parameters_(parameters),
         ld_(padded(sizes.n_hidden)),
-        fold_(sizes, chunk_rows, chunk_rows),
+        fold_(sizes, chunk_rows),
         X_(chunk_rows * sizes.block_size),
         Y_(chunk_rows),
         embeddings_(fold_.max_rows() * sizes.n_embd),
@@ -47,7 +47,7 @@ class ForwardPass {
     std::copy_n(Y, B, Y_.get());
     check_token_vector("Y", Y_.get(), B, V, first_row);
     logits(logits_.get(), X, B, first_row);
-    kernels().cross_entropy(losses_.get(), nullptr, logits_.get(), V, Y_.get(), 0, B, V);
+    kernels().cross_entropy(losses_.get(), nullptr, logits_.get(), V, nullptr, Y_.get(), 0, B, V);
     double sum = 0;
     for (int64_t i = 0; i < B; ++i) sum += losses_[i];
     return sum;

@@ -15,9 +15,16 @@
 
 namespace makemore {
 
+// What an update needs beside the gradient.
+struct Update {
+  float lr;
+  float weight_decay;
+};
+
 struct HiddenBlock {
+  // Room for chunk_rows contexts at a time; of batches of one chunk if is_one_chunk.
   HiddenBlock(const Sizes& sizes, int64_t begin, int64_t units, int64_t max_table_rows,
-              int64_t chunk_rows);
+              int64_t chunk_rows, bool is_one_chunk);
 
   // Exact copies of the block's slices out of the caller's arrays, and back into them.
   void pack(const ConstParameters& parameters);
@@ -26,36 +33,38 @@ struct HiddenBlock {
   // The table of C[token] @ W1[t] for the pairs of a batch;   C (V,E)
   void forward_table(const Kernels& kernel, const Fold& fold, const float* C);
 
-  // h = tanh(b1 + sum of table rows) and the block's share of the logits, for B examples whose
+  // h = tanh(b1 + sum of table rows) and the block's share of the logits, for B contexts whose
   // table rows are `rows` (B,T).  b2 is null in all blocks but the first.
   void forward(const Kernels& kernel, const int32_t* rows, int64_t B, const float* b2);
 
-  // The gradients of the B examples of the last forward, which are a chunk of the batch, from
-  // dlogits (B,V): new sums in the first chunk, added to them in the next ones.
-  void backward(const Kernels& kernel, const float* dlogits, const Fold& fold, int64_t chunk,
-                int64_t B);
+  // The gradients of the B contexts of the last forward, which are a chunk of the batch, from
+  // dlogits (B,V): added to those of earlier chunks unless this is the first.  The last chunk comes
+  // with the update, which W2 gets here: tile by tile of tokens, while that is in cache.
+  void backward(const Kernels& kernel, const float* dlogits, const Fold& fold, const int32_t* rows,
+                int64_t B, bool is_first, const Update* update);
 
-  // From the gradient of the table: those of W1 and b1 and, in demb, of the embeddings.
-  void backward_table(const Kernels& kernel, const Fold& fold);
-
-  // Returns whether all updated parameters are finite.
-  bool update(const Kernels& kernel, float lr, float weight_decay);
+  // From the gradient of the table: those of the embeddings, in demb, and of W1 and b1, which are
+  // updated.
+  void backward_table(const Kernels& kernel, const Fold& fold, const Update& update);
 
   const Sizes sizes;
   const int64_t begin;  // the block is units [begin, begin + units) of H
   const int64_t units;
-  const int64_t ld;    // of all arrays with one column per unit: units, padded with zeros
-  const int64_t ld_V;  // of W2 and the logits: V, padded with zeros
+  const int64_t ld;           // of all arrays with one column per unit: units, padded with zeros
+  const int64_t ld_V;         // of W2 and the logits: V, padded with zeros
+  const int64_t tile_tokens;  // in a tile of W2T
+  const bool keeps_whole_gradient;  // dW2T is of all tokens, since chunks add to it, not of a tile
 
   // W2 is kept twice: by token (W2T), for the products that run along the units, and by unit (W2),
   // for the one that runs along the tokens.  Updating W2T and transposing is cheaper than either
   // product on the wrong layout.
   Buffer<float> W1, b1, W2T, W2;  // (K,ld) (ld) (ld_V,ld) (ld,ld_V)
-  Buffer<float> dW1, db1, dW2T;   // (K,ld) (ld) (V,ld)
+  Buffer<float> dW1, db1, dW2T;   // (K,ld) (ld) (V or tile_tokens,ld)
   Buffer<float> table, dtable;    // (max_table_rows, ld)
   Buffer<float> h, dh;            // (chunk_rows, ld)
   Buffer<float> logits;           // (chunk_rows, ld_V): in the first block, their sum
   Buffer<float> emb, demb;        // (max_table_rows, E): embeddings of the pairs' tokens
+  bool finite = true;             // whether all parameters are, after the last update
 };
 
 }  // namespace makemore

@@ -120,7 +120,7 @@ double cross_entropy(float* dlogits, const float* logits, const int32_t* Y, int6
   const float scale = 1.0f / static_cast<float>(B);
   for_each_part(B, B * V * kElementWork, threads, [&](int64_t i, int64_t end) {
     kernels().cross_entropy(losses.data() + i, dlogits == nullptr ? nullptr : dlogits + i * V,
-                            logits + i * V, V, Y + i, scale, end - i, V);
+                            logits + i * V, V, nullptr, Y + i, scale, end - i, V);
   });
   double sum = 0;
   for (const float loss : losses) sum += loss;

@@ -6,12 +6,14 @@
 #include <cmath>
 #include <exception>
 #include <memory>
+#include <numeric>
 #include <sstream>
 #include <vector>
 
 #include "buffer.hpp"
 #include "check.hpp"
 #include "dispatch.hpp"
+#include "distinct_contexts.hpp"
 #include "fold.hpp"
 #include "hidden_block.hpp"
 #include "makemore/error.hpp"
@@ -37,11 +39,12 @@ bool all_inside(const int32_t* tokens, int64_t n, int64_t V) {
 // The examples of one step, made in three parts: rows are chosen, copied, and folded.
 class Batch {
  public:
-  Batch(const Sizes& sizes, int64_t batch_size, int64_t chunk_rows)
+  Batch(const Sizes& sizes, int64_t batch_size)
       : rows(batch_size),
         X(batch_size * sizes.block_size),
         Y(batch_size),
-        fold(sizes, batch_size, chunk_rows),
+        contexts(sizes.block_size, batch_size),
+        fold(sizes, batch_size),
         sizes_(sizes),
         B_(batch_size) {}
 
@@ -71,13 +74,14 @@ class Batch {
         check_token_vector("Y", &Y[b], 1, V, rows[b]);
       }
     }
-    fold.build(X.get(), B_);
-    fold.list_members(B_);
+    contexts.build(X.get(), Y.get(), B_);
+    fold.build(contexts.X(), contexts.count());
   }
 
   Buffer<int64_t> rows;  // (B)
   Buffer<int32_t> X, Y;  // (B,T) (B)
-  Fold fold;
+  DistinctContexts contexts;
+  Fold fold;                 // of the contexts
   std::exception_ptr error;  // of making this batch: it counts only if the step is done
 
  private:
@@ -99,6 +103,7 @@ class Trainer {
         ld_V_(padded(sizes.vocab_size)),
         cut_(cut_step(B_, sizes)),
         losses_(B_),
+        loss_sums_(cut_.hidden_blocks.size()),
         C_(sizes.vocab_size * sizes.n_embd),
         dC_(sizes.vocab_size * sizes.n_embd),
         b2_(ld_V_),
@@ -108,18 +113,18 @@ class Trainer {
     // One batch is in use while the next is made; a batch of all examples is made once.
     const int batch_count = batches.kind == Batches::Kind::all ? 1 : 2;
     for (int i = 0; i < batch_count; ++i) {
-      prepared_.push_back(std::make_unique<Batch>(sizes, B_, cut_.chunk_rows));
+      prepared_.push_back(std::make_unique<Batch>(sizes, B_));
     }
     int64_t begin = 0;
     for (const int64_t units : cut_.hidden_blocks) {
-      blocks_.push_back(std::make_unique<HiddenBlock>(
-          sizes, begin, units, prepared_[0]->fold.max_rows(), cut_.chunk_rows));
+      blocks_.push_back(std::make_unique<HiddenBlock>(sizes, begin, units,
+                                                      prepared_[0]->fold.max_rows(),
+                                                      cut_.chunk_rows, B_ <= cut_.chunk_rows));
       blocks_.back()->pack(parameters);
       begin += units;
     }
     std::copy_n(parameters.C, sizes.vocab_size * sizes.n_embd, C_.get());
     std::copy_n(parameters.b2, sizes.vocab_size, b2_.get());
-    finite_.resize(blocks_.size());
   }
 
   // Does the steps and returns how many; see train_steps.
@@ -208,42 +213,50 @@ class Trainer {
   }
 
   // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
-  // examples forward and backward, then the update.  On the way the next batch is copied.
+  // contexts forward and backward, then the update.  On the way the next batch is copied.
   void forward_backward_update(Team& team, const Batch& batch, Batch* next, float lr) {
-    const int64_t count = block_count();
-    for (int64_t first = 0, chunk = 0; first < B_; first += cut_.chunk_rows, ++chunk) {
-      const int64_t B = std::min(cut_.chunk_rows, B_ - first);
-      const bool last = first + B == B_;
+    const Update update{lr, weight_decay_};
+    const int64_t count = block_count(), contexts = batch.contexts.count();
+    for (int64_t first = 0; first < contexts; first += cut_.chunk_rows) {
+      const int64_t chunk = std::min(cut_.chunk_rows, contexts - first);
+      const int32_t* const rows = batch.fold.rows() + first * sizes_.block_size;
+      const bool is_first = first == 0, is_last = first + chunk == contexts;
       team.run(count, [&](int64_t i) {
-        if (first == 0) block(i).forward_table(kernel_, batch.fold, C_.get());
-        block(i).forward(kernel_, batch.fold.rows() + first * sizes_.block_size, B,
-                         i == 0 ? b2_.get() : nullptr);
+        if (is_first) block(i).forward_table(kernel_, batch.fold, C_.get());
+        block(i).forward(kernel_, rows, chunk, i == 0 ? b2_.get() : nullptr);
       });
       team.run(count, [&](int64_t i) {
-        const Range rows = share_of(B, i, count);
-        cross_entropy(batch, first, rows);
-        if (next != nullptr) next->copy(examples_, first + rows.begin, first + rows.end);
+        const Range share = share_of(chunk, i, count);
+        const double sum = cross_entropy(batch.contexts, first, share);
+        double& total = loss_sums_[static_cast<size_t>(i)];
+        total = is_first ? sum : total + sum;
+        if (!is_first || next == nullptr) return;
+        const Range examples = share_of(B_, i, count);
+        next->copy(examples_, examples.begin, examples.end);
       });
       team.run(count, [&](int64_t i) {
-        block(i).backward(kernel_, dlogits_.get(), batch.fold, chunk, B);
-        if (i == count - 1) add_to_db2(B, first == 0);
-        if (!last) return;
-        block(i).backward_table(kernel_, batch.fold);
-        finite_[static_cast<size_t>(i)] = block(i).update(kernel_, lr, weight_decay_);
+        block(i).backward(kernel_, dlogits_.get(), batch.fold, rows, chunk, is_first,
+                          is_last ? &update : nullptr);
+        if (i == count - 1) add_to_db2(chunk, is_first);
+        if (is_last) block(i).backward_table(kernel_, batch.fold, update);
       });
     }
   }
 
-  // Sums the blocks' logits of some rows of the chunk that begins at `first`; losses and dlogits.
-  void cross_entropy(const Batch& batch, int64_t first, Range rows) {
+  // Sums the blocks' logits of some rows of the chunk that begins at `first`; dlogits, and the sum
+  // of the losses of all examples of these contexts.
+  double cross_entropy(const DistinctContexts& contexts, int64_t first, Range rows) {
     float* const logits = block(0).logits.get() + rows.begin * ld_V_;
     const int64_t count = rows.end - rows.begin;
     for (int64_t i = 1; i < block_count(); ++i) {
       kernel_.add(logits, block(i).logits.get() + rows.begin * ld_V_, count * ld_V_);
     }
-    kernel_.cross_entropy(&losses_[first + rows.begin], &dlogits_[rows.begin * ld_V_], logits,
-                          ld_V_, &batch.Y[first + rows.begin], 1.0f / static_cast<float>(B_), count,
-                          sizes_.vocab_size);
+    const int32_t* const starts = contexts.starts() + first + rows.begin;
+    kernel_.cross_entropy(losses_.get(), &dlogits_[rows.begin * ld_V_], logits, ld_V_, starts,
+                          contexts.Y(), 1.0f / static_cast<float>(B_), count, sizes_.vocab_size);
+    double sum = 0;
+    for (int64_t k = starts[0]; k < starts[count]; ++k) sum += losses_[k];
+    return sum;
   }
 
   void add_to_db2(int64_t B, bool first) {
@@ -255,18 +268,20 @@ class Trainer {
   // Updates what the blocks share; returns the loss.
   float finish_step(const Batch& batch, uint64_t step, float lr) {
     const auto [T, E, H, V] = sizes_;
-    double sum = 0;
-    for (int64_t b = 0; b < B_; ++b) sum += losses_[b];
+    const double sum = std::accumulate(loss_sums_.begin(), loss_sums_.end(), 0.0);
     const double loss = sum / static_cast<double>(B_);
 
+    float* const demb = block(0).demb.get();
+    for (int64_t i = 1; i < block_count(); ++i) {
+      kernel_.add(demb, block(i).demb.get(), batch.fold.row_count() * E);
+    }
     std::fill_n(dC_.get(), V * E, 0.0f);
     for (int64_t row = 0; row < batch.fold.row_count(); ++row) {
-      float* dC_row = &dC_[batch.fold.tokens()[row] * E];
-      for (const auto& owned : blocks_) kernel_.add(dC_row, &owned->demb[row * E], E);
+      kernel_.add(&dC_[batch.fold.tokens()[row] * E], demb + row * E, E);
     }
     bool finite = kernel_.sgd_update(C_.get(), dC_.get(), lr, weight_decay_, V * E);
     finite &= kernel_.sgd_update(b2_.get(), db2_.get(), lr, 0, V) != 0;
-    finite &= std::all_of(finite_.begin(), finite_.end(), [](char ok) { return ok != 0; });
+    for (const auto& owned : blocks_) finite &= owned->finite;
 
     if (!std::isfinite(loss) || !finite) {
       std::ostringstream sentence;
@@ -290,12 +305,12 @@ class Trainer {
   const StepCut cut_;
   std::vector<std::unique_ptr<Batch>> prepared_;
   std::atomic<int64_t> bad_step_{-1};   // the step of this call whose batch must not be used
-  Buffer<float> losses_;                // (B)
+  Buffer<float> losses_;                // (B), by context
+  std::vector<double> loss_sums_;       // of each task of the cross-entropy
   Buffer<float> C_, dC_;                // (V,E)
   Buffer<float> b2_, db2_, db2_chunk_;  // (ld_V)
   Buffer<float> dlogits_;               // (chunk_rows, ld_V)
   std::vector<std::unique_ptr<HiddenBlock>> blocks_;
-  std::vector<char> finite_;  // per block, of its last update
 };
 
 // A larger batch than this is a slip, and should not end in the exhaustion of memory.

@@ -219,11 +219,10 @@ TEST_CASE("sgd_update reports a weight that is not finite, in every lane and in 
   });
 }
 
-TEST_CASE("gather_tanh and sum_members") {
+TEST_CASE("gather_tanh and scatter_tanh_backward") {
   for_each_isa([](const Kernels& kernel) {
     const int64_t B = 5, T = 3, rows_of_table = 4;
-    const std::vector<int32_t> rows = {0, 1, 2, 0, 0, 3, 1, 1, 1, 3, 2, 0, 2, 2, 2};
-    const std::vector<int32_t> starts = {0, 0, 2, 3, 7}, members = {4, 0, 3, 1, 1, 2, 0};
+    const std::vector<int32_t> rows = {0, 1, 2, 0, 3, 1, 1, 2, 3, 3, 2, 0, 2, 0, 1};
     for (const int64_t n : kLengths) {
       const Floats table(rows_of_table * n, 1), b1(n, 2), before(rows_of_table * n, 3);
       Floats h(B * n, 4);
@@ -239,19 +238,20 @@ TEST_CASE("gather_tanh and sum_members") {
         expect_near(h.data()[i], std::tanh(z), (double(T) * absolute + 14) * kHalfUlp,
                     named(kernel, "gather_tanh"));
       }
-      for (const int accumulate : {0, 1}) {
-        Floats sums = before;
-        kernel.sum_members(sums.data(), h.data(), starts.data(), members.data(), n, rows_of_table,
-                           n, accumulate);
-        EXPECT(sums.canaries_live());
-        for (int64_t i = 0; i < rows_of_table * n; ++i) {
-          double exact = accumulate * before.data()[i], absolute = std::abs(exact);
-          for (int32_t k = starts[size_t(i / n)]; k < starts[size_t(i / n) + 1]; ++k) {
-            exact += h.data()[members[size_t(k)] * n + i % n];
-            absolute += std::abs(h.data()[members[size_t(k)] * n + i % n]);
-          }
-          expect_near(sums.data()[i], exact, 5 * kHalfUlp * absolute, named(kernel, "sum_members"));
+      const Floats dh(B * n, 5);
+      Floats sums = before;
+      kernel.scatter_tanh_backward(sums.data(), dh.data(), h.data(), rows.data(), n, B, T, n);
+      EXPECT(sums.canaries_live());
+      for (int64_t i = 0; i < rows_of_table * n; ++i) {
+        double exact = before.data()[i], absolute = std::abs(exact);
+        for (int64_t k = 0; k < B * T; ++k) {
+          if (rows[size_t(k)] != i / n) continue;
+          const double h_k = h.data()[k / T * n + i % n], dh_k = dh.data()[k / T * n + i % n];
+          exact += dh_k * (1 - h_k * h_k);
+          absolute += std::abs(dh_k);
         }
+        expect_near(sums.data()[i], exact, 9 * kHalfUlp * absolute,
+                    named(kernel, "scatter_tanh_backward"));
       }
     }
   });
@@ -266,7 +266,8 @@ TEST_CASE("cross_entropy and log_softmax") {
         Floats dlogits(m * n, 2), logs(m * n, 3), losses(m, 4);
         std::vector<int32_t> Y(static_cast<size_t>(m));
         for (int64_t i = 0; i < m; ++i) Y[size_t(i)] = static_cast<int32_t>(i * 7 % n);
-        kernel.cross_entropy(losses.data(), dlogits.data(), logits.data(), n, Y.data(), 0.5f, m, n);
+        kernel.cross_entropy(losses.data(), dlogits.data(), logits.data(), n, nullptr, Y.data(),
+                             0.5f, m, n);
         kernel.log_softmax(logs.data(), n, logits.data(), n, m, n);
         EXPECT(dlogits.canaries_live() && logs.canaries_live() && losses.canaries_live());
         for (int64_t i = 0; i < m; ++i) {
@@ -285,6 +286,31 @@ TEST_CASE("cross_entropy and log_softmax") {
                         named(kernel, "dlogits"));
           }
         }
+      }
+    }
+  });
+}
+
+TEST_CASE("cross_entropy of rows with several targets is that of repeated rows") {
+  for_each_isa([](const Kernels& kernel) {
+    const std::vector<int32_t> starts = {0, 2, 2, 5, 6}, Y = {3, 0, 4, 4, 1, 2};
+    const int64_t m = 4, n = 5, targets = 6;
+    const Floats logits(m * n, 1);
+    Floats losses(targets, 2), dlogits = logits, loss(1, 3), gradient(n, 4);
+    kernel.cross_entropy(losses.data(), dlogits.data(), dlogits.data(), n, starts.data(), Y.data(),
+                         0.25f, m, n);
+    EXPECT(losses.canaries_live() && dlogits.canaries_live());
+    for (int64_t i = 0; i < m; ++i) {
+      std::vector<double> sums(static_cast<size_t>(n));
+      for (int32_t k = starts[size_t(i)]; k < starts[size_t(i) + 1]; ++k) {
+        kernel.cross_entropy(loss.data(), gradient.data(), logits.data() + i * n, n, nullptr,
+                             &Y[size_t(k)], 0.25f, 1, n);
+        EXPECT(loss.data()[0] == losses.data()[k]);
+        for (int64_t j = 0; j < n; ++j) sums[size_t(j)] += gradient.data()[j];
+      }
+      for (int64_t j = 0; j < n; ++j) {
+        expect_near(dlogits.data()[i * n + j], sums[size_t(j)], 8 * kHalfUlp,
+                    named(kernel, "dlogits of several targets"));
       }
     }
   });

@@ -48,56 +48,73 @@ void tanh_backward(float* dz, const float* dh, const float* h, int64_t n) {
   });
 }
 
+// A strip of C vectors that stay in registers, of whose last one `last` lanes exist.
+template <int C>
+struct Strip {
+  int64_t last;
+
+  Vector load_at(const float* p, int j) const {
+    return is_whole(j) ? load(p + j * kLanes) : load_partial(p + j * kLanes, last);
+  }
+  void store_at(float* p, int j, Vector x) const {
+    return is_whole(j) ? store(p + j * kLanes, x) : store_partial(p + j * kLanes, x, last);
+  }
+  bool is_whole(int j) const { return j < C - 1 || last == kLanes; }
+};
+
+template <int C, typename Body>
+inline void call_with_strip(int64_t i, int64_t lanes, const Body& body) {
+  if constexpr (C > 1) {
+    if (lanes <= (C - 1) * kLanes) return call_with_strip<C - 1>(i, lanes, body);
+  }
+  body(i, Strip<C>{lanes - (C - 1) * kLanes});
+}
+
+// Calls body(i, strip) for every strip of n floats, each as wide as registers allow, so that a loop
+// over scattered rows finds its way to each of them only once a strip.
+template <typename Body>
+inline void for_each_strip(int64_t n, const Body& body) {
+  constexpr int kWidest = kRegisters == 32 ? 8 : 4;
+  for (int64_t i = 0; i < n; i += kWidest * kLanes) {
+    const int64_t lanes = n - i < kWidest * kLanes ? n - i : kWidest * kLanes;
+    call_with_strip<kWidest>(i, lanes, body);
+  }
+}
+
 void gather_tanh(float* h, const float* table, const int32_t* rows, const float* b1, int64_t ld,
                  int64_t B, int64_t T, int64_t n) {
   for (int64_t b = 0; b < B; ++b) {
-    for_each_vector(n, [=](int64_t i, auto load, auto store) {
-      Vector z = load(b1 + i);
-      for (int64_t t = 0; t < T; ++t) z += load(table + rows[b * T + t] * ld + i);
-      store(h + b * ld + i, tanh_of(z));
+    for_each_strip(n, [=]<int C>(int64_t i, Strip<C> strip) {
+      Vector z[C];
+      MAKEMORE_UNROLL
+      for (int j = 0; j < C; ++j) z[j] = strip.load_at(b1 + i, j);
+      for (int64_t t = 0; t < T; ++t) {
+        const float* row = table + rows[b * T + t] * ld + i;
+        MAKEMORE_UNROLL
+        for (int j = 0; j < C; ++j) z[j] += strip.load_at(row, j);
+      }
+      MAKEMORE_UNROLL
+      for (int j = 0; j < C; ++j) strip.store_at(h + b * ld + i, j, tanh_of(z[j]));
     });
   }
 }
 
-// `lanes` columns of all rows of sum_members, in C vectors that stay in registers: the loop over
-// the members, whose length no branch predictor guesses, then runs once for them all.
-template <int C>
-void sum_members_strip(float* out, const float* rows, const int32_t* starts, const int32_t* members,
-                       int64_t ld, int64_t m, int64_t lanes, int accumulate) {
-  const int64_t last = lanes - (C - 1) * kLanes;
-  const auto load_strip = [=](const float* p, int j) {
-    return j < C - 1 || last == kLanes ? load(p + j * kLanes) : load_partial(p + j * kLanes, last);
-  };
-  for (int64_t r = 0; r < m; ++r) {
-    float* sums = out + r * ld;
-    Vector sum[C];
-    MAKEMORE_UNROLL
-    for (int j = 0; j < C; ++j) sum[j] = accumulate ? load_strip(sums, j) : Vector{};
-    for (int32_t k = starts[r]; k < starts[r + 1]; ++k) {
-      const float* row = rows + members[k] * ld;
+void scatter_tanh_backward(float* dtable, const float* dh, const float* h, const int32_t* rows,
+                           int64_t ld, int64_t B, int64_t T, int64_t n) {
+  for (int64_t b = 0; b < B; ++b) {
+    for_each_strip(n, [=]<int C>(int64_t i, Strip<C> strip) {
+      const int64_t place = b * ld + i;
+      Vector dz[C];
       MAKEMORE_UNROLL
-      for (int j = 0; j < C; ++j) sum[j] += load_strip(row, j);
-    }
-    MAKEMORE_UNROLL
-    for (int j = 0; j < C - 1; ++j) store(sums + j * kLanes, sum[j]);
-    if (last == kLanes) {
-      store(sums + (C - 1) * kLanes, sum[C - 1]);
-    } else {
-      store_partial(sums + (C - 1) * kLanes, sum[C - 1], last);
-    }
-  }
-}
-
-void sum_members(float* out, const float* rows, const int32_t* starts, const int32_t* members,
-                 int64_t ld, int64_t m, int64_t n, int accumulate) {
-  constexpr decltype(&sum_members_strip<1>) kStrips[] = {
-      sum_members_strip<1>, sum_members_strip<2>, sum_members_strip<3>, sum_members_strip<4>,
-      sum_members_strip<5>, sum_members_strip<6>, sum_members_strip<7>, sum_members_strip<8>};
-  constexpr int64_t kWidest = 8;
-  for (int64_t j = 0; j < n; j += kWidest * kLanes) {
-    const int64_t lanes = n - j < kWidest * kLanes ? n - j : kWidest * kLanes;
-    kStrips[parts_of(lanes, kLanes) - 1](out + j, rows + j, starts, members, ld, m, lanes,
-                                         accumulate);
+      for (int j = 0; j < C; ++j) {
+        dz[j] = strip.load_at(dh + place, j) * tanh_slope(strip.load_at(h + place, j));
+      }
+      for (int64_t t = 0; t < T; ++t) {
+        float* row = dtable + rows[b * T + t] * ld + i;
+        MAKEMORE_UNROLL
+        for (int j = 0; j < C; ++j) strip.store_at(row, j, strip.load_at(row, j) + dz[j]);
+      }
+    });
   }
 }
 
@@ -133,32 +150,35 @@ inline Vector exp_and_sum(const float* x, Vector shift, int64_t n, Body body) {
   return sum_everywhere(sum);
 }
 
-void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t ld, const int32_t* Y,
-                   float scale, int64_t m, int64_t n) {
+void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t ld,
+                   const int32_t* starts, const int32_t* Y, float scale, int64_t m, int64_t n) {
+  const auto start = [starts](int64_t i) { return starts == nullptr ? i : starts[i]; };
   for (int64_t first = 0; first < m; first += kLanes) {  // one log for as many rows as lanes
-    const int64_t rows = m - first < kLanes ? m - first : kLanes;
-    float sums[kLanes] = {}, picked[kLanes] = {};
-    for (int64_t r = 0; r < rows; ++r) {
-      const float* x = logits + (first + r) * ld;
-      const int32_t y = Y[first + r];
+    const int64_t end = m - first < kLanes ? m : first + kLanes;
+    float sums[kLanes] = {};
+    for (int64_t i = first; i < end; ++i) {
+      const float* x = logits + i * ld;
       const Vector max = max_of(x, n);  // stability only: the loss does not change
-      picked[r] = x[y] - max[0];
+      for (int64_t k = start(i); k < start(i + 1); ++k) losses[k] = max[0] - x[Y[k]];
       if (dlogits == nullptr) {
-        sums[r] = exp_and_sum(x, max, n, [](int64_t, Vector, auto) {})[0];
+        sums[i - first] = exp_and_sum(x, max, n, [](int64_t, Vector, auto) {})[0];
         continue;
       }
-      float* dx = dlogits + (first + r) * ld;
+      float* dx = dlogits + i * ld;
       const Vector sum =
-          exp_and_sum(x, max, n, [dx](int64_t i, Vector e, auto store) { store(dx + i, e); });
-      sums[r] = sum[0];
-      const Vector factor = broadcast(scale) / sum;
+          exp_and_sum(x, max, n, [dx](int64_t j, Vector e, auto store) { store(dx + j, e); });
+      sums[i - first] = sum[0];
+      const auto count = static_cast<float>(start(i + 1) - start(i));
+      const Vector factor = broadcast(scale * count) / sum;
       for_each_vector(
-          n, [=](int64_t i, auto load, auto store) { store(dx + i, load(dx + i) * factor); });
-      dx[y] -= scale;
+          n, [=](int64_t j, auto load, auto store) { store(dx + j, load(dx + j) * factor); });
+      for (int64_t k = start(i); k < start(i + 1); ++k) dx[Y[k]] -= scale;
     }
-    float loss[kLanes];
-    store(loss, log_of(load(sums)) - load(picked));
-    for (int64_t r = 0; r < rows; ++r) losses[first + r] = loss[r];
+    float ln_sums[kLanes];
+    store(ln_sums, log_of(load(sums)));
+    for (int64_t i = first; i < end; ++i) {
+      for (int64_t k = start(i); k < start(i + 1); ++k) losses[k] += ln_sums[i - first];
+    }
   }
 }
 
@@ -236,7 +256,7 @@ const Kernels kernels = {
     .tanh = tanh,
     .tanh_backward = tanh_backward,
     .gather_tanh = gather_tanh,
-    .sum_members = sum_members,
+    .scatter_tanh_backward = scatter_tanh_backward,
     .cross_entropy = cross_entropy,
     .log_softmax = log_softmax,
     .sgd_update = sgd_update,

@@ -45,15 +45,16 @@ struct Kernels {
   void (*gather_tanh)(float* h, const float* table, const int32_t* rows, const float* b1,
                       int64_t ld, int64_t B, int64_t T, int64_t n);
 
-  // out[r,:] (+)= sum over k in [starts[r], starts[r+1]) of rows[members[k],:]    out (m,n)
-  // The same ld for out and rows.
-  void (*sum_members)(float* out, const float* rows, const int32_t* starts, const int32_t* members,
-                      int64_t ld, int64_t m, int64_t n, int accumulate);
+  // Its gradient: dtable[rows[b,t],:] += dh[b,:] * (1 - h[b,:]^2) for every t.   dh, h (B,n)
+  // The same ld for all; the rows of one b are distinct.
+  void (*scatter_tanh_backward)(float* dtable, const float* dh, const float* h, const int32_t* rows,
+                                int64_t ld, int64_t B, int64_t T, int64_t n);
 
-  // losses[i] = -ln softmax(logits[i,:])[Y[i]];  dlogits = scale * (softmax - one_hot(Y)), which
-  // may be logits itself or null.      logits, dlogits (m,n)
+  // Row i has the targets Y[k], starts[i] <= k < starts[i+1]; without starts, the one k = i.
+  // losses[k] = -ln softmax(logits[i,:])[Y[k]];  dlogits[i,:] = scale * sum over its k of
+  // (softmax - one_hot(Y[k])), which may be logits itself or null.      logits, dlogits (m,n)
   void (*cross_entropy)(float* losses, float* dlogits, const float* logits, int64_t ld,
-                        const int32_t* Y, float scale, int64_t m, int64_t n);
+                        const int32_t* starts, const int32_t* Y, float scale, int64_t m, int64_t n);
 
   // out[i,:] = ln softmax(logits[i,:]); out may be logits.
   void (*log_softmax)(float* out, int64_t ld_out, const float* logits, int64_t ld, int64_t m,

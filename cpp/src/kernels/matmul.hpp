@@ -7,8 +7,8 @@
 namespace makemore::MAKEMORE_ISA {
 
 // Rows and columns (in vectors) of a tile: as many accumulators as leave room for the operands.
-constexpr int kTileRows = kRegisters == 32 ? 8 : 4;
-constexpr int kTileColumns = kRegisters == 32 || kLanes == 8 ? 3 : 2;
+constexpr int kTileRows = kRegisters == 32 ? 8 : 6;
+constexpr int kTileColumns = kRegisters == 32 ? 3 : 2;
 
 // Depth and height of a block, so that a tile's panel of b and the block of a stay in L1 and L2.
 // An accumulator that is stored and loaded again between two blocks keeps its bits.
@@ -99,29 +99,35 @@ struct MatmulTiles {
 };
 constexpr MatmulTiles kMatmulTiles;
 
-// Start of part i when n things are cut into `parts` parts as equal as can be.
-inline int64_t part_start(int64_t i, int64_t parts, int64_t n) { return i * n / parts; }
 inline int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
+
+// n things in as few parts of `most` at most as possible, which are as equal as can be.
+struct Parts {
+  Parts(int64_t n, int64_t most) : count(parts_of(n, most)), size(n / count), larger(n % count) {}
+  int64_t size_of(int64_t part) const { return size + (part < larger); }
+  int64_t count, size, larger;
+};
 
 // Where a product has so many rows, columns and depth that blocks pay, this is one block of it.
 inline void matmul_block(const MatmulArguments& block, int64_t m, int64_t n) {
   const int64_t vectors = parts_of(n, kLanes);
-  const int64_t column_tiles = parts_of(vectors, kTileColumns);
-  const int64_t row_tiles = parts_of(m, kTileRows);
-  for (int64_t J = 0; J < column_tiles; ++J) {
-    const int64_t j = part_start(J, column_tiles, vectors);
-    const int64_t j_end = part_start(J + 1, column_tiles, vectors);
-    const int64_t last = j_end == vectors ? n - (vectors - 1) * kLanes : kLanes;
-    for (int64_t I = 0; I < row_tiles; ++I) {
-      const int64_t i = part_start(I, row_tiles, m);
-      const int64_t i_end = part_start(I + 1, row_tiles, m);
-      MatmulArguments tile = block;
-      tile.c += i * block.ldc + j * kLanes;
-      tile.a += i * block.a_row;
-      tile.b += j * kLanes;
-      if (tile.init != nullptr) tile.init += i * block.ld_init + j * kLanes;
-      kMatmulTiles.tile[last < kLanes][i_end - i - 1][j_end - j - 1](tile, last);
+  const Parts column_tiles(vectors, kTileColumns), row_tiles(m, kTileRows);
+  int64_t j = 0;
+  for (int64_t J = 0; J < column_tiles.count; ++J) {
+    const int64_t columns = column_tiles.size_of(J);
+    const int64_t last = J == column_tiles.count - 1 ? n - (vectors - 1) * kLanes : kLanes;
+    MatmulArguments tile = block;
+    tile.c += j * kLanes;
+    tile.b += j * kLanes;
+    if (tile.init != nullptr) tile.init += j * kLanes;
+    for (int64_t I = 0; I < row_tiles.count; ++I) {
+      const int64_t rows = row_tiles.size_of(I);
+      kMatmulTiles.tile[last < kLanes][rows - 1][columns - 1](tile, last);
+      tile.c += rows * tile.ldc;
+      tile.a += rows * tile.a_row;
+      if (tile.init != nullptr) tile.init += rows * tile.ld_init;
     }
+    j += columns;
   }
 }
 
@@ -129,20 +135,18 @@ inline void matmul(float* c, int64_t ldc, const float* a, int64_t a_row, int64_t
                    const float* b, int64_t ldb, const float* init, int64_t ld_init, int64_t m,
                    int64_t n, int64_t k) {
   if (m <= 0 || n <= 0) return;
-  const int64_t depths = k > 0 ? parts_of(k, kBlockDepth) : 1;  // a product of depth 0 is init
+  const Parts depths(k > 0 ? k : 1, kBlockDepth);  // a product of depth 0 is init
   for (int64_t i = 0; i < m; i += kBlockRows) {
     const int64_t rows = m - i < kBlockRows ? m - i : kBlockRows;
-    for (int64_t L = 0; L < depths; ++L) {
-      const int64_t l = part_start(L, depths, k);
-      MatmulArguments block{
-          c + i * ldc, ldc,     a + i * a_row + l * a_col,       a_row, a_col, b + l * ldb, ldb,
-          init,        ld_init, part_start(L + 1, depths, k) - l};
-      if (init != nullptr) block.init = init + i * ld_init;
-      if (L > 0) {
-        block.init = block.c;
-        block.ld_init = ldc;
-      }
+    MatmulArguments block{c + i * ldc, ldc, a + i * a_row, a_row, a_col, b, ldb, init, ld_init, 0};
+    if (init != nullptr) block.init += i * ld_init;
+    for (int64_t L = 0; L < depths.count; ++L) {
+      block.k = k > 0 ? depths.size_of(L) : 0;
       matmul_block(block, rows, n);
+      block.a += block.k * a_col;
+      block.b += block.k * ldb;
+      block.init = block.c;
+      block.ld_init = ldc;
     }
   }
 }

@@ -132,77 +132,113 @@ struct IndicesTo<0, I...> {
 };
 using AllLanes = IndicesTo<kLanes>::Type;
 
-// Lane i of "the first (or second) half of every run of W lanes of x, then that of y, by turns".
-template <int W>
-constexpr int half_lane(int i, bool second) {
-  const int run = i / W * W, within = i % W;
-  const int from = within < W / 2 ? run + within : kLanes + run + within - W / 2;
-  return second ? from + W / 2 : from;
+// Shuffles that are one instruction everywhere: they work inside each group of four lanes, or move
+// whole groups.
+constexpr int kGroup = 4;
+constexpr int kGroups = kLanes / kGroup;
+
+// Lane i of two vectors that are zipped inside each group: x0 y0 x1 y1, or x2 y2 x3 y3.
+constexpr int zipped_lane(int i, bool second) {
+  const int within = i % kGroup;
+  return i - within + within / 2 + (second ? 2 : 0) + (within % 2) * kLanes;
+}
+// The same by pairs of lanes: x0 x1 y0 y1, or x2 x3 y2 y3.
+constexpr int paired_lane(int i, bool second) {
+  const int within = i % kGroup;
+  return i - within + within % 2 + (second ? 2 : 0) + (within / 2) * kLanes;
+}
+// Lane i of "the groups of even (or odd) number of x, then those of y".
+constexpr int group_lane(int i, bool odd) {
+  return 2 * (i - i % kGroup) + i % kGroup + (odd ? kGroup : 0);
 }
 
-template <int W, int... I>
-inline Vector halves(Vector x, Vector y, Indices<I...>, bool second) {
-  return second ? __builtin_shufflevector(x, y, half_lane<W>(I, true)...)
-                : __builtin_shufflevector(x, y, half_lane<W>(I, false)...);
+template <int (*lane)(int, bool), bool second, int... I>
+inline Vector shuffle(Vector x, Vector y, Indices<I...>) {
+  return __builtin_shufflevector(x, y, lane(I, second)...);
 }
-template <int W>
-inline Vector first_halves(Vector x, Vector y) {
-  return halves<W>(x, y, AllLanes{}, false);
-}
-template <int W>
-inline Vector second_halves(Vector x, Vector y) {
-  return halves<W>(x, y, AllLanes{}, true);
+template <int (*lane)(int, bool), bool second>
+inline Vector shuffle(Vector x, Vector y) {
+  return shuffle<lane, second>(x, y, AllLanes{});
 }
 
-// Sums the lanes of x[0] ... x[kLanes-1] into one vector, as binary trees that add lanes i and
-// i + kLanes/2 first.  x is overwritten.
-template <int W = kLanes>
+// x[i] becomes the two shuffles' sum of x[2i] and x[2i+1], for i < n/2.
+template <int (*lane)(int, bool), int n>
+inline void add_pairs(Vector* x) {
+  MAKEMORE_UNROLL
+  for (int i = 0; i < n / 2; ++i) {
+    x[i] =
+        shuffle<lane, false>(x[2 * i], x[2 * i + 1]) + shuffle<lane, true>(x[2 * i], x[2 * i + 1]);
+  }
+}
+
+// Sums the lanes of x[0] ... x[kLanes-1] into one vector, as binary trees.  x is overwritten.
 inline Vector sums_of_lanes(Vector* x) {
-  if constexpr (W == 1) {
-    return x[0];
-  } else {
-    // Pairs that lie W/2 apart bring the sums out in the order of x.
+  add_pairs<zipped_lane, kLanes>(x);
+  add_pairs<paired_lane, kLanes / 2>(x);
+  if constexpr (kGroups >= 2) add_pairs<group_lane, kGroups>(x);
+  if constexpr (kGroups >= 4) add_pairs<group_lane, kGroups / 2>(x);
+  return x[0];
+}
+
+// Transposes the groups of x[0], x[stride], ... x[(n-1) stride].
+template <int n, int stride>
+inline void transpose_groups(Vector* x) {
+  if constexpr (n > 1) {
+    Vector even[n / 2], odd[n / 2];
     MAKEMORE_UNROLL
-    for (int i = 0; i < W / 2; ++i) {
-      x[i] = first_halves<W>(x[i], x[i + W / 2]) + second_halves<W>(x[i], x[i + W / 2]);
+    for (int i = 0; i < n / 2; ++i) {
+      const Vector a = x[2 * i * stride], b = x[(2 * i + 1) * stride];
+      even[i] = shuffle<group_lane, false>(a, b);
+      odd[i] = shuffle<group_lane, true>(a, b);
     }
-    return sums_of_lanes<W / 2>(x);
+    transpose_groups<n / 2, 1>(even);
+    transpose_groups<n / 2, 1>(odd);
+    MAKEMORE_UNROLL
+    for (int i = 0; i < n / 2; ++i) {
+      x[2 * i * stride] = even[i];
+      x[(2 * i + 1) * stride] = odd[i];
+    }
   }
 }
 
-// x[i][j] becomes x[j][i].
-template <int W = kLanes>
+// x[i][j] becomes x[j][i]: inside squares of four lanes, then the squares.
 inline void transpose_lanes(Vector* x) {
-  if constexpr (W > 1) {
-    MAKEMORE_UNROLL
-    for (int group = 0; group < kLanes; group += W) {
-      MAKEMORE_UNROLL
-      for (int i = group; i < group + W / 2; ++i) {
-        const Vector first = first_halves<W>(x[i], x[i + W / 2]);
-        x[i + W / 2] = second_halves<W>(x[i], x[i + W / 2]);
-        x[i] = first;
-      }
-    }
-    transpose_lanes<W / 2>(x);
+  MAKEMORE_UNROLL
+  for (int i = 0; i < kLanes; i += kGroup) {
+    const Vector a = shuffle<zipped_lane, false>(x[i], x[i + 1]);
+    const Vector b = shuffle<zipped_lane, true>(x[i], x[i + 1]);
+    const Vector c = shuffle<zipped_lane, false>(x[i + 2], x[i + 3]);
+    const Vector d = shuffle<zipped_lane, true>(x[i + 2], x[i + 3]);
+    x[i] = shuffle<paired_lane, false>(a, c);
+    x[i + 1] = shuffle<paired_lane, true>(a, c);
+    x[i + 2] = shuffle<paired_lane, false>(b, d);
+    x[i + 3] = shuffle<paired_lane, true>(b, d);
   }
+  MAKEMORE_UNROLL
+  for (int j = 0; j < kGroup; ++j) transpose_groups<kGroups, kGroup>(x + j);
 }
 
-// The sum, and the greatest, of the lanes by the same tree, in every lane.
-template <int W = kLanes>
+// Lane i of x whose neighbouring runs of `run` lanes have changed places.
+template <int run, int... I>
+inline Vector swapped(Vector x, Indices<I...>) {
+  return __builtin_shufflevector(x, x, (I ^ run)...);
+}
+
+// The sum, and the greatest, of the lanes, in every lane.
+template <int run = kLanes / 2>
 inline Vector sum_everywhere(Vector x) {
-  if constexpr (W == 1) {
+  if constexpr (run == 0) {
     return x;
   } else {
-    return sum_everywhere<W / 2>(first_halves<W>(x, x) + second_halves<W>(x, x));
+    return sum_everywhere<run / 2>(x + swapped<run>(x, AllLanes{}));
   }
 }
-template <int W = kLanes>
+template <int run = kLanes / 2>
 inline Vector max_everywhere(Vector x) {
-  if constexpr (W == 1) {
+  if constexpr (run == 0) {
     return x;
   } else {
-    const Vector a = first_halves<W>(x, x), b = second_halves<W>(x, x);
-    return max_everywhere<W / 2>(at_least(a, b));
+    return max_everywhere<run / 2>(at_least(x, swapped<run>(x, AllLanes{})));
   }
 }
 
