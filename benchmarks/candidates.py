@@ -1,16 +1,19 @@
 """The same training step in several frameworks, each as its users would write it.
 
-Started by compare.py as a process of its own, one for each candidate and number of threads:
+Started by measuring.py as a process of its own, one for each candidate and number of threads:
 
     python benchmarks/candidates.py NAME THREADS
 
 It reads a JSON command a line from stdin and answers with a line of JSON on stdout.  Every
-candidate is a function that takes the sizes, parameters and data and returns
+candidate is a function of the first parameters and of the examples, {"all": (X, Y), "dev": (X, Y)},
+that returns
 
-    run(rows (steps,B), lr (steps,)) -> losses (steps,)      trains on from where it stands
-    loss(X, Y) -> mean loss of many examples, in nats
+    start()                                              goes back to the first parameters
+    run(rows (steps,B), lr (steps,)) -> losses (steps,)  trains on; `rows` are rows of "all"
+    loss(split) -> mean loss of the examples of a split, in nats
 """
 
+import importlib
 import json
 import os
 import sys
@@ -18,40 +21,45 @@ import time
 
 import numpy as np
 
-NAMES = ("makemore_cpp", "numpy", "torch eager", "torch compile", "jax scan")
+OURS = "makemore_cpp"
+AVX2 = "makemore_cpp avx2"  # ours, forced to AVX2 where it would choose a wider instruction set
+NAMES = (OURS, AVX2, "numpy", "torch eager", "torch compile", "jax scan")
+# The others take so long for a step that they get fewer of them, lest a turn take minutes.
+FAST = (OURS, AVX2, "jax scan")
 
 
-def makemore(parameters, X, Y):
-    from makemore_cpp import _core
+def own_module(name):
+    """Ours and its reference: modules of the same functions, which change arrays in place."""
 
-    arrays = [p.copy() for p in parameters]
+    def make(parameters, splits):
+        module = importlib.import_module(f"makemore_cpp.{name}")
+        arrays = [p.copy() for p in parameters]
 
-    def run(rows, lr):
-        return _core.train_steps(*arrays, X, Y, lr, rows=rows)
+        def start():
+            for array, first in zip(arrays, parameters, strict=True):
+                array[...] = first
 
-    return run, lambda: _core.mean_loss(*arrays, X, Y)
+        def run(rows, lr):
+            return module.train_steps(*arrays, *splits["all"], lr, rows=rows)
 
+        return start, run, lambda split: module.mean_loss(*arrays, *splits[split])
 
-def numpy_reference(parameters, X, Y):
-    from makemore_cpp import reference
-
-    arrays = [p.copy() for p in parameters]
-
-    def run(rows, lr):
-        return reference.train_steps(*arrays, X, Y, lr, rows=rows)
-
-    return run, lambda: reference.mean_loss(*arrays, X, Y)
+    return make
 
 
 def torch_step(compiled):
-    def make(parameters, X, Y):
+    def make(parameters, splits):
         import torch
         import torch.nn.functional as F  # noqa: N812
 
         torch.set_num_threads(len(os.sched_getaffinity(0)))
         tensors = [torch.tensor(p, requires_grad=True) for p in parameters]
         C, W1, b1, W2, b2 = tensors
-        X, Y = torch.tensor(X).long(), torch.tensor(Y).long()
+        examples = {
+            split: (torch.tensor(X).long(), torch.tensor(Y).long())
+            for split, (X, Y) in splits.items()
+        }
+        X, Y = examples["all"]
 
         def logits_of(x):
             h = torch.tanh(C[x].view(len(x), -1) @ W1 + b1)
@@ -61,6 +69,11 @@ def torch_step(compiled):
             return F.cross_entropy(logits_of(x), y)
 
         step_loss = torch.compile(loss_of) if compiled else loss_of
+
+        def start():
+            with torch.no_grad():
+                for p, first in zip(tensors, parameters, strict=True):
+                    p.copy_(torch.tensor(first))
 
         def run(rows, lr):
             losses = np.empty(len(lr), np.float32)
@@ -76,20 +89,21 @@ def torch_step(compiled):
                 losses[i] = loss.item()
             return losses
 
-        def loss():
+        def loss(split):
             with torch.no_grad():
-                return float(loss_of(X, Y))
+                return float(loss_of(*examples[split]))
 
-        return run, loss
+        return start, run, loss
 
     return make
 
 
-def jax_scan(parameters, X, Y):
+def jax_scan(parameters, splits):
     import jax
     import jax.numpy as jnp
 
-    X, Y = jnp.asarray(X), jnp.asarray(Y)
+    examples = {split: (jnp.asarray(X), jnp.asarray(Y)) for split, (X, Y) in splits.items()}
+    X, Y = examples["all"]
     state = [tuple(jnp.asarray(p) for p in parameters)]
 
     def loss_of(p, x, y):
@@ -106,55 +120,92 @@ def jax_scan(parameters, X, Y):
     train = jax.jit(lambda p, rows, lr: jax.lax.scan(step, p, (rows, lr)))
     mean_loss = jax.jit(loss_of)
 
+    def start():
+        state[0] = tuple(jnp.asarray(p) for p in parameters)
+
     def run(rows, lr):
         state[0], losses = train(state[0], jnp.asarray(rows), jnp.asarray(lr, jnp.float32))
         return np.asarray(losses)
 
-    return run, lambda: float(mean_loss(state[0], X, Y))
+    return start, run, lambda split: float(mean_loss(state[0], *examples[split]))
 
 
 MAKERS = {
-    "makemore_cpp": makemore,
-    "numpy": numpy_reference,
+    OURS: own_module("_core"),
+    AVX2: own_module("_core"),
+    "numpy": own_module("reference"),
     "torch eager": torch_step(compiled=False),
     "torch compile": torch_step(compiled=True),
     "jax scan": jax_scan,
 }
 
 
+class Server:
+    """One candidate with its problem; every method but the first answers one command."""
+
+    def __init__(self, name, file):
+        self.problem = dict(np.load(file))  # read once: the file gives an array anew each time
+        X, Y, dev = (self.problem[key] for key in ("X", "Y", "dev"))
+        splits = {"all": (X, Y), "dev": (X[slice(*dev)], Y[slice(*dev)])}
+        parameters = [self.problem[p] for p in ("C", "W1", "b1", "W2", "b2")]
+        self.start, self.run, self.loss = MAKERS[name](parameters, splits)
+
+    def train(self, first, last):
+        """Do these steps of the problem and return their losses."""
+        return self.run(self.problem["rows"][first:last], self.problem["lr"][first:last])
+
+    def verify(self):
+        """Losses of the first 20 steps, and of two splits after them."""
+        self.start()
+        losses = self.train(0, 20).tolist()
+        return {"losses": losses, "mean_loss": self.loss("all"), "dev_loss": self.loss("dev")}
+
+    def steps(self, n):
+        """Seconds of n steps."""
+        started = time.perf_counter()
+        self.train(0, n)
+        return {"seconds": time.perf_counter() - started}
+
+    def mean_loss(self):
+        """Seconds of the mean loss of all examples."""
+        started = time.perf_counter()
+        self.loss("all")
+        return {"seconds": time.perf_counter() - started}
+
+    def train_until(self, target, every):
+        """Seconds until the dev loss, which is looked at `every` so many steps, is `target`."""
+        self.train(0, every)  # compiles
+        self.loss("dev")
+        self.start()
+        started = time.perf_counter()
+        for done in range(every, len(self.problem["rows"]) + 1, every):
+            self.train(done - every, done)
+            loss = self.loss("dev")
+            if loss <= target:
+                break
+        return {"seconds": time.perf_counter() - started, "steps": done, "loss": loss}
+
+
 def serve(name, threads):
-    """Answer commands until stdin ends; the first answer says whether the framework is there."""
+    """Answer commands until stdin ends; "load" comes first and says whether all is installed."""
     # Before any framework is imported: each sizes its thread pool by the CPUs that it may use.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a framework prints must not look like an answer
 
-    def answer(**values):
-        print(json.dumps(values), file=answers, flush=True)
-
-    run = loss = None
+    server = None
     for line in sys.stdin:
         command = json.loads(line)
-        try:
-            if command["do"] == "load":
-                data = np.load(command["file"])
-                parameters = [data[p] for p in ("C", "W1", "b1", "W2", "b2")]
-                run, loss = MAKERS[name](parameters, data["X"], data["Y"])
-                answer(ok=True)
-            elif command["do"] == "verify":
-                answer(losses=run(data["rows"][:20], data["lr"][:20]).tolist(), mean_loss=loss())
-            elif command["do"] == "steps":
-                n = command["n"]
-                rows, lr = data["rows"][:n], data["lr"][:n]
-                started = time.perf_counter()
-                run(rows, lr)
-                answer(seconds=time.perf_counter() - started)
-            elif command["do"] == "mean_loss":
-                started = time.perf_counter()
-                loss()
-                answer(seconds=time.perf_counter() - started)
-        except ImportError as error:
-            answer(absent=str(error))
+        what = command.pop("do")
+        if what == "load":
+            try:
+                server = Server(name, command["file"])
+                answer = {}
+            except ImportError as error:
+                answer = {"absent": str(error)}
+        else:
+            answer = getattr(server, what)(**command)
+        print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
     python benchmarks/compare.py --shapes lecture --json after.json
     python benchmarks/difference.py before.json after.json
 
-For every figure of the core it prints the ratio of the medians after / before, with the band in
+For every time of the core it prints the ratio of the medians after / before, with the band in
 which 95 % of the ratios fall when the turns are drawn again from those measured (the bootstrap).
 A band that lies wholly above 1 + TOLERANCE is a regression: exit code 1.
 """
@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from candidates import OURS
 
 # Two runs of the same build differ by this much on a shared machine even when each is steady.
 TOLERANCE = 0.05
@@ -31,17 +32,17 @@ def band_of_ratio(before, after, generator):
     return float(low), float(high)
 
 
-def compare(before, after, name="makemore_cpp"):
-    """Yield (what, CPUs, median before, median after, low, high) for the figures in both."""
+def compare(before, after):
+    """Yield (what, who, CPUs, median before, median after, low, high) for our times in both."""
     generator = np.random.default_rng(0)
     for what, rows in before["results"].items():
         others = {(row["name"], row["cpus"]): row for row in after["results"].get(what, [])}
         for row in rows:
             other = others.get((row["name"], row["cpus"]))
-            if row["name"] != name or other is None:
+            if not row["name"].startswith(OURS) or other is None:
                 continue
             band = band_of_ratio(row["all"], other["all"], generator)
-            yield what, row["cpus"], row["median"], other["median"], *band
+            yield what, row["name"], row["cpus"], row["median"], other["median"], *band
 
 
 def verdict(low, high):
@@ -61,12 +62,12 @@ def main():
     if before["machine"] != after["machine"]:
         print(f"different machines: {before['machine']} and {after['machine']}")
     slower = False
-    for what, cpus, old, new, low, high in compare(before, after):
+    for what, who, cpus, old, new, low, high in compare(before, after):
         result = verdict(low, high)
         slower |= result == "slower"
         print(
-            f"{what:<32} {cpus} CPU{'s' * (cpus > 1)}  {old:>9.1f} -> {new:>9.1f}  "
-            f"ratio {new / old:.2f} [{low:.2f}, {high:.2f}]  {result}"
+            f"{what:<42} {who:<19} {cpus:>3} CPU{'s' if cpus > 1 else ' '} {old:>9.4g} -> "
+            f"{new:>9.4g}  ratio {new / old:.2f} [{low:.2f}, {high:.2f}]  {result}"
         )
     sys.exit(1 if slower else 0)
 

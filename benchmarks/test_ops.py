@@ -53,5 +53,5 @@ def test_op(benchmark, isa, name):
     for value, exact in pairs:
         np.testing.assert_allclose(value, exact, rtol=1e-3, atol=1e-3)
     if flop:
-        benchmark.extra_info.update(flop=flop, isa=isa)
+        benchmark.extra_info.update(flop=flop, isa=isa, threads=1)
     benchmark(getattr(ops, name), *arguments, threads=1)

@@ -1,39 +1,76 @@
-"""Time per training step of the lecture's shape: every instruction set, threads, the reference.
+"""Time per training step: every instruction set, and a grid of shapes around the lecture's.
 
-    pytest benchmarks --benchmark-only --benchmark-sort=name
+    pytest benchmarks/test_step.py --benchmark-only --benchmark-sort=name
 
-One round is `STEPS` steps in one call; the table's times are therefore for that many steps.  The
-candidates are first checked to compute the same losses.
+One round is as many steps in one call as `steps` among the extra info of --benchmark-json says.
+Every case is first checked to compute the reference's losses.
 """
 
 import numpy as np
 import pytest
+from flops import naive_flop
 
 from makemore_cpp import _core, reference
 
-BATCH_SIZE, BLOCK_SIZE, N_EMBD, N_HIDDEN, VOCAB_SIZE = 32, 3, 10, 200, 27
-STEPS = 200
-RNG = np.random.default_rng(0)
-X = RNG.integers(0, VOCAB_SIZE, (100_000, BLOCK_SIZE)).astype(np.int32)
-Y = RNG.integers(0, VOCAB_SIZE, 100_000).astype(np.int32)
-LR = np.full(STEPS, 0.1)
+N_EMBD = 10
+N_EXAMPLES = 100_000
+LECTURE = {"B": 32, "T": 3, "H": 200, "V": 27}
+# One size at a time is changed.
+SHAPES = [LECTURE] + [
+    LECTURE | {size: value}
+    for size, value in [("B", 256), ("B", 4096), ("T", 8), ("H", 50), ("H", 1024), ("V", 1000)]
+]
+ROUND_FLOP = 1e9  # a round then takes some milliseconds
+CHECKED_STEPS = 5
 
 
-def parameters():
-    return _core.initial_parameters(BLOCK_SIZE, N_EMBD, N_HIDDEN, VOCAB_SIZE, seed=1)
+class Problem:
+    """Examples and parameters of one shape, and how many steps make a round."""
+
+    def __init__(self, B, T, H, V):
+        rng = np.random.default_rng(0)
+        self.X = rng.integers(0, V, (N_EXAMPLES, T))
+        self.Y = rng.integers(0, V, N_EXAMPLES)
+        self.parameters = _core.initial_parameters(T, N_EMBD, H, V, seed=1)
+        self.batch_size = B
+        flop = naive_flop(B, T, N_EMBD, H, V)
+        self.steps = max(CHECKED_STEPS, round(ROUND_FLOP / flop))
+        self.flop = flop * self.steps
+
+    def train(self, train_steps, steps, **options):
+        """Do steps on the parameters in place and return their losses."""
+        lr = np.full(steps, 0.01)
+        return train_steps(
+            *self.parameters, self.X, self.Y, lr, batch_size=self.batch_size, **options
+        )
+
+    def check(self, **options):
+        """Compare the losses of some steps with the reference's, and go back to the start."""
+        first = [p.copy() for p in self.parameters]
+        losses = self.train(_core.train_steps, CHECKED_STEPS, **options)
+        self.parameters = [p.copy() for p in first]
+        expected = self.train(reference.train_steps, CHECKED_STEPS)
+        self.parameters = first
+        np.testing.assert_allclose(losses, expected, rtol=1e-4)
+
+
+def time_core(benchmark, problem, isa, threads):
+    problem.check(threads=threads)
+    benchmark.extra_info.update(flop=problem.flop, isa=isa, threads=threads, steps=problem.steps)
+    benchmark(problem.train, _core.train_steps, problem.steps, threads=threads)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_core_200_steps(benchmark, isa, threads):
-    expected = reference.train_steps(*parameters(), X, Y, LR)
-    losses = _core.train_steps(*parameters(), X, Y, LR, threads=threads)
-    np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    arrays = parameters()
-    flop = 6 * BATCH_SIZE * N_HIDDEN * (BLOCK_SIZE * N_EMBD + VOCAB_SIZE) * STEPS  # if done naively
-    benchmark.extra_info.update(flop=flop, isa=isa)
-    benchmark(_core.train_steps, *arrays, X, Y, LR, threads=threads)
+def test_instruction_set(benchmark, isa, threads):
+    time_core(benchmark, Problem(**LECTURE), isa, threads)
 
 
-def test_reference_200_steps(benchmark):
-    arrays = parameters()
-    benchmark(reference.train_steps, *arrays, X, Y, LR)
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "-".join(f"{k}{v}" for k, v in s.items()))
+def test_shape(benchmark, shape, threads):
+    time_core(benchmark, Problem(**shape), _core.build_info()["isa"]["used"], threads)
+
+
+def test_reference(benchmark):
+    problem = Problem(**LECTURE)
+    benchmark(problem.train, reference.train_steps, problem.steps)

@@ -1,41 +1,259 @@
-"""The benchmarks' own arithmetic: a slowdown is seen, noise is not."""
+"""The benchmarks' own arithmetic: wrong losses, slowdowns and cliffs are seen, noise is not."""
 
-import importlib.util
-from pathlib import Path
+from __future__ import annotations
 
+import copy
+import os
+from typing import Any
+
+import difference
+import flops
+import growth
 import numpy as np
 import pytest
+import reporting
+from candidates import AVX2, OURS
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+import makemore_cpp as mm
 
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+WORDS = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "harper", "luna", "ella"]
 
 
-def result(turns):
-    row = {"name": "makemore_cpp", "cpus": 1, "median": float(np.median(turns)), "all": turns}
-    return {"machine": {}, "results": {"lecture, us per step": [row]}}
+# -- two results -----------------------------------------------------------------------------------
+def result(turns: list[float], name: str = OURS, what: str = "lecture, us per step") -> Any:
+    row = {"name": name, "cpus": 1, "median": float(np.median(turns)), "all": turns}
+    return {"machine": {}, "results": {what: [row]}}
 
 
 @pytest.mark.parametrize(
     ("factor", "expected"), [(1.0, "same"), (1.03, "same"), (1.2, "slower"), (0.8, "faster")]
 )
 def test_difference_tells_change_from_noise(factor, expected):
-    difference = load("difference")
     noise = 1 + 0.02 * np.random.default_rng(1).standard_normal((2, 9))
     before, after = (15 * noise[0]).tolist(), (15 * factor * noise[1]).tolist()
-    ((_, _, old, new, low, high),) = difference.compare(result(before), result(after))
+    ((*_, old, new, low, high),) = difference.compare(result(before), result(after))
     assert low < new / old < high
     assert difference.verdict(low, high) == expected
 
 
 def test_wide_noise_is_no_regression():
-    difference = load("difference")
     before = [10.0, 11.0, 30.0, 12.0, 25.0]
     after = [12.0, 28.0, 11.0, 31.0, 13.0]
     ((*_, low, high),) = difference.compare(result(before), result(after))
     assert difference.verdict(low, high) == "same"
+
+
+@pytest.mark.parametrize("name", [OURS, AVX2, "makemore_cpp train", "makemore_cpp import"])
+def test_difference_compares_every_time_of_ours(name):
+    found = list(difference.compare(result([1.0, 1.1], name), result([2.0, 2.2], name)))
+    assert [row[:3] for row in found] == [("lecture, us per step", name, 1)]
+
+
+def test_difference_leaves_out_what_is_not_in_both():
+    one, other = result([1.0]), result([1.0], what="seconds until the dev loss is 2.17")
+    assert not list(difference.compare(one, other))
+    assert not list(difference.compare(result([1.0], "jax scan"), result([1.0], "jax scan")))
+
+
+def test_difference_reads_what_a_comparison_writes():
+    found = {(OURS, 1): [18.0, 17.0, 20.0], ("peak", 1): [240.0, 230.0, 235.0]}
+    kept = {"machine": {}, "results": {"table": reporting.rows(found)}}
+    ((what, name, cpus, old, new, low, high),) = difference.compare(kept, kept)
+    assert (what, name, cpus, old, new) == ("table", OURS, 1, 18.0, 18.0)
+    assert low <= 1 <= high
+
+
+# -- rates, ratios and cliffs ----------------------------------------------------------------------
+def test_naive_flop_counts_three_products_of_each_layer():
+    B, T, E, H, V = 32, 3, 10, 200, 27
+    products = [(B, T * E, H), (T * E, B, H), (B, H, T * E), (B, H, V), (H, B, V), (B, V, H)]
+    assert flops.naive_flop(B, T, E, H, V) == sum(2 * m * k * n for m, k, n in products)
+
+
+def test_measured_peak_leaves_the_instruction_set_alone(default_isa):
+    isa = mm.build_info()["isa"]
+    assert flops.measured_peak(isa["found"][0]) > 0.1
+    assert mm.build_info()["isa"]["used"] == isa["used"]
+
+
+FOUND = {
+    "us per step": {
+        (OURS, 1): [20.0, 16.0, 15.0],
+        (OURS, 2): [10.0, 8.0, 7.0],
+        (AVX2, 1): [20.0],
+        (AVX2, 2): [12.0],
+        ("numpy", 1): [100.0],
+        ("numpy", 2): [80.0],
+        ("torch eager", 1): [200.0],
+        ("jax scan", 2): [36.0],
+    },
+    "peak GFLOP/s": {("peak", 1): [250.0], ("peak", 2): [400.0]},
+    "us per step beside a busy process": {(OURS, 2): [18.0]},
+}
+
+
+def test_summaries():
+    found = dict(reporting.summaries(FOUND, flop=2e6))
+    assert found == {
+        "best framework (jax scan, 2 CPUs) / ours, 2 CPUs": 36 / 8,
+        "NumPy at its best (numpy, 2 CPUs) / ours, 1 CPU": 80 / 16,
+        "best framework (jax scan, 2 CPUs) / makemore_cpp avx2, 2 CPUs": 36 / 12,
+        "speed of 2 CPUs / 1 CPU": 16 / 8,
+        "naive arithmetic / 250 GFLOP/s, the peak of 1 CPU": 2e6 / 16e-6 / 250e9,
+        "naive arithmetic / 400 GFLOP/s, the peak of 2 CPUs": 2e6 / 8e-6 / 400e9,
+        "time of ours, 2 CPUs, one of them kept busy by another process"
+        " / ours, 1 CPU, undisturbed": 18 / 16,
+    }
+
+
+def test_summaries_of_what_was_measured_alone():
+    found = copy.deepcopy(FOUND)
+    found["us per step"] = {(OURS, 1): [16.0], ("numpy", 1): [80.0]}
+    found["peak GFLOP/s"] = {("peak", 1): [250.0]}
+    del found["us per step beside a busy process"]
+    assert [number for _, number in reporting.summaries(found, 2e6)] == [5.0, 0.5]
+
+
+def test_summaries_of_jobs():
+    names = {"makemore_cpp train": 2.0, "makemore_cpp import": 0.15, "numpy import": 0.1}
+    found = {(name, 2): [s, s + 9, s] for name, s in (names | {"torch import": 3.0}).items()}
+    numbers = dict(reporting.job_summaries(found))
+    assert numbers["import torch / our whole training"] == 1.5
+    assert numbers["ms that import makemore_cpp takes beyond import numpy"] == pytest.approx(50)
+    assert len(numbers) == 2
+
+
+def test_a_cliff_is_found_and_an_even_slope_is_not():
+    mflop = [0.1, 1.0, 2.0, 4.0, 8.0]
+    even = [10.0, 20.0, 40.0, 80.0, 160.0]
+    labels = list("abcde")
+    assert not list(growth.cliffs(labels, mflop, even))
+    assert list(growth.cliffs(labels, mflop, [10.0, 20.0, 40.0, 120.0, 240.0])) == [("d", 1.5)]
+    assert not list(growth.cliffs(labels, mflop, [10.0, 20.0, 40.0, 100.0, 240.0]))
+
+
+def test_a_small_shape_is_no_cliff():
+    assert not list(growth.cliffs("ab", [0.1, 0.9], [1.0, 90.0]))
+    assert list(growth.cliffs("ab", [0.1, 1.0], [1.0, 100.0])) == [("b", 10.0)]
+
+
+def test_growth_measures_every_point(monkeypatch, capsys):
+    monkeypatch.setattr(growth, "TURN_SECONDS", 1e-3)
+    points = [growth.Point(WORDS, B=2, T=3, E=4, H=16, V=V) for V in (None, 50)]
+    times = growth.measure(points, turns=1)
+    assert np.all(np.isfinite(times))
+    assert np.min(times) > 0
+    growth.report("V", points, times, markdown=True)
+    lines = capsys.readouterr().out.splitlines()
+    V = len(mm.Vocab.from_words(WORDS))
+    assert "Time of a step against V, with B=2, T=3, E=4, H=16" in lines
+    assert [line.split("|")[1].strip() for line in lines if "|" in line] == [
+        "V", "---:", str(V), "50",
+    ]  # fmt: skip
+
+
+def test_tokens_follow_zipf():
+    X, Y = growth.zipf_examples(V=100, T=3)
+    np.testing.assert_array_equal(X[3:, 0], Y[:-3])  # the next contexts begin with the targets
+    counts = np.bincount(Y, minlength=100)
+    assert counts[0] / counts[9] == pytest.approx(10, rel=0.1)
+
+
+# -- candidates ------------------------------------------------------------------------------------
+@pytest.fixture
+def measuring(monkeypatch):
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system cannot bind a process to a CPU")
+    import measuring
+
+    monkeypatch.setattr(measuring, "SETTLE_SECONDS", 0)
+    return measuring
+
+
+@pytest.fixture
+def jobs(measuring, monkeypatch):
+    import jobs
+
+    monkeypatch.setattr(jobs, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(jobs, "LECTURE_STEPS", 10)
+    monkeypatch.setattr(jobs, "EVALUATE_EVERY", 20)
+    return jobs
+
+
+ANSWERS = {
+    who: {"losses": [3.3, 3.2], "mean_loss": 3.1 * rounding, "dev_loss": 3.15}
+    for who, rounding in [("makemore_cpp, 1 CPUs", 1), ("numpy, 1 CPUs", 1 + 1e-6)]
+}
+
+
+def test_verify_accepts_rounding(measuring):
+    measuring.verify(ANSWERS)
+
+
+@pytest.mark.parametrize("what", ["losses", "mean_loss", "dev_loss"])
+@pytest.mark.parametrize("wrong", [3.25, float("nan")])
+def test_verify_catches_a_wrong_loss(measuring, what, wrong):
+    answers = copy.deepcopy(ANSWERS)
+    answers["numpy, 1 CPUs"][what] = [3.3, wrong] if what == "losses" else wrong
+    with pytest.raises(RuntimeError, match=f"numpy, 1 CPUs computes other {what} than makemore"):
+        measuring.verify(answers)
+
+
+@pytest.mark.parametrize(
+    ("found", "used", "reason"),
+    [
+        (["baseline", "avx2", "avx512"], "avx512", None),
+        (["baseline", "avx2"], "avx2", "avx2, which is used anyway, is not wider"),
+        (
+            ["baseline", "avx2", "avx512"],
+            "baseline",
+            "baseline, which is used anyway, is not wider",
+        ),
+        (["neon"], "neon", "this machine has no AVX2"),
+    ],
+)
+def test_avx2_is_forced_only_below_something_wider(measuring, found, used, reason):
+    assert measuring.why_not_avx2({"found": found, "used": used}) == reason
+
+
+def test_candidates_solve_the_same_problem(measuring, jobs, tmp_path):
+    file = str(tmp_path / "problem.npz")
+    data = mm.Dataset.split(WORDS)
+    V = measuring.write_problem(file, (4, 3, 5, 16), WORDS, steps=40)
+    assert len(data.vocab) == V
+    with np.load(file) as problem:
+        np.testing.assert_array_equal(problem["X"][slice(*problem["dev"])], data.dev.X)
+        assert problem["rows"].shape == (40, 4)
+        assert problem["rows"].max() < len(data.train.Y)
+    running = measuring.start_all(file, [OURS, "numpy"])
+    try:
+        assert {c.who for c in running} == {
+            (name, cpus) for name in (OURS, "numpy") for cpus in (1, measuring.ALL_CPUS)
+        }
+        found, ends = jobs.time_to_loss(running, target=0.0, turns=2)
+        assert {len(found[c.who]) for c in running if c.name == OURS} == {2}
+        assert {len(found[c.who]) for c in running if c.name == "numpy"} == {1}
+        steps, losses = zip(*ends.values(), strict=True)
+        assert set(steps) == {40}
+        np.testing.assert_allclose(losses, losses[0], rtol=1e-4)
+        _, ends = jobs.time_to_loss(running[:1], target=9.0, turns=1)
+        assert ends[OURS, 1][0] == 20
+    finally:
+        for candidate in running:
+            candidate.close()
+
+
+def test_a_busy_process_is_ended(measuring):
+    with measuring.busy_cpu() as process:
+        assert process.poll() is None
+        assert len(os.sched_getaffinity(process.pid)) == 1
+    assert process.returncode < 0
+
+
+def test_commands_run_to_their_end(monkeypatch, measuring, jobs):
+    monkeypatch.setattr(jobs.importlib.util, "find_spec", lambda module: module == "numpy")
+    found = jobs.time_commands(None, turns=1)
+    assert [name for name, _ in found] == ["makemore_cpp train", "python", "numpy import"]
+    assert (
+        found["makemore_cpp train", measuring.ALL_CPUS][0] > found["python", measuring.ALL_CPUS][0]
+    )

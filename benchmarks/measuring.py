@@ -1,0 +1,179 @@
+"""The candidates as processes that take turns: the problem, their answers, their times."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from pathlib import Path
+
+import candidates
+import numpy as np
+from candidates import AVX2, FAST, OURS
+from flops import measured_peak
+
+import makemore_cpp as mm
+from makemore_cpp import _core
+
+LECTURE_STEPS, LECTURE_RATE = 200_000, 0.1
+# Threads of some frameworks spin for a while after their work; the next candidate waits so long.
+SETTLE_SECONDS = 0.25
+ALL_CPUS = len(os.sched_getaffinity(0))
+
+
+class Candidate:
+    """A process that runs one framework with some CPUs; `who` is its name and their number."""
+
+    def __init__(self, name, cpus):
+        self.name, self.who = name, (name, cpus)
+        self.process = subprocess.Popen(
+            [sys.executable, Path(candidates.__file__), name, str(cpus)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=os.environ | ({"MAKEMORE_ISA": "avx2"} if name == AVX2 else {}),
+        )
+
+    def ask(self, do, **command):
+        """Send a command, once the threads of the others sleep, and return its answer."""
+        time.sleep(SETTLE_SECONDS)
+        print(json.dumps({"do": do, **command}), file=self.process.stdin, flush=True)
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError("{} with {} CPUs has ended unexpectedly".format(*self.who))
+        return json.loads(line)
+
+    def us_per_step(self, steps):
+        """Time so many steps, or a tenth of them with a slow candidate."""
+        n = max(1, steps // (1 if self.name in FAST else 10))
+        return self.ask("steps", n=n)["seconds"] / n * 1e6
+
+    def close(self):
+        """End the process."""
+        self.process.communicate()
+
+
+def machine():
+    """What the figures were measured on."""
+    model = platform.processor()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = (line.partition(":") for line in info.read_text().splitlines())
+        model = next((v.strip() for k, _, v in lines if k.strip() == "model name"), model)
+    return {
+        "cpu": model,
+        "cpus": ALL_CPUS,
+        "isa": _core.build_info()["isa"]["used"],
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "makemore_cpp": mm.__version__,
+    }
+
+
+def why_not_avx2(isa):
+    """Say why forcing AVX2 would show nothing new, from build_info()["isa"]; None where it would.
+
+    `isa["found"]` lists the machine's instruction sets from the narrowest to the widest.
+    """
+    if "avx2" not in isa["found"]:
+        return "this machine has no AVX2"
+    if isa["found"].index(isa["used"]) <= isa["found"].index("avx2"):
+        return f"{isa['used']}, which is used anyway, is not wider"
+    return None
+
+
+def write_problem(file, sizes, words, steps):
+    """Save first parameters, examples and the rows and rates of every step; return V.
+
+    The examples are those of train, dev and test, one after the other; "dev" holds where those of
+    dev begin and end.  Minibatches come from train.
+    """
+    B, T, E, H = sizes
+    data = mm.Dataset.split(words, T)
+    V = len(data.vocab)
+    splits = (data.train, data.dev, data.test)
+    ends = np.cumsum([len(split.Y) for split in splits])
+    names = ("C", "W1", "b1", "W2", "b2")
+    np.savez(
+        file,
+        X=np.concatenate([split.X for split in splits]),
+        Y=np.concatenate([split.Y for split in splits]),
+        dev=ends[:2],
+        rows=_core.batch_rows(1, 0, steps, B, len(data.train.Y)),
+        lr=mm.learning_rates("step", LECTURE_RATE, LECTURE_STEPS, count=steps),
+        **dict(zip(names, _core.initial_parameters(T, E, H, V, seed=1), strict=True)),
+    )
+    return V
+
+
+def start_all(file, names):
+    """Return the candidates, with one CPU and with all, that are installed and agree."""
+    running, answers = [], {}
+    for name in names:
+        for cpus in sorted({1, ALL_CPUS}):
+            candidate = Candidate(name, cpus)
+            loaded = candidate.ask("load", file=file)
+            if "absent" in loaded:
+                print(f"{name}: not installed ({loaded['absent']})")
+                candidate.close()
+                break
+            answers["{}, {} CPUs".format(*candidate.who)] = candidate.ask("verify")
+            running.append(candidate)
+    verify(answers)
+    return running
+
+
+def verify(answers):
+    """Raise unless all candidates computed the same losses, up to float32 rounding."""
+    first = next(iter(answers.values()))
+    for who, answer in answers.items():
+        for what in ("losses", "mean_loss", "dev_loss"):
+            if not np.allclose(answer[what], first[what], rtol=1e-3):
+                raise RuntimeError(f"{who} computes other {what} than {next(iter(answers))}")
+
+
+@contextmanager
+def busy_cpu():
+    """Let another process, which is handed out, keep one of our CPUs busy."""
+    spin = "while os.getppid() == parent: sum(range(10_000))"  # ends with us, whatever happens
+    cpu = max(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, [{cpu}]); parent = {os.getpid()}; print(flush=True)"
+    process = subprocess.Popen([sys.executable, "-c", f"{code}\n{spin}"], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def one_turn(running, steps, everything):
+    """Yield (what, who, value): the time of a step; of the lecture's shape, `everything`."""
+    for candidate in running:
+        yield "us per step", candidate.who, candidate.us_per_step(steps)
+        if everything:
+            seconds = candidate.ask("mean_loss")["seconds"]
+            yield "ms per mean loss", candidate.who, seconds * 1e3
+    for candidate in running:
+        if everything and candidate.who == (OURS, ALL_CPUS) and ALL_CPUS > 1:
+            with busy_cpu():
+                value = candidate.us_per_step(steps)
+            yield "us per step beside a busy process", candidate.who, value
+    time.sleep(SETTLE_SECONDS)
+    for cpus in sorted({1, ALL_CPUS}):
+        value = measured_peak(_core.build_info()["isa"]["used"], cpus)
+        yield "peak GFLOP/s", ("peak", cpus), value
+
+
+def measure(running, steps, turns, everything):
+    """Return {what: {who: one number a turn}}."""
+    found = defaultdict(lambda: defaultdict(list))
+    for turn in range(turns + 1):  # the first warms up
+        for what, who, value in one_turn(running, steps, everything):
+            if turn > 0:
+                found[what][who].append(value)
+    return found
