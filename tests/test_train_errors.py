@@ -71,7 +71,7 @@ def test_wrong_types():
     refused(run, TypeError, "^weight_decay must be a real number, not str$", weight_decay="0.1")
     refused(run, TypeError, "^optimizer must be a str, not int$", optimizer=1)
     refused(run, TypeError, "^state must be a dict of arrays, not list$", state=[])
-    refused(run, ValueError, "^state holds 'm', but SGD", state={"m": np.zeros(3, np.float32)})
+    refused(run, ValueError, "^state holds 'm', which", state={"m": np.zeros(3, np.float32)})
     refused(run, TypeError, "^a key of state must be a str, not int$", state={1: run.first[0]})
     for lr in ([0.1 + 2j], ["0.1"], [None], [True], "0.1"):
         refused(run, TypeError, "^lr must (hold|be an array of) real numbers, not", lr=lr)

@@ -1,4 +1,6 @@
 // Training steps, mean loss and log-probabilities on the five parameter arrays.
+#include <pybind11/stl.h>
+
 #include <exception>
 #include <limits>
 #include <string>
@@ -38,7 +40,7 @@ struct StateArguments {
   std::vector<FloatArray> arrays;
 };
 
-StateArguments state_of(py::handle state) {
+StateArguments state_of(py::handle state, const ParameterArguments& parameters) {
   StateArguments arguments;
   if (state.is_none()) return arguments;
   if (!py::isinstance<py::dict>(state)) {
@@ -46,7 +48,15 @@ StateArguments state_of(py::handle state) {
   }
   for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(state)) {
     const std::string name(text("a key of state", key));
-    FloatArray array = float_in_place(("state['" + name + "']").c_str(), value);
+    const std::string shown = "state['" + name + "']";
+    FloatArray array = float_in_place(shown.c_str(), value);
+    for (const auto& [other, parameter] : parameters.named()) {
+      check_apart(other, *parameter, shown.c_str(), array);
+    }
+    for (size_t i = 0; i < arguments.arrays.size(); ++i) {
+      const std::string earlier = "state['" + arguments.state[i].name + "']";
+      check_apart(earlier.c_str(), arguments.arrays[i], shown.c_str(), array);
+    }
     arguments.state.push_back({name, array.mutable_data(), array.size()});
     arguments.arrays.push_back(std::move(array));
   }
@@ -56,8 +66,11 @@ StateArguments state_of(py::handle state) {
 py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::object W2,
                                 py::object b2, py::object X, py::object Y, py::object lr,
                                 py::object batch_size, py::object seed, py::object first_step,
-                                py::object rows, py::object weight_decay, py::object optimizer,
-                                py::object state, py::object threads, py::object should_stop) {
+                                py::object rows, py::object optimizer, py::object state,
+                                py::object weight_decay, py::object decay_biases,
+                                py::object momentum, py::object beta1, py::object beta2,
+                                py::object epsilon, py::object dropout, py::object threads,
+                                py::object should_stop) {
   ParameterArguments p = parameters_in_place(C, W1, b1, W2, b2);
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
@@ -69,10 +82,18 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
   check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - steps);
   RowArray row_holder;
   const Batches batches = batches_of(rows, integer("batch_size", batch_size), steps, N, row_holder);
-  const StateArguments state_in = state_of(state);
-  const TrainOptions options{optimizer_named(std::string(text("optimizer", optimizer))),
-                             number("weight_decay", weight_decay), seed_of("seed", seed),
-                             threads_of(threads)};
+  const StateArguments state_in = state_of(state, p);
+  TrainOptions options;
+  options.update.optimizer = optimizer_named(std::string(text("optimizer", optimizer)));
+  options.update.weight_decay = number("weight_decay", weight_decay);
+  options.update.decay_biases = flag("decay_biases", decay_biases);
+  options.update.momentum = number("momentum", momentum);
+  options.update.beta1 = number("beta1", beta1);
+  options.update.beta2 = number("beta2", beta2);
+  options.update.epsilon = number("epsilon", epsilon);
+  options.dropout = number("dropout", dropout);
+  options.seed = seed_of("seed", seed);
+  options.threads = threads_of(threads);
   const Parameters parameters = p.mutable_view();
 
   // An exception of a signal handler or of should_stop ends the steps like a stop, so that the
@@ -135,8 +156,10 @@ void bind_model(py::module_& m) {
   m.def("train_steps", &train_steps_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
         py::arg("b2"), py::arg("X"), py::arg("Y"), py::arg("lr"), py::kw_only(),
         py::arg("batch_size") = 32, py::arg("seed") = 1, py::arg("first_step") = 0,
-        py::arg("rows") = py::none(), py::arg("weight_decay") = 0.0, py::arg("optimizer") = "sgd",
-        py::arg("state") = py::none(), threads, py::arg("should_stop") = py::none(),
+        py::arg("rows") = py::none(), py::arg("optimizer") = "sgd", py::arg("state") = py::none(),
+        py::arg("weight_decay") = 0.0, py::arg("decay_biases") = false, py::arg("momentum") = 0.9,
+        py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8,
+        py::arg("dropout") = 0.0, threads, py::arg("should_stop") = py::none(),
         R"(Train the five arrays in place, one step per entry of `lr`.
 
 The result depends on the arguments alone: n steps in one call equal any division into calls that
@@ -158,11 +181,20 @@ first_step : int
     The number of the first step.
 rows : integer array, shape (steps,B), or "all", optional
     The examples of each step instead of drawn ones; "all" takes all N in every step.
-weight_decay : float
-    lambda: adds lambda * w to the gradients of C, W1 and W2.
-optimizer : {"sgd"}
+optimizer : {"sgd", "momentum", "adam", "adamw"}
+    As PyTorch's SGD without and with momentum, Adam and AdamW.
 state : dict of float32 arrays, optional
-    What the optimiser remembers, updated in place; nothing for SGD.
+    What the optimiser remembers, updated in place: nothing for SGD, "velocity.C" and so on for
+    momentum, "m.C" ... and "v.C" ... for Adam and AdamW; zeros before step 0.
+weight_decay : float
+    lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW shrinks w by lr * lambda * w
+    instead.
+decay_biases : bool
+    Weight decay for b1 and b2 too.
+momentum, beta1, beta2, epsilon : float
+    Of the optimisers: in [0, 1), but for epsilon > 0.
+dropout : float
+    In [0, 1): the probability of a hidden unit to be 0 for an example; losses are with dropout.
 threads : int, optional
     By default the CPUs that this process may use.
 should_stop : callable, optional
@@ -182,6 +214,13 @@ RangeError
     A token or row that is used is outside its range.
 ArgumentError
     A shape or value does not fit.  After any of these errors the parameters are as they were.)");
+  m.def(
+      "moments_of",
+      [](py::object optimizer) {
+        return moments_of(optimizer_named(std::string(text("optimizer", optimizer))));
+      },
+      py::arg("optimizer"),
+      R"(Return what an optimiser remembers of each parameter: names like "velocity".)");
   m.def("mean_loss", &mean_loss_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
         py::arg("b2"), py::arg("X"), py::arg("Y"), threads,
         R"(Return the mean loss of targets Y after contexts X, in nats per token.

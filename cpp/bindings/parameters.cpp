@@ -17,6 +17,10 @@ ConstParameters ParameterArguments::view() const {
   return {C.data(), W1.data(), b1.data(), W2.data(), b2.data()};
 }
 
+std::array<std::pair<const char*, const FloatArray*>, 5> ParameterArguments::named() const {
+  return {{{"C", &C}, {"W1", &W1}, {"b1", &b1}, {"W2", &W2}, {"b2", &b2}}};
+}
+
 ParameterArguments parameters_of(Take take, py::handle C, py::handle W1, py::handle b1,
                                  py::handle W2, py::handle b2, int64_t V) {
   ParameterArguments p;
@@ -40,9 +44,8 @@ ParameterArguments parameters_of(Take take, py::handle C, py::handle W1, py::han
 ParameterArguments parameters_in_place(py::handle C, py::handle W1, py::handle b1, py::handle W2,
                                        py::handle b2) {
   ParameterArguments p = parameters_of(float_in_place, C, W1, b1, W2, b2);
-  const std::pair<const char*, const FloatArray*> arrays[] = {
-      {"C", &p.C}, {"W1", &p.W1}, {"b1", &p.b1}, {"W2", &p.W2}, {"b2", &p.b2}};
-  for (size_t i = 0; i < std::size(arrays); ++i) {
+  const auto arrays = p.named();
+  for (size_t i = 0; i < arrays.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       check_apart(arrays[j].first, *arrays[j].second, arrays[i].first, *arrays[i].second);
     }

@@ -1,6 +1,9 @@
 // The five parameter arrays as arguments: that they fit each other is checked here only.
 #pragma once
 
+#include <array>
+#include <utility>
+
 #include "arrays.hpp"
 #include "makemore/model.hpp"
 
@@ -11,6 +14,7 @@ struct ParameterArguments {
   Sizes sizes;
   Parameters mutable_view();
   ConstParameters view() const;
+  std::array<std::pair<const char*, const FloatArray*>, 5> named() const;
 };
 
 // How each array is taken: float_input, or float_in_place.

@@ -72,6 +72,14 @@ double number(const char* name, py::handle value) {
   return number;
 }
 
+bool flag(const char* name, py::handle value) {
+  const bool is_numpy_bool = type_name(value) == "bool" || type_name(value) == "bool_";
+  if (!PyBool_Check(value.ptr()) && !is_numpy_bool) {
+    throw py::type_error(std::string(name) + " must be a bool, not " + type_name(value));
+  }
+  return py::bool_(py::reinterpret_borrow<py::object>(value));
+}
+
 std::string_view text(const std::string& name, py::handle value) {
   if (!PyUnicode_Check(value.ptr())) {
     throw py::type_error(name + " must be a str, not " + type_name(value));

@@ -27,6 +27,9 @@ int threads_of(py::handle value);
 // A real number (numbers.Real, as Python's and NumPy's scalars are).  TypeError for another type.
 double number(const char* name, py::handle value);
 
+// A bool, Python's or NumPy's.  TypeError for another type.
+bool flag(const char* name, py::handle value);
+
 // The UTF-8 of a str, which lives as long as the str.  TypeError for another type, ArgumentError
 // for a lone surrogate.
 std::string_view text(const std::string& name, py::handle value);

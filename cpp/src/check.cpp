@@ -55,6 +55,11 @@ float checked_rate(const std::string& name, double value) {
   return static_cast<float>(value);
 }
 
+void check_fraction(const char* name, double value) {
+  if (value >= 0 && static_cast<float>(value) < 1) return;  // false for NaN
+  throw ArgumentError(std::string(name) + " = " + std::to_string(value) + " is not in [0, 1)");
+}
+
 void check_at_least(const char* name, int64_t value, int64_t least) {
   if (value < least) {
     throw ArgumentError(std::string(name) + " = " + std::to_string(value) + " is below " +

@@ -23,6 +23,9 @@ void check_token_vector(const char* name, const int32_t* Y, int64_t N, int64_t V
 bool is_rate(double value);
 float checked_rate(const std::string& name, double value);
 
+// A share or a factor of decay: in [0, 1) as a float32.
+void check_fraction(const char* name, double value);
+
 // Throws ArgumentError unless value >= least; unless least <= value <= most.
 void check_at_least(const char* name, int64_t value, int64_t least);
 void check_in_range(const char* name, int64_t value, int64_t least, int64_t most);

@@ -16,8 +16,9 @@ int bits_for(int64_t max_examples) {
 
 }  // namespace
 
-DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples)
+DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples, bool share)
     : T_(block_size),
+      share_(share),
       slot_bits_(bits_for(max_examples)),
       slots_(int64_t{1} << slot_bits_),
       number_(max_examples),
@@ -28,7 +29,9 @@ DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples)
 void DistinctContexts::build(const int32_t* X, const int32_t* Y, int64_t B) {
   count_ = 0;
   std::fill_n(slots_.get(), int64_t{1} << slot_bits_, -1);
-  for (int64_t b = 0; b < B; ++b) number_[b] = number_of(X + b * T_);
+  for (int64_t b = 0; b < B; ++b) {
+    number_[b] = share_ ? number_of(X + b * T_) : add(X + b * T_);
+  }
 
   std::fill_n(starts_.get(), count_ + 1, 0);
   for (int64_t b = 0; b < B; ++b) ++starts_[number_[b]];
@@ -49,10 +52,13 @@ int32_t DistinctContexts::number_of(const int32_t* context) {
   for (auto slot = static_cast<int64_t>(hash >> (64 - slot_bits_));; slot = (slot + 1) & mask) {
     const int32_t number = slots_[slot];
     if (number >= 0 && !std::equal(context, context + T_, &X_[number * T_])) continue;
-    if (number >= 0) return number;
-    for (int64_t t = 0; t < T_; ++t) X_[count_ * T_ + t] = context[t];
-    return slots_[slot] = static_cast<int32_t>(count_++);
+    return number >= 0 ? number : slots_[slot] = add(context);
   }
+}
+
+int32_t DistinctContexts::add(const int32_t* context) {
+  for (int64_t t = 0; t < T_; ++t) X_[count_ * T_ + t] = context[t];
+  return static_cast<int32_t>(count_++);
 }
 
 }  // namespace makemore

@@ -13,8 +13,9 @@ namespace makemore {
 
 class DistinctContexts {
  public:
-  // Room for `max_examples` examples of block_size tokens.
-  DistinctContexts(int64_t block_size, int64_t max_examples);
+  // Room for `max_examples` examples of block_size tokens.  Unless they share contexts, each
+  // example's counts as distinct.
+  DistinctContexts(int64_t block_size, int64_t max_examples, bool share);
 
   // Finds the contexts of X (B,T), numbered by first appearance, and sorts the targets Y (B) by
   // them.
@@ -28,8 +29,10 @@ class DistinctContexts {
 
  private:
   int32_t number_of(const int32_t* context);
+  int32_t add(const int32_t* context);
 
   int64_t T_;
+  bool share_;
   int slot_bits_;
   int64_t count_ = 0;
   Buffer<int32_t> slots_;   // a hash table of context numbers, -1 where empty

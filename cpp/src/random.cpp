@@ -143,6 +143,12 @@ void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size,
   }
 }
 
+uint32_t dropout_word(uint64_t seed, uint64_t step, int64_t b, int64_t j, int64_t n_hidden) {
+  const int64_t block = b * dropout_blocks_per_row(n_hidden) + 16 * (j / 64) + j % 16;
+  const RandomStream stream(seed, Purpose::dropout, step);
+  return stream.block(static_cast<uint32_t>(block))[static_cast<size_t>(j / 16 % 4)];
+}
+
 double sample_uniform(uint64_t seed, uint64_t sample, uint64_t position) {
   const RandomStream stream(seed, Purpose::sample, sample);
   return static_cast<double>(stream.word64(position) >> 11) * 0x1p-53;

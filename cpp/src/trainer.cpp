@@ -8,6 +8,7 @@
 #include <memory>
 #include <numeric>
 #include <sstream>
+#include <utility>
 #include <vector>
 
 #include "buffer.hpp"
@@ -20,13 +21,9 @@
 #include "makemore/machine.hpp"
 #include "makemore/random.hpp"
 #include "thread_pool.hpp"
+#include "update.hpp"
 
 namespace makemore {
-
-Optimizer optimizer_named(const std::string& name) {
-  if (name == "sgd") return Optimizer::sgd;
-  throw ArgumentError("optimizer = '" + name + "' is not one of 'sgd'");
-}
 
 namespace {
 
@@ -39,11 +36,11 @@ bool all_inside(const int32_t* tokens, int64_t n, int64_t V) {
 // The examples of one step, made in three parts: rows are chosen, copied, and folded.
 class Batch {
  public:
-  Batch(const Sizes& sizes, int64_t batch_size)
+  Batch(const Sizes& sizes, int64_t batch_size, bool share_contexts)
       : rows(batch_size),
         X(batch_size * sizes.block_size),
         Y(batch_size),
-        contexts(sizes.block_size, batch_size),
+        contexts(sizes.block_size, batch_size, share_contexts),
         fold(sizes, batch_size),
         sizes_(sizes),
         B_(batch_size) {}
@@ -91,40 +88,41 @@ class Batch {
 
 class Trainer {
  public:
-  Trainer(const Sizes& sizes, const ConstParameters& parameters, const Examples& examples,
+  // `arrays` are the parameters and behind them the optimiser's moments.
+  Trainer(const Sizes& sizes, const std::vector<Parameters>& arrays, const Examples& examples,
           const Batches& batches, const TrainOptions& options)
       : kernel_(kernels()),
         sizes_(sizes),
         examples_(examples),
         batches_(batches),
-        seed_(options.seed),
-        weight_decay_(checked_rate("weight_decay", options.weight_decay)),
+        options_(options),
+        moments_(static_cast<int64_t>(arrays.size()) - 1),
         B_(batches.kind == Batches::Kind::all ? examples.count : batches.batch_size),
         ld_V_(padded(sizes.vocab_size)),
         cut_(cut_step(B_, sizes)),
         losses_(B_),
         loss_sums_(cut_.hidden_blocks.size()),
-        C_(sizes.vocab_size * sizes.n_embd),
+        C_(sizes.vocab_size * sizes.n_embd, moments_),
         dC_(sizes.vocab_size * sizes.n_embd),
-        b2_(ld_V_),
+        b2_(ld_V_, moments_),
         db2_(ld_V_),
         db2_chunk_(ld_V_),
         dlogits_(cut_.chunk_rows * ld_V_) {
+    // Each example that drops hidden units of its own has its context to itself.
+    const bool drops = options.dropout > 0;
     // One batch is in use while the next is made; a batch of all examples is made once.
     const int batch_count = batches.kind == Batches::Kind::all ? 1 : 2;
     for (int i = 0; i < batch_count; ++i) {
-      prepared_.push_back(std::make_unique<Batch>(sizes, B_));
+      prepared_.push_back(std::make_unique<Batch>(sizes, B_, !drops));
     }
+    const BlockUse use{prepared_[0]->fold.max_rows(), cut_.chunk_rows, B_ <= cut_.chunk_rows,
+                       moments_, drops};
     int64_t begin = 0;
     for (const int64_t units : cut_.hidden_blocks) {
-      blocks_.push_back(std::make_unique<HiddenBlock>(sizes, begin, units,
-                                                      prepared_[0]->fold.max_rows(),
-                                                      cut_.chunk_rows, B_ <= cut_.chunk_rows));
-      blocks_.back()->pack(parameters);
+      blocks_.push_back(std::make_unique<HiddenBlock>(sizes, begin, units, use));
       begin += units;
     }
-    std::copy_n(parameters.C, sizes.vocab_size * sizes.n_embd, C_.get());
-    std::copy_n(parameters.b2, sizes.vocab_size, b2_.get());
+    for (int64_t i = 0; i <= moments_; ++i) pack(i, arrays[static_cast<size_t>(i)]);
   }
 
   // Does the steps and returns how many; see train_steps.
@@ -143,12 +141,13 @@ class Trainer {
           if (team.rank() == 0) std::rethrow_exception(batch.error);
           return;
         }
-        const auto rate = static_cast<float>(lr[step]);
+        const uint64_t number = first_step + static_cast<uint64_t>(step);
+        const UpdateRule rule(options_.update, lr[step], number);
         Batch* const next = has_batch_of_its_own(step + 1, steps) ? &batch_of(step + 1) : nullptr;
-        forward_backward_update(team, batch, next, rate);
+        forward_backward_update(team, batch, next, number, rule);
         const auto finish = [&](int64_t task) {
           if (task == 0) {
-            losses[step] = finish_step(batch, first_step + static_cast<uint64_t>(step), rate);
+            losses[step] = finish_step(batch, number, rule);
             if (step + 1 < steps && should_stop && should_stop()) end = step + 1;
           } else if (next != nullptr) {
             fold_batch(step + 1);
@@ -161,13 +160,22 @@ class Trainer {
     return end;
   }
 
-  void write_back(const Parameters& to) const {
-    std::copy_n(C_.get(), sizes_.vocab_size * sizes_.n_embd, to.C);
-    std::copy_n(b2_.get(), sizes_.vocab_size, to.b2);
-    for (const auto& owned : blocks_) owned->unpack(to);
+  void write_back(const std::vector<Parameters>& arrays) const {
+    for (int64_t i = 0; i <= moments_; ++i) {
+      const Parameters& to = arrays[static_cast<size_t>(i)];
+      std::copy_n(C_.array(i), sizes_.vocab_size * sizes_.n_embd, to.C);
+      std::copy_n(b2_.array(i), sizes_.vocab_size, to.b2);
+      for (const auto& owned : blocks_) owned->unpack(kernel_, i, to);
+    }
   }
 
  private:
+  void pack(int64_t which, const Parameters& from) {
+    std::copy_n(from.C, sizes_.vocab_size * sizes_.n_embd, C_.array(which));
+    std::copy_n(from.b2, sizes_.vocab_size, b2_.array(which));
+    for (const auto& owned : blocks_) owned->pack(kernel_, which, from);
+  }
+
   int64_t block_count() const { return static_cast<int64_t>(blocks_.size()); }
   HiddenBlock& block(int64_t i) { return *blocks_[static_cast<size_t>(i)]; }
   Batch& batch_of(int64_t step) { return *prepared_[static_cast<size_t>(step) % prepared_.size()]; }
@@ -180,7 +188,7 @@ class Trainer {
   void choose_rows(int64_t step, uint64_t first_step) {
     Batch& batch = batch_of(step);
     if (batches_.kind == Batches::Kind::drawn) {
-      batch_rows(batch.rows.get(), seed_, first_step + static_cast<uint64_t>(step), B_,
+      batch_rows(batch.rows.get(), options_.seed, first_step + static_cast<uint64_t>(step), B_,
                  examples_.count);
     } else {
       for (int64_t b = 0; b < B_; ++b) batch.rows[b] = row_of(batch, step, b);
@@ -214,16 +222,18 @@ class Trainer {
 
   // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
   // contexts forward and backward, then the update.  On the way the next batch is copied.
-  void forward_backward_update(Team& team, const Batch& batch, Batch* next, float lr) {
-    const Update update{lr, weight_decay_};
+  void forward_backward_update(Team& team, const Batch& batch, Batch* next, uint64_t step,
+                               const UpdateRule& rule) {
+    const Dropout dropout = dropout_of(step);
+    const Dropout* const drop = options_.dropout > 0 ? &dropout : nullptr;
     const int64_t count = block_count(), contexts = batch.contexts.count();
     for (int64_t first = 0; first < contexts; first += cut_.chunk_rows) {
       const int64_t chunk = std::min(cut_.chunk_rows, contexts - first);
       const int32_t* const rows = batch.fold.rows() + first * sizes_.block_size;
       const bool is_first = first == 0, is_last = first + chunk == contexts;
       team.run(count, [&](int64_t i) {
-        if (is_first) block(i).forward_table(kernel_, batch.fold, C_.get());
-        block(i).forward(kernel_, rows, chunk, i == 0 ? b2_.get() : nullptr);
+        if (is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
+        block(i).forward(kernel_, rows, chunk, i == 0 ? b2_.value() : nullptr, drop, first);
       });
       team.run(count, [&](int64_t i) {
         const Range share = share_of(chunk, i, count);
@@ -236,11 +246,21 @@ class Trainer {
       });
       team.run(count, [&](int64_t i) {
         block(i).backward(kernel_, dlogits_.get(), batch.fold, rows, chunk, is_first,
-                          is_last ? &update : nullptr);
+                          is_last ? &rule : nullptr);
         if (i == count - 1) add_to_db2(chunk, is_first);
-        if (is_last) block(i).backward_table(kernel_, batch.fold, update);
+        if (is_last) block(i).backward_table(kernel_, batch.fold, rule);
       });
     }
+  }
+
+  Dropout dropout_of(uint64_t step) const {
+    const auto low = [](uint64_t x) { return static_cast<uint32_t>(x); };
+    return {{{low(options_.seed), low(options_.seed >> 32)},
+             static_cast<uint32_t>(Purpose::dropout),
+             {low(step), low(step >> 32)},
+             low(static_cast<uint64_t>(dropout_blocks_per_row(sizes_.n_hidden)))},
+            low(static_cast<uint64_t>(options_.dropout * 0x1p32)),
+            static_cast<float>(1 / (1 - options_.dropout))};
   }
 
   // Sums the blocks' logits of some rows of the chunk that begins at `first`; dlogits, and the sum
@@ -266,7 +286,7 @@ class Trainer {
   }
 
   // Updates what the blocks share; returns the loss.
-  float finish_step(const Batch& batch, uint64_t step, float lr) {
+  float finish_step(const Batch& batch, uint64_t step, const UpdateRule& rule) {
     const auto [T, E, H, V] = sizes_;
     const double sum = std::accumulate(loss_sums_.begin(), loss_sums_.end(), 0.0);
     const double loss = sum / static_cast<double>(B_);
@@ -279,17 +299,17 @@ class Trainer {
     for (int64_t row = 0; row < batch.fold.row_count(); ++row) {
       kernel_.add(&dC_[batch.fold.tokens()[row] * E], demb + row * E, E);
     }
-    bool finite = kernel_.sgd_update(C_.get(), dC_.get(), lr, weight_decay_, V * E);
-    finite &= kernel_.sgd_update(b2_.get(), db2_.get(), lr, 0, V) != 0;
+    bool finite = update(kernel_, rule, rule.weight_decay, C_, 0, dC_.get(), V * E);
+    finite &= update(kernel_, rule, rule.bias_decay, b2_, 0, db2_.get(), V);
     for (const auto& owned : blocks_) finite &= owned->finite;
 
     if (!std::isfinite(loss) || !finite) {
       std::ostringstream sentence;
       sentence << "step " << step << ": "
                << (std::isfinite(loss) ? "an updated parameter" : "the loss")
-               << " is not finite (loss " << std::abs(loss) << ", learning rate " << lr
+               << " is not finite (loss " << std::abs(loss) << ", learning rate " << rule.lr
                << "); the parameters are as they were before the call";
-      throw DivergedError(sentence.str(), static_cast<int64_t>(step), loss, lr);
+      throw DivergedError(sentence.str(), static_cast<int64_t>(step), loss, rule.lr);
     }
     return static_cast<float>(loss);
   }
@@ -298,26 +318,71 @@ class Trainer {
   const Sizes sizes_;
   const Examples examples_;
   const Batches batches_;
-  const uint64_t seed_;
-  const float weight_decay_;
+  const TrainOptions options_;
+  const int64_t moments_;
   const int64_t B_;
   const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
   const StepCut cut_;
   std::vector<std::unique_ptr<Batch>> prepared_;
-  std::atomic<int64_t> bad_step_{-1};   // the step of this call whose batch must not be used
-  Buffer<float> losses_;                // (B), by context
-  std::vector<double> loss_sums_;       // of each task of the cross-entropy
-  Buffer<float> C_, dC_;                // (V,E)
-  Buffer<float> b2_, db2_, db2_chunk_;  // (ld_V)
-  Buffer<float> dlogits_;               // (chunk_rows, ld_V)
+  std::atomic<int64_t> bad_step_{-1};  // the step of this call whose batch must not be used
+  Buffer<float> losses_;               // (B), by context
+  std::vector<double> loss_sums_;      // of each task of the cross-entropy
+  Weights C_;                          // (V,E)
+  Buffer<float> dC_;                   // (V,E)
+  Weights b2_;                         // (ld_V)
+  Buffer<float> db2_, db2_chunk_;      // (ld_V)
+  Buffer<float> dlogits_;              // (chunk_rows, ld_V)
   std::vector<std::unique_ptr<HiddenBlock>> blocks_;
 };
 
 // A larger batch than this is a slip, and should not end in the exhaustion of memory.
 constexpr int64_t kMaxBatchTokens = 1 << 28;
 
-void check_arguments(const Sizes& sizes, const OptimizerState& state, const Examples& examples,
-                     const double* lr, int64_t steps, const Batches& batches) {
+void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batch_size) {
+  check_update_options(options.update);
+  check_fraction("dropout", options.dropout);
+  if (options.dropout > 0 &&
+      batch_size > (int64_t{1} << 32) / dropout_blocks_per_row(sizes.n_hidden)) {
+    throw ArgumentError("batch_size = " + std::to_string(batch_size) +
+                        " has too many hidden units for dropout");
+  }
+}
+
+// The arrays of the parameters, and behind them those of each moment of the optimiser.
+std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerState& state,
+                                  const Sizes& sizes, Optimizer optimizer) {
+  const ParameterCounts counts = parameter_counts(sizes);
+  const std::pair<const char*, int64_t> wanted[] = {
+      {"C", counts.C}, {"W1", counts.W1}, {"b1", counts.b1}, {"W2", counts.W2}, {"b2", counts.b2}};
+  std::vector<Parameters> arrays = {parameters};
+  std::vector<std::string> names;
+  for (const std::string& moment : moments_of(optimizer)) {
+    float* found[5];
+    for (size_t i = 0; i < 5; ++i) {
+      const auto& [parameter, size] = wanted[i];
+      names.push_back(moment + "." + parameter);
+      const auto array = std::find_if(state.begin(), state.end(), [&](const StateArray& candidate) {
+        return candidate.name == names.back();
+      });
+      if (array == state.end()) throw ArgumentError("state lacks '" + names.back() + "'");
+      if (array->size != size) {
+        throw ArgumentError("state['" + array->name + "'] has " + std::to_string(array->size) +
+                            " elements; it must have " + std::to_string(size));
+      }
+      found[i] = array->data;
+    }
+    arrays.push_back({found[0], found[1], found[2], found[3], found[4]});
+  }
+  for (const StateArray& array : state) {
+    if (std::find(names.begin(), names.end(), array.name) == names.end()) {
+      throw ArgumentError("state holds '" + array.name + "', which this optimizer has not");
+    }
+  }
+  return arrays;
+}
+
+void check_arguments(const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
+                     const Batches& batches) {
   check_sizes(sizes);
   check_at_least("steps", steps, 0);
   check_in_range("the number of examples", examples.count, 1, kMaxExamples);
@@ -332,9 +397,6 @@ void check_arguments(const Sizes& sizes, const OptimizerState& state, const Exam
   for (int64_t step = 0; step < steps; ++step) {
     if (!is_rate(lr[step])) checked_rate("lr[" + std::to_string(step) + "]", lr[step]);
   }
-  if (!state.empty()) {
-    throw ArgumentError("state holds '" + state[0].name + "', but SGD has no state");
-  }
 }
 
 }  // namespace
@@ -343,14 +405,16 @@ int64_t train_steps(float* losses, const Parameters& parameters, const Optimizer
                     const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
                     uint64_t first_step, const Batches& batches, const TrainOptions& options,
                     const std::function<bool()>& should_stop) {
-  check_arguments(sizes, state, examples, lr, steps, batches);
+  check_arguments(sizes, examples, lr, steps, batches);
+  check_options(options, sizes,
+                batches.kind == Batches::Kind::all ? examples.count : batches.batch_size);
+  const std::vector<Parameters> arrays =
+      arrays_of(parameters, state, sizes, options.update.optimizer);
   const int threads = checked_threads(options.threads);
-  const ConstParameters initial{parameters.C, parameters.W1, parameters.b1, parameters.W2,
-                                parameters.b2};
-  Trainer trainer(sizes, initial, examples, batches, options);
+  Trainer trainer(sizes, arrays, examples, batches, options);
   if (steps == 0) return 0;
   const int64_t done = trainer.run(losses, lr, steps, first_step, threads, should_stop);
-  trainer.write_back(parameters);
+  trainer.write_back(arrays);
   return done;
 }
 

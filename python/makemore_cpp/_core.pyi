@@ -76,12 +76,19 @@ def train_steps(
     seed: int = 1,
     first_step: int = 0,
     rows: ArrayLike | Literal["all"] | None = None,
-    weight_decay: float = 0.0,
     optimizer: str = "sgd",
     state: dict[str, Float32] | None = None,
+    weight_decay: float = 0.0,
+    decay_biases: bool = False,
+    momentum: float = 0.9,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    dropout: float = 0.0,
     threads: int | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Float32: ...
+def moments_of(optimizer: str) -> list[str]: ...
 def mean_loss(
     C: Float32,
     W1: Float32,

@@ -5,7 +5,11 @@ import operator
 import os
 from typing import SupportsFloat, SupportsIndex
 
-from makemore_cpp._core import ArgumentError
+import numpy as np
+from numpy.typing import ArrayLike
+
+from makemore_cpp._core import ArgumentError, RangeError
+from makemore_cpp.arrays import Int64
 
 MAX_SEED = 2**64 - 1
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
@@ -38,6 +42,13 @@ def non_negative(name: str, value: SupportsFloat) -> float:
     return number
 
 
+def pair(name: str, value: object) -> tuple[float, float]:
+    """Return two numbers as floats; their range is the core's to check."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise TypeError(f"{name} must be two numbers, not {value!r:.40}")
+    return non_negative(f"{name}[0]", value[0]), non_negative(f"{name}[1]", value[1])
+
+
 def string_list(name: str, values: object) -> list[str]:
     """Return `values` as a list of str, refusing a single str, which would read as its letters."""
     if isinstance(values, str) or not hasattr(values, "__iter__"):
@@ -47,6 +58,49 @@ def string_list(name: str, values: object) -> list[str]:
         if not isinstance(string, str):
             raise TypeError(f"{name}[{i}] must be a str, not {type(string).__name__}")
     return strings
+
+
+def tokens(name: str, values: ArrayLike, width: int | None, vocab_size: int) -> Int64:
+    """Return tokens (N,), or (N,width) where there is a width, as int64; else the error says why.
+
+    Raises
+    ------
+    TypeError
+        `values` is no array of integers.
+    ArgumentError
+        It has another shape.
+    RangeError
+        A token is outside [0, vocab_size).
+    """
+    try:
+        array = np.asarray(values)
+    except ValueError:  # rows of different lengths
+        raise TypeError(f"{name} must be an array of integers, not {values!r:.40}") from None
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"{name} must hold integers, not {array.dtype}")
+    wanted = () if width is None else (width,)
+    if array.ndim != 1 + len(wanted) or array.shape[1:] != wanted:
+        expected = "(N,)" if width is None else f"(N, {width})"
+        raise ArgumentError(f"{name} has the shape {array.shape}; it must be {expected}")
+    outside = np.argwhere((array < 0) | (array >= vocab_size))
+    if len(outside):
+        place = ", ".join(map(str, outside[0]))
+        token = array[tuple(outside[0])]
+        raise RangeError(
+            f"token {token} at {name}[{place}] is outside the vocabulary [0, {vocab_size})"
+        )
+    return array.astype(np.int64)
+
+
+def examples(X: ArrayLike, Y: ArrayLike, block_size: int, vocab_size: int) -> tuple[Int64, Int64]:
+    """Return contexts X (N,block_size) and targets Y (N,) as int64, N at least 1; see `tokens`."""
+    contexts = tokens("X", X, block_size, vocab_size)
+    targets = tokens("Y", Y, None, vocab_size)
+    if len(contexts) != len(targets) or len(targets) == 0:
+        raise ArgumentError(
+            f"X has {len(contexts)} rows and Y {len(targets)}; they must be equal, not 0"
+        )
+    return contexts, targets
 
 
 def path(name: str, value: object) -> str:

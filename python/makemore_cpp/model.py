@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,18 @@ from makemore_cpp.words import DataOrigin
 
 MODEL_FILE = "model.safetensors"
 NAMES = ("C", "W1", "b1", "W2", "b2")
+
+
+class UpdateOptions(TypedDict, total=False):
+    """How a step changes the parameters, and its regularisation; see `MLP.train_steps`."""
+
+    optimizer: str
+    momentum: float
+    betas: tuple[float, float]
+    epsilon: float
+    weight_decay: float
+    decay_biases: bool
+    dropout: float
 
 
 class MLP:
@@ -202,6 +214,14 @@ class MLP:
         """
         return _core.mean_loss(*self._five(), X, Y, threads=threads)
 
+    def optimizer_state(self, optimizer: str) -> dict[str, Float32]:
+        """Return what an optimiser remembers before its first step: zeros, named like "m.W1"."""
+        return {
+            f"{moment}.{name}": np.zeros_like(array)
+            for moment in _core.moments_of(optimizer)
+            for name, array in self.parameters.items()
+        }
+
     def train_steps(
         self,
         X: ArrayLike,
@@ -212,11 +232,12 @@ class MLP:
         seed: int = 1,
         first_step: int = 0,
         rows: ArrayLike | Literal["all"] | None = None,
-        weight_decay: float = 0.0,
+        state: dict[str, Float32] | None = None,
         threads: int | None = None,
         should_stop: Callable[[], bool] | None = None,
+        **options: Unpack[UpdateOptions],
     ) -> Float32:
-        """Take one SGD step per entry of `lr`, changing the parameters in place.
+        """Take one step per entry of `lr`, changing the parameters in place.
 
         The result depends on the arguments alone: n steps in one call equal any division into
         calls that continue with `first_step`, bit for bit, whatever the number of threads.
@@ -230,17 +251,34 @@ class MLP:
         batch_size : int
             B, the number of examples in a step, drawn with replacement from (seed, step).
         seed : int
-            Of the minibatches, in [0, 2**64).
+            Of the minibatches and the dropout, in [0, 2**64).
         first_step : int
             The number of the first step.
         rows : integer array, shape (steps,B), or "all", optional
             The examples of each step instead of drawn ones; "all" takes all N in every step.
-        weight_decay : float
-            lambda: adds lambda * w to the gradients of C, W1 and W2.
+        state : dict of float32 arrays, optional
+            What the optimiser remembers, changed in place; `optimizer_state` makes it for the
+            first call, and SGD needs none.
         threads : int, optional
             By default the CPUs that this process may use.
         should_stop : callable, optional
             Asked between steps; true ends the call after the last completed step.
+        optimizer : {"sgd", "momentum", "adam", "adamw"}
+            As PyTorch's SGD without and with momentum, Adam and AdamW.
+        momentum : float
+            Of the optimiser of that name, in [0, 1); by default 0.9.
+        betas : (float, float)
+            Of Adam and AdamW, each in [0, 1); by default 0.9 and 0.999.
+        epsilon : float
+            Of Adam and AdamW, above 0; by default 1e-8.
+        weight_decay : float
+            lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW shrinks w by
+            lr * lambda * w instead.
+        decay_biases : bool
+            Weight decay for b1 and b2 too.
+        dropout : float
+            In [0, 1): the probability with which a hidden unit is 0 for an example, while the
+            others are divided by 1 - dropout. Losses of steps are with dropout, all others without.
 
         Returns
         -------
@@ -251,14 +289,19 @@ class MLP:
         Raises
         ------
         DivergedError
-            A loss or parameter is not finite; the parameters are as they were before the call.
+            A loss or parameter is not finite; parameters and state are as before the call.
         TypeError
             X, Y or `rows` does not hold integers, or a parameter is not a float32 array.
         ArgumentError
-            A shape does not fit, or a rate, size, seed, `weight_decay` or `threads` is absurd.
+            A shape does not fit, an option is absurd, or `state` is not this optimiser's.
         RangeError
             A token is outside the vocabulary [0, V), or a row outside [0, N).
         """
+        core_options: dict[str, Any] = dict(options)
+        if "betas" in core_options:
+            core_options["beta1"], core_options["beta2"] = checks.pair(
+                "betas", core_options.pop("betas")
+            )
         return _core.train_steps(
             *self._five(),
             X,
@@ -268,9 +311,10 @@ class MLP:
             seed=seed,
             first_step=first_step,
             rows=rows,
-            weight_decay=weight_decay,
+            state=state,
             threads=threads,
             should_stop=should_stop,
+            **core_options,
         )
 
     def sample(

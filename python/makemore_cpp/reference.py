@@ -12,19 +12,26 @@ connections): C (V,E), W1 (K,H), b1 (H,), W2 (H,V), b2 (V,);
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from makemore_cpp.reference_random import batch_rows, initial_parameters, sample_uniforms
+from makemore_cpp.reference_random import (
+    batch_rows,
+    dropout_mask,
+    initial_parameters,
+    sample_uniforms,
+)
+from makemore_cpp.reference_updates import MOMENTS, sgd_update, update
 
 __all__ = [
-    "batch_rows", "cross_entropy", "embedding_backward", "embedding_forward",
-    "initial_parameters", "linear_backward", "linear_forward", "linear_tanh_backward",
-    "linear_tanh_forward", "log_probs", "log_softmax", "loss_and_gradients", "mean_loss",
-    "sample_tokens", "sample_uniforms", "sgd_update", "train_steps",
+    "MOMENTS", "batch_rows", "cross_entropy", "dropout_mask", "embedding_backward",
+    "embedding_forward", "initial_parameters", "linear_backward", "linear_forward",
+    "linear_tanh_backward", "linear_tanh_forward", "log_probs", "log_softmax",
+    "loss_and_gradients", "mean_loss", "sample_tokens", "sample_uniforms", "sgd_update",
+    "train_steps", "update",
 ]  # fmt: skip
 
 Array = NDArray[Any]  # float arrays of one type
@@ -89,23 +96,24 @@ def cross_entropy(logits: Array, Y: Tokens) -> tuple[Any, Array]:
     return loss, dlogits
 
 
-def sgd_update(w: Array, dw: Array, lr: float, weight_decay: float = 0.0) -> None:
-    """Do w -= lr * (dw + weight_decay * w), in place."""
-    w -= lr * (dw + weight_decay * w if weight_decay else dw)
-
-
 # -- the model -----------------------------------------------------------------------------------
 def loss_and_gradients(
-    C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens
-) -> tuple[Any, tuple[Array, Array, Array, Array, Array]]:
-    """Mean loss of the examples X (B,T), Y (B,), and dC, dW1, db1, dW2, db2."""
+    C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens,
+    mask: Array | None = None,
+) -> tuple[Any, tuple[Array, Array, Array, Array, Array]]:  # fmt: skip
+    """Mean loss of the examples X (B,T), Y (B,), and dC, dW1, db1, dW2, db2.
+
+    With a mask (B,H), of dropout, each example's hidden units are multiplied by its row.
+    """
     emb = embedding_forward(C, X)
     x = emb.reshape(len(X), len(W1))
     h = linear_tanh_forward(x, W1, b1)
-    logits = linear_forward(h, W2, b2)
+    dropped = h if mask is None else h * mask
+    logits = linear_forward(dropped, W2, b2)
     loss, dlogits = cross_entropy(logits, Y)
 
-    dh, dW2, db2 = linear_backward(dlogits, h, W2)
+    ddropped, dW2, db2 = linear_backward(dlogits, dropped, W2)
+    dh = ddropped if mask is None else ddropped * mask
     dx, dW1, db1 = linear_tanh_backward(dh, h, x, W1)
     dC = embedding_backward(dx.reshape(emb.shape), X, len(C))
     return loss, (dC, dW1, db1, dW2, db2)
@@ -125,11 +133,20 @@ def train_steps(
     seed: int = 1,
     first_step: int = 0,
     rows: NDArray[np.integer[Any]] | Literal["all"] | None = None,
+    optimizer: str = "sgd",
+    state: Mapping[str, Array] | None = None,
     weight_decay: float = 0.0,
+    decay_biases: bool = False,
+    momentum: float = 0.9,
+    beta1: float = 0.9,
+    beta2: float = 0.999,
+    epsilon: float = 1e-8,
+    dropout: float = 0.0,
 ) -> Array:
-    """Minibatch SGD: one step for each learning rate, on the five parameters in place.
+    """Minibatch descent: one step for each learning rate, on the five parameters in place.
 
-    Weight decay is on C, W1 and W2, not on the biases (the paper's); losses never include it.
+    Weight decay is on C, W1 and W2, not on the biases (the paper's) unless asked for; losses never
+    include it.
 
     Parameters
     ----------
@@ -137,24 +154,28 @@ def train_steps(
     lr : (steps,)
     seed, first_step : minibatches are `batch_rows(seed, first_step, steps, batch_size, N)`
     rows : (steps, B) uses these rows of the examples instead; "all" uses every example each step
+    state : the optimiser's moments by names like "m.W1", updated in place
 
     Returns
     -------
-    losses (steps,), each of its minibatch before the update
+    losses (steps,), each of its minibatch, with its dropout, before the update
     """
     rates = np.asarray(lr, np.float64).tolist()
     if rows is None:
         rows = batch_rows(seed, first_step, len(rates), batch_size, len(X))
+    parameters = {"C": C, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
     losses = np.empty(len(rates), C.dtype)
     for s, rate in enumerate(rates):
         batch = slice(None) if isinstance(rows, str) else rows[s]
-        losses[s], gradients = loss_and_gradients(C, W1, b1, W2, b2, X[batch], Y[batch])
-        dC, dW1, db1, dW2, db2 = gradients
-        sgd_update(C, dC, rate, weight_decay)
-        sgd_update(W1, dW1, rate, weight_decay)
-        sgd_update(b1, db1, rate)
-        sgd_update(W2, dW2, rate, weight_decay)
-        sgd_update(b2, db2, rate)
+        x, y, step = X[batch], Y[batch], first_step + s
+        mask = dropout_mask(seed, step, len(x), len(b1), dropout) if dropout else None
+        losses[s], gradients = loss_and_gradients(C, W1, b1, W2, b2, x, y, mask)
+        for (name, w), dw in zip(parameters.items(), gradients, strict=True):
+            decay = weight_decay if decay_biases or w.ndim == 2 else 0.0
+            moments = [state[f"{moment}.{name}"] for moment in MOMENTS[optimizer]] if state else []
+            update(
+                optimizer, w, moments, dw, rate, decay, step + 1, momentum, beta1, beta2, epsilon
+            )
     return losses
 
 

@@ -14,7 +14,7 @@ Float64 = NDArray[np.float64]
 UInt64 = NDArray[np.uint64]
 
 # What a stream is for.  A number in this table never changes its meaning.
-PURPOSES = {"C": 0, "W1": 1, "b1": 2, "W2": 3, "b2": 4, "batch": 5, "sample": 6}
+PURPOSES = {"C": 0, "W1": 1, "b1": 2, "W2": 3, "b2": 4, "batch": 5, "sample": 6, "dropout": 7}
 
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)
@@ -177,6 +177,27 @@ def batch_rows(
     r = paired_words(seed, "batch", index, 0, batch_size)
     n = np.uint64(n_examples)
     return (((r >> HALF) * n + (((r & LOW) * n) >> HALF)) >> HALF).astype(np.int64)
+
+
+def dropout_mask(
+    seed: int, step: int, batch_size: int, n_hidden: int, probability: float
+) -> NDArray[np.float32]:
+    """0 for the hidden units that a step drops, 1 / (1 - probability) for the others.
+
+    Unit j of row b is dropped where its word is below 2^32 * probability.  The words of a block go
+    to units that lie 16 apart: word (j // 16) % 4 of block 16 * (b * G + j // 64) + j % 16 of the
+    step's stream, where G = ceil(n_hidden / 64).
+
+    Returns
+    -------
+    (batch_size, n_hidden) float32
+    """
+    groups = -(-n_hidden // 64)
+    index = np.full(1, step, np.uint64)
+    words = stream_words(seed, "dropout", index, 0, batch_size * groups * 64)
+    by_unit = words.reshape(batch_size, groups, 16, 4).swapaxes(2, 3).reshape(batch_size, -1)
+    dropped = by_unit[:, :n_hidden] < int(probability * 2.0**32)
+    return np.where(dropped, np.float32(0), np.float32(1 / (1 - probability)))
 
 
 def sample_uniforms(seed: int, first_sample: int, n_samples: int, position: int) -> Float64:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, Unpack
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from makemore_cpp import checks, schedules
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.dataset import Dataset
-from makemore_cpp.model import MLP
+from makemore_cpp.model import MLP, UpdateOptions
 
 DEFAULT_EVALUATIONS = 10
 # How long one call of the core should take: short enough for a live display and for a stop.
@@ -49,12 +49,15 @@ class History:
     evaluations : list of Evaluation
     seconds : float
         Wall-clock time of the whole run.
+    best : Evaluation or None
+        With patience, the evaluation whose parameters the model has now.
     """
 
     losses: Float32
     lr: Float64
     evaluations: list[Evaluation]
     seconds: float
+    best: Evaluation | None = None
 
 
 def train(
@@ -62,17 +65,18 @@ def train(
     data: Dataset,
     *,
     steps: int = 200_000,
-    batch_size: int = 32,
+    batch_size: int | Literal["all"] = 32,
     lr: float = 0.1,
     schedule: str = "step",
     lr_floor: float | None = None,
     lr_decay: float | None = None,
     seed: int = 1,
-    weight_decay: float = 0.0,
     threads: int | None = None,
     eval_every: int | None = None,
+    patience: int | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    **options: Unpack[UpdateOptions],
 ) -> History:
     """Train the model in place on ``data.train``; the defaults are the lecture's recipe.
 
@@ -84,17 +88,24 @@ def train(
     model : MLP
     data : Dataset
         With the model's vocabulary and block size.
-    steps, batch_size, seed, weight_decay, threads
+    batch_size : int or "all"
+        Examples in a step; "all" takes every example in every step.
+    steps, seed, threads
         As in `MLP.train_steps`.
     lr, schedule, lr_floor, lr_decay
         As in `learning_rates`.
     eval_every : int, optional
         Steps between losses on ``data.dev``; by default a tenth of `steps`, and 0 for never. The
         last step is evaluated too.
+    patience : int, optional
+        Stop after so many evaluations in a row that are no better than the best one before. The
+        model then has the parameters of the best evaluation, however the run ended.
     on_progress : callable, optional
         Called with a `Progress` a few times a second.
     should_stop : callable, optional
         Asked a few times a second; true ends the run early, after a completed step.
+    optimizer, momentum, betas, epsilon, weight_decay, decay_biases, dropout
+        As in `MLP.train_steps`.
 
     Returns
     -------
@@ -115,6 +126,10 @@ def train(
     if eval_every is None:
         eval_every = math.ceil(steps / DEFAULT_EVALUATIONS)
     eval_every = checks.integer("eval_every", eval_every, 0, schedules.MAX_STEPS)
+    if patience is not None:
+        patience = checks.integer("patience", patience, 1, schedules.MAX_STEPS)
+        if eval_every == 0 or len(data.dev.Y) == 0:
+            raise ArgumentError("patience needs evaluations on dev, of which there are none")
     if len(data.dev.Y) == 0:
         eval_every = 0
     for name, value in (("lr_floor", lr_floor), ("lr_decay", lr_decay)):
@@ -129,10 +144,12 @@ def train(
 
     losses = np.empty(steps, np.float32)
     evaluations: list[Evaluation] = []
+    best = _Best(model, patience)
+    state = model.optimizer_state(options.get("optimizer", "sgd"))
     done = 0
     count = 1
     with _restored_on_divergence(model):
-        while done < steps and not (should_stop is not None and should_stop()):
+        while done < steps and not best.is_final() and not (should_stop and should_stop()):
             pause = min(steps, (done // eval_every + 1) * eval_every) if eval_every else steps
             count = min(count, pause - done)
             call_started = time.perf_counter()
@@ -140,11 +157,13 @@ def train(
                 data.train.X,
                 data.train.Y,
                 rates(done, count),
-                batch_size=batch_size,
+                batch_size=32 if batch_size == "all" else batch_size,
+                rows="all" if batch_size == "all" else None,
                 seed=seed,
                 first_step=done,
-                weight_decay=weight_decay,
+                state=state,
                 threads=threads,
+                **options,
             )
             model.data = data.origin
             done += count
@@ -157,12 +176,43 @@ def train(
                 dev_loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
                 evaluations.append(Evaluation(done, dev_loss))
                 check_loss("dev", dev_loss, done - 1, rates(done - 1, 1)[0])
+                best.see(evaluations[-1])
         if done > 0 and not (evaluations and evaluations[-1].step == done):
             # The core looks at a loss before its update: the last update may still be too large.
             name, split = ("dev", data.dev) if len(data.dev.Y) else ("train", data.train)
             loss = model.loss(split.X, split.Y, threads=threads)
             check_loss(name, loss, done - 1, rates(done - 1, 1)[0])
-    return History(losses[:done], rates(0, done), evaluations, time.perf_counter() - started)
+    best.restore()
+    seconds = time.perf_counter() - started
+    return History(losses[:done], rates(0, done), evaluations, seconds, best.evaluation)
+
+
+class _Best:
+    """With patience, the best evaluation so far and its parameters; without, nothing."""
+
+    def __init__(self, model: MLP, patience: int | None) -> None:
+        self.evaluation: Evaluation | None = None
+        self._model = model
+        self._patience = patience
+        self._parameters: dict[str, Float32] = {}
+        self._worse_in_a_row = 0
+
+    def see(self, evaluation: Evaluation) -> None:
+        if self._patience is None:
+            return
+        if self.evaluation is None or evaluation.dev_loss < self.evaluation.dev_loss:
+            self.evaluation = evaluation
+            self._parameters = {k: array.copy() for k, array in self._model.parameters.items()}
+            self._worse_in_a_row = 0
+        else:
+            self._worse_in_a_row += 1
+
+    def is_final(self) -> bool:
+        return self._patience is not None and self._worse_in_a_row >= self._patience
+
+    def restore(self) -> None:
+        for name, array in self._parameters.items():
+            self._model.parameters[name][...] = array
 
 
 def check_loss(split_name: str, loss: float, step: int, learning_rate: float) -> None:

@@ -219,6 +219,91 @@ TEST_CASE("sgd_update reports a weight that is not finite, in every lane and in 
   });
 }
 
+TEST_CASE("momentum_update, adam_update, multiply: every length") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t n : kLengths) {
+      const Floats w_before(n, 1), dw(n, 2), first_before(n, 3);
+      Floats second_before(n, 4), w = w_before, velocity = first_before, product(n, 5);
+      for (int64_t i = 0; i < n; ++i) second_before.data()[i] *= second_before.data()[i];
+      EXPECT(kernel.momentum_update(w.data(), velocity.data(), dw.data(), 0.1f, 0.9f, 0.01f, n));
+      kernel.multiply(product.data(), dw.data(), w_before.data(), n);
+      EXPECT(w.canaries_live() && velocity.canaries_live() && product.canaries_live());
+      Floats w_adam = w_before, m = first_before, v = second_before;
+      const makemore::AdamStep step{0.2f, 0.9f, 0.1f, 0.99f, 0.01f, 3.0f, 1e-3f, 0.05f, 0.875f};
+      EXPECT(kernel.adam_update(w_adam.data(), m.data(), v.data(), dw.data(), &step, n));
+      EXPECT(w_adam.canaries_live() && m.canaries_live() && v.canaries_live());
+      for (int64_t i = 0; i < n; ++i) {
+        const double old = w_before.data()[i], g = dw.data()[i], first = first_before.data()[i];
+        EXPECT(product.data()[i] == w_before.data()[i] * dw.data()[i]);
+        const double new_velocity = double{0.9f} * first + g + double{0.01f} * old;
+        const double size = std::abs(old) + std::abs(g) + std::abs(first);
+        expect_near(velocity.data()[i], new_velocity, 6 * kHalfUlp * size,
+                    named(kernel, "velocity"));
+        expect_near(w.data()[i], old - double{0.1f} * new_velocity, 6 * kHalfUlp * size,
+                    named(kernel, "momentum_update"));
+
+        const double decayed = g + double{0.05f} * old;
+        const double mean = double{0.9f} * first + double{0.1f} * decayed;
+        const double square =
+            double{0.99f} * second_before.data()[i] + double{0.01f} * decayed * decayed;
+        expect_near(m.data()[i], mean, 6 * kHalfUlp * size, named(kernel, "adam m"));
+        expect_near(v.data()[i], square, 12 * kHalfUlp * (square + size * size),
+                    named(kernel, "adam v"));
+        const double direction = mean / (std::sqrt(square) * 3.0 + double{1e-3f});
+        const double moved = old * 0.875 - double{0.2f} * direction;
+        const double slack = 20 * kHalfUlp * size / (std::sqrt(square) * 3.0 + 1e-3);
+        expect_near(w_adam.data()[i], moved, slack + 8 * kHalfUlp * (size + std::abs(direction)),
+                    named(kernel, "adam_update"));
+      }
+    }
+  });
+}
+
+TEST_CASE("momentum_update and adam_update report what is not finite, in every lane") {
+  for_each_isa([](const Kernels& kernel) {
+    const makemore::AdamStep step{0.1f, 0.9f, 0.1f, 0.99f, 0.01f, 1.0f, 1e-8f, 0.0f, 1.0f};
+    for (const int64_t n : kLengths) {
+      for (int64_t bad = 0; bad < n; ++bad) {
+        for (const float value : {std::numeric_limits<float>::quiet_NaN(), 1e30f}) {
+          Floats w(n, 1), m(n, 2), dw(n, 3);
+          std::vector<float> v(static_cast<size_t>(n), 1.0f);
+          dw.data()[bad] = value;  // the square of 1e30 is not finite
+          EXPECT(!kernel.adam_update(w.data(), m.data(), v.data(), dw.data(), &step, n));
+          dw.data()[bad] = value * 1e9f;
+          EXPECT(!kernel.momentum_update(w.data(), m.data(), dw.data(), 1.0f, 0.9f, 0.0f, n));
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("dropout_mask draws the words of dropout_word") {
+  const uint64_t seed = 0x123456789abcdef0u, step = 0x0fedcba987654321u;
+  for_each_isa([&](const Kernels& kernel) {
+    for (const int64_t H : {16, 64, 80, 208}) {
+      const auto blocks_per_row = static_cast<uint32_t>(makemore::dropout_blocks_per_row(H));
+      const makemore::DropoutWords words{
+          {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)},
+          static_cast<uint32_t>(makemore::Purpose::dropout),
+          {static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)},
+          blocks_per_row};
+      for (int64_t begin = 0; begin < H; begin += 48) {
+        const int64_t n = std::min<int64_t>(H - begin, 96), B = 3, first_row = 5;
+        const uint32_t threshold = 0x60000000;
+        Floats mask(B * n, 1);
+        kernel.dropout_mask(mask.data(), n, &words, threshold, 1.6f, first_row, begin, B, n);
+        EXPECT(mask.canaries_live());
+        for (int64_t b = 0; b < B; ++b) {
+          for (int64_t j = 0; j < n; ++j) {
+            const uint32_t word = makemore::dropout_word(seed, step, first_row + b, begin + j, H);
+            EXPECT(mask.data()[b * n + j] == (word < threshold ? 0.0f : 1.6f));
+          }
+        }
+      }
+    }
+  });
+}
+
 TEST_CASE("gather_tanh and scatter_tanh_backward") {
   for_each_isa([](const Kernels& kernel) {
     const int64_t B = 5, T = 3, rows_of_table = 4;

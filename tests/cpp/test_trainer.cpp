@@ -2,6 +2,7 @@
 // themselves with other threads, divisions into calls and instruction sets.
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <vector>
 
 #include "check.hpp"
@@ -42,6 +43,13 @@ struct Problem {
     return losses;
   }
 };
+
+TrainOptions on_threads(int threads, double dropout = 0) {
+  TrainOptions options;
+  options.dropout = dropout;
+  options.threads = threads;
+  return options;
+}
 
 bool same(const ParameterArrays& a, const ParameterArrays& b) {
   return a.C == b.C && a.W1 == b.W1 && a.b1 == b.b1 && a.W2 == b.W2 && a.b2 == b.b2;
@@ -149,23 +157,25 @@ TEST_CASE("a gradient step descends as its central difference says") {
 
 TEST_CASE("the same bits with any number of threads and any division into calls") {
   for_each_isa([] {
-    for (const auto& [sizes, batch_size] : {std::pair{Sizes{3, 10, 200, 27}, int64_t{32}},
-                                            std::pair{Sizes{3, 10, 400, 27}, int64_t{300}},
-                                            std::pair{Sizes{2, 4, 30, 1000}, int64_t{16}}}) {
+    for (const auto& [sizes, batch_size, dropout] :
+         {std::tuple{Sizes{3, 10, 200, 27}, int64_t{32}, 0.0},
+          std::tuple{Sizes{3, 10, 400, 27}, int64_t{300}, 0.0},
+          std::tuple{Sizes{3, 10, 200, 27}, int64_t{300}, 0.3},
+          std::tuple{Sizes{2, 4, 30, 1000}, int64_t{16}, 0.0}}) {
       const std::vector<double> lr(12, 0.1);
       const Batches batches{Batches::Kind::drawn, batch_size, nullptr};
       Problem one(sizes, 500);
-      const std::vector<float> losses = one.train(lr, batches, {.threads = 1});
+      const std::vector<float> losses = one.train(lr, batches, on_threads(1, dropout));
       for (const int threads : {2, 7}) {
         Problem many(sizes, 500);
-        EXPECT(many.train(lr, batches, {.threads = threads}) == losses);
+        EXPECT(many.train(lr, batches, on_threads(threads, dropout)) == losses);
         EXPECT(same(one.parameters, many.parameters));
       }
       Problem divided(sizes, 500);
       std::vector<float> parts;
       for (const int64_t n : {1, 4, 0, 7}) {
-        const std::vector<float> part =
-            divided.train(std::vector<double>(size_t(n), 0.1), batches, {}, parts.size());
+        const std::vector<float> part = divided.train(std::vector<double>(size_t(n), 0.1), batches,
+                                                      on_threads(0, dropout), parts.size());
         parts.insert(parts.end(), part.begin(), part.end());
       }
       EXPECT(parts == losses);
@@ -195,7 +205,7 @@ TEST_CASE("a token far outside the vocabulary is never used, by any thread") {
   rows.back() = 7;  // of the last step
   for (int repeat = 0; repeat < 50; ++repeat) {
     EXPECT_THROWS(problem.train(std::vector<double>(40, 0.1),
-                                {Batches::Kind::given, 32, rows.data()}, {.threads = 2}),
+                                {Batches::Kind::given, 32, rows.data()}, on_threads(2)),
                   RangeError, "token 1073741824 at Y[7]");
   }
   EXPECT(same(problem.parameters, before));
@@ -217,7 +227,7 @@ TEST_CASE("should_stop ends the call at a step; errors leave the parameters as t
   EXPECT_THROWS(stopped.train({0.1, 1e38, 1e38, 1e38}, {}, {}), DivergedError, "step ");
   EXPECT(same(stopped.parameters, before));
   stopped.X[5 * 3 + 1] = 27;
-  EXPECT_THROWS(stopped.train(lr, {Batches::Kind::all, 0, nullptr}, {.threads = 2}), RangeError,
+  EXPECT_THROWS(stopped.train(lr, {Batches::Kind::all, 0, nullptr}, on_threads(2)), RangeError,
                 "token 27 at X[5, 1] is outside the vocabulary [0, 27)");
   const std::vector<int64_t> rows = {0, 1, 2, 100};
   EXPECT_THROWS(stopped.train({0.1, 0.1}, {Batches::Kind::given, 2, rows.data()}, {}), RangeError,

@@ -16,7 +16,16 @@
 namespace makemore {
 
 // What a number is drawn for.  The values are part of every result: never renumber them.
-enum class Purpose : uint32_t { C = 0, W1 = 1, b1 = 2, W2 = 3, b2 = 4, batch = 5, sample = 6 };
+enum class Purpose : uint32_t {
+  C = 0,
+  W1 = 1,
+  b1 = 2,
+  W2 = 3,
+  b2 = 4,
+  batch = 5,
+  sample = 6,
+  dropout = 7
+};
 
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
@@ -57,6 +66,13 @@ void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64
 void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size, int64_t n_examples,
                 const std::function<void()>& poll = {});
 constexpr int64_t kMaxExamples = (int64_t{1} << 32) - 1;
+
+// The word that decides whether unit j of n_hidden is dropped for row b of a step's minibatch:
+// below 2^32 times the probability it is.  The words of a block go to units 16 apart, so that
+// neighbouring units are neighbouring blocks: word (j / 16) % 4 of block b * dropout_blocks_per_row
+// + 16 * (j / 64) + j % 16.
+uint32_t dropout_word(uint64_t seed, uint64_t step, int64_t b, int64_t j, int64_t n_hidden);
+inline int64_t dropout_blocks_per_row(int64_t n_hidden) { return (n_hidden + 63) / 64 * 16; }
 
 // Uniform in [0, 1), for the token at `position` <= kMaxPosition of sample number `sample`.
 constexpr int64_t kMaxPosition = (int64_t{1} << 33) - 1;

@@ -3,10 +3,9 @@
 
 #include <cstdint>
 #include <functional>
-#include <string>
-#include <vector>
 
 #include "makemore/model.hpp"
+#include "makemore/optimizer.hpp"
 
 namespace makemore {
 
@@ -29,22 +28,14 @@ struct Batches {
   const int64_t* rows = nullptr;  // only used by `given`
 };
 
-enum class Optimizer { sgd };
-Optimizer optimizer_named(const std::string& name);  // throws ArgumentError
-
-// What an optimiser remembers from step to step, beside the parameters: updated in place.
-struct StateArray {
-  std::string name;
-  float* data;
-  int64_t size;
-};
-using OptimizerState = std::vector<StateArray>;  // empty for SGD
-
 struct TrainOptions {
-  Optimizer optimizer = Optimizer::sgd;
-  double weight_decay = 0;  // gradient += weight_decay * w, on C, W1 and W2; not in the losses
-  uint64_t seed = 1;        // of the drawn batches
-  int threads = 0;          // 0: all available; never changes a result
+  UpdateOptions update;
+  // The probability with which a hidden unit is set to 0 for an example of a minibatch; the others
+  // are multiplied by 1 / (1 - dropout).  Losses of steps are with dropout.  Srivastava et al.,
+  // "Dropout: a simple way to prevent neural networks from overfitting", 2014.
+  double dropout = 0;
+  uint64_t seed = 1;  // of the drawn batches and the dropout
+  int threads = 0;    // 0: all available; never changes a result
 };
 
 // Does steps first_step, first_step + 1, ... with learning rates lr (steps) and writes the loss of

@@ -194,14 +194,16 @@ void log_softmax(float* out, int64_t ld_out, const float* logits, int64_t ld, in
   }
 }
 
+// x * 0 is 0 when x is finite, else NaN: sums of such products tell whether all x were.
+inline Vector add_check(Vector check, Vector x) { return fma(x, Vector{}, check); }
+
 int sgd_update(float* w, const float* dw, float lr, float weight_decay, int64_t n) {
   const Vector minus_lr = broadcast(-lr), decay = broadcast(weight_decay);
-  // w * 0 is 0 when w is finite, else NaN.  Four sums, since one would wait for itself.
-  Vector check[4] = {};
+  Vector check[4] = {};  // four, since one would wait for itself
   const auto update = [&](int64_t i, Vector& sum, auto load, auto store) {
     const Vector old = load(w + i);
     const Vector updated = fma(minus_lr, fma(decay, old, load(dw + i)), old);
-    sum = fma(updated, Vector{}, sum);
+    sum = add_check(sum, updated);
     store(w + i, updated);
   };
   int64_t i = 0;
@@ -216,6 +218,99 @@ int sgd_update(float* w, const float* dw, float lr, float weight_decay, int64_t 
   for_each_vector(
       n - i, [&](int64_t rest, auto load, auto store) { update(i + rest, check[0], load, store); });
   return sum_everywhere(check[0] + check[1] + check[2] + check[3])[0] == 0;
+}
+
+int momentum_update(float* w, float* v, const float* dw, float lr, float momentum,
+                    float weight_decay, int64_t n) {
+  const Vector minus_lr = broadcast(-lr), decay = broadcast(weight_decay);
+  const Vector factor = broadcast(momentum);
+  Vector check{};
+  for_each_vector(n, [&](int64_t i, auto load, auto store) {
+    const Vector old = load(w + i);
+    const Vector velocity = fma(factor, load(v + i), fma(decay, old, load(dw + i)));
+    const Vector updated = fma(minus_lr, velocity, old);
+    check = add_check(check, updated);
+    store(v + i, velocity);
+    store(w + i, updated);
+  });
+  return sum_everywhere(check)[0] == 0;
+}
+
+int adam_update(float* w, float* m, float* v, const float* dw, const AdamStep* step, int64_t n) {
+  const AdamStep s = *step;
+  const Vector minus_lr = broadcast(-s.lr), epsilon = broadcast(s.epsilon);
+  const Vector beta1 = broadcast(s.beta1), beta1_rest = broadcast(s.beta1_rest);
+  const Vector beta2 = broadcast(s.beta2), beta2_rest = broadcast(s.beta2_rest);
+  const Vector decay = broadcast(s.weight_decay), shrinkage = broadcast(s.shrinkage);
+  const Vector v_scale = broadcast(s.v_scale);
+  Vector check{};
+  for_each_vector(n, [&](int64_t i, auto load, auto store) {
+    const Vector old = load(w + i);
+    const Vector g = fma(decay, old, load(dw + i));
+    const Vector mean = fma(beta1, load(m + i), beta1_rest * g);
+    const Vector square = fma(beta2, load(v + i), beta2_rest * g * g);
+    const Vector direction = mean / fma(sqrt_of(square), v_scale, epsilon);
+    const Vector updated = fma(minus_lr, direction, old * shrinkage);
+    check = add_check(add_check(check, updated), square);
+    store(m + i, mean);
+    store(v + i, square);
+    store(w + i, updated);
+  });
+  return sum_everywhere(check)[0] == 0;
+}
+
+void multiply(float* out, const float* a, const float* b, int64_t n) {
+  for_each_vector(
+      n, [=](int64_t i, auto load, auto store) { store(out + i, load(a + i) * load(b + i)); });
+}
+
+// Philox4x32-10, the text of cpp/src/random.cpp on vectors: the four words of the blocks whose
+// numbers are given, one in each low half; the high halves hold nothing of use.
+inline void philox_blocks(WideWords (&counter)[4], WideWords block, const DropoutWords& words) {
+  counter[0] = block;
+  counter[1] = WideWords{} + words.purpose;
+  counter[2] = WideWords{} + words.step[0];
+  counter[3] = WideWords{} + words.step[1];
+  uint32_t key0 = words.seed[0], key1 = words.seed[1];
+  for (int round = 0; round < 10; ++round) {
+    const WideWords product0 = multiply_low_halves(counter[0], WideWords{} + uint64_t{0xD2511F53u});
+    const WideWords product1 = multiply_low_halves(counter[2], WideWords{} + uint64_t{0xCD9E8D57u});
+    counter[0] = (product1 >> 32) ^ counter[1] ^ key0;
+    counter[1] = product1;
+    counter[2] = (product0 >> 32) ^ counter[3] ^ key1;
+    counter[3] = product0;
+    key0 += 0x9E3779B9u;
+    key1 += 0xBB67AE85u;
+  }
+}
+
+void dropout_mask(float* mask, int64_t ld, const DropoutWords* words, uint32_t threshold,
+                  float scale, int64_t first_row, int64_t begin, int64_t B, int64_t n) {
+  constexpr int64_t kGroupUnits = 64, kLineUnits = 16;  // units of a group, and of each word in it
+  const Vector kept = broadcast(scale);
+  WideWords even_lanes{};
+  for (int i = 0; i < kLanes / 2; ++i) even_lanes[i] = static_cast<uint64_t>(2 * i);
+  for (int64_t b = 0; b < B; ++b) {
+    const auto row_block = static_cast<uint32_t>(first_row + b) * words->blocks_per_row;
+    for (int64_t group = begin / kGroupUnits; group * kGroupUnits < begin + n; ++group) {
+      for (int64_t part = 0; part < kLineUnits; part += kLanes) {
+        // Blocks of even and of odd number apart; a machine that stores low halves first, as all
+        // do that this is compiled for, puts them side by side.
+        const uint32_t block = row_block + static_cast<uint32_t>(group * kLineUnits + part);
+        WideWords even[4], odd[4];
+        philox_blocks(even, even_lanes + block, *words);
+        philox_blocks(odd, even_lanes + (block + 1), *words);
+        MAKEMORE_UNROLL
+        for (int i = 0; i < 4; ++i) {
+          const int64_t unit = group * kGroupUnits + i * kLineUnits - begin;
+          if (unit < 0 || unit >= n) continue;
+          const WideWords both = (even[i] & 0xffffffffu) | (odd[i] << 32);
+          const Words word = reinterpret_cast<Words>(both);
+          store(mask + b * ld + unit + part, word < threshold ? Vector{} : kept);
+        }
+      }
+    }
+  }
 }
 
 double peak(float* sink, int64_t rounds) {
@@ -260,6 +355,10 @@ const Kernels kernels = {
     .cross_entropy = cross_entropy,
     .log_softmax = log_softmax,
     .sgd_update = sgd_update,
+    .momentum_update = momentum_update,
+    .adam_update = adam_update,
+    .multiply = multiply,
+    .dropout_mask = dropout_mask,
     .peak = peak,
     .exp = exp,
     .log = log,

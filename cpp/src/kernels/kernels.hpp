@@ -10,6 +10,25 @@
 
 namespace makemore {
 
+// The numbers of one step of Adam; t counts the steps from 1.
+struct AdamStep {
+  float lr;                 // divided by 1 - beta1^t
+  float beta1, beta1_rest;  // and 1 - beta1
+  float beta2, beta2_rest;
+  float v_scale;  // 1 / sqrt(1 - beta2^t)
+  float epsilon;
+  float weight_decay;  // added to the gradient, times w (Adam)
+  float shrinkage;     // what w is multiplied by first: 1 - lr * weight decay (AdamW), or 1
+};
+
+// Where the words of dropout come from: see dropout_word in makemore/random.hpp.
+struct DropoutWords {
+  uint32_t seed[2];
+  uint32_t purpose;
+  uint32_t step[2];
+  uint32_t blocks_per_row;
+};
+
 struct Kernels {
   const char* name;
 
@@ -62,6 +81,24 @@ struct Kernels {
 
   // w -= lr * (dw + weight_decay * w).  Returns 0 when a new w is not finite, else 1.
   int (*sgd_update)(float* w, const float* dw, float lr, float weight_decay, int64_t n);
+
+  // v = momentum * v + (dw + weight_decay * w);  w -= lr * v.  Returns as sgd_update does.
+  int (*momentum_update)(float* w, float* v, const float* dw, float lr, float momentum,
+                         float weight_decay, int64_t n);
+
+  // Adam and AdamW: g = dw + weight_decay * w;  m += (1 - beta1) (g - m);  v += (1 - beta2) (g^2 -
+  // v); w = w * shrinkage - lr * m / (sqrt(v) * v_scale + epsilon).  Returns 0 when a new w or v is
+  // not finite, else 1.
+  int (*adam_update)(float* w, float* m, float* v, const float* dw, const AdamStep* step,
+                     int64_t n);
+
+  // out = a * b, elementwise; out may be either.
+  void (*multiply)(float* out, const float* a, const float* b, int64_t n);
+
+  // mask[b,j] = 0 where the dropout word of row first_row + b and unit begin + j is below
+  // `threshold`, else scale.     mask (B,n);  begin and n are multiples of 16.
+  void (*dropout_mask)(float* mask, int64_t ld, const DropoutWords* words, uint32_t threshold,
+                       float scale, int64_t first_row, int64_t begin, int64_t B, int64_t n);
 
   // Multiply-adds on vectors that stay in registers, as fast as the machine can; returns how many
   // floating-point operations they are.  For benchmarks, as the peak that they compare with.

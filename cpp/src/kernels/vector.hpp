@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#if defined(MAKEMORE_ISA_avx512) || defined(MAKEMORE_ISA_avx2)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(MAKEMORE_ISA_neon)
 #include <arm_neon.h>
@@ -34,6 +34,8 @@ constexpr int kRegisters = 16;
 
 typedef float Vector __attribute__((vector_size(4 * kLanes)));
 typedef int32_t Integers __attribute__((vector_size(4 * kLanes)));
+typedef uint32_t Words __attribute__((vector_size(4 * kLanes)));
+typedef uint64_t WideWords __attribute__((vector_size(4 * kLanes)));  // half as many
 // The same at any address.
 typedef float UnalignedVector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
@@ -240,6 +242,37 @@ inline Vector max_everywhere(Vector x) {
   } else {
     return max_everywhere<run / 2>(at_least(x, swapped<run>(x, AllLanes{})));
   }
+}
+
+inline Vector sqrt_of(Vector x) {
+#if defined(MAKEMORE_ISA_avx512)
+  return _mm512_maskz_sqrt_ps(kAllLanes, x);
+#elif defined(MAKEMORE_ISA_avx2)
+  return _mm256_sqrt_ps(x);
+#elif defined(MAKEMORE_ISA_neon)
+  return vsqrtq_f32(x);
+#elif defined(__SSE2__)
+  return _mm_sqrt_ps(x);
+#else
+  for (int i = 0; i < kLanes; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+#endif
+}
+
+// The products of the low halves of a's and b's elements, whatever their high halves hold.
+inline WideWords multiply_low_halves(WideWords a, WideWords b) {
+#if defined(MAKEMORE_ISA_avx512)
+  return reinterpret_cast<WideWords>(
+      _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif defined(MAKEMORE_ISA_avx2)
+  return reinterpret_cast<WideWords>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif defined(__SSE2__)
+  return reinterpret_cast<WideWords>(
+      _mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+  return (a & 0xffffffffu) * (b & 0xffffffffu);
+#endif
 }
 
 inline Integers bits_of(Vector x) { return reinterpret_cast<Integers>(x); }

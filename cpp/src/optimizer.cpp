@@ -1,0 +1,40 @@
+// The optimisers' names, what they remember, and the checks of their options.
+#include "makemore/optimizer.hpp"
+
+#include "check.hpp"
+#include "makemore/error.hpp"
+
+namespace makemore {
+
+Optimizer optimizer_named(const std::string& name) {
+  if (name == "sgd") return Optimizer::sgd;
+  if (name == "momentum") return Optimizer::momentum;
+  if (name == "adam") return Optimizer::adam;
+  if (name == "adamw") return Optimizer::adamw;
+  throw ArgumentError("optimizer = '" + name +
+                      "' is not one of 'sgd', 'momentum', 'adam', 'adamw'");
+}
+
+std::vector<std::string> moments_of(Optimizer optimizer) {
+  switch (optimizer) {
+    case Optimizer::sgd:
+      return {};
+    case Optimizer::momentum:
+      return {"velocity"};
+    case Optimizer::adam:
+    case Optimizer::adamw:
+      return {"m", "v"};
+  }
+  return {};
+}
+
+void check_update_options(const UpdateOptions& options) {
+  checked_rate("weight_decay", options.weight_decay);
+  check_fraction("momentum", options.momentum);
+  check_fraction("beta1", options.beta1);
+  check_fraction("beta2", options.beta2);
+  if (checked_rate("epsilon", options.epsilon) > 0) return;
+  throw ArgumentError("epsilon = " + std::to_string(options.epsilon) + " is not above 0");
+}
+
+}  // namespace makemore

@@ -1,0 +1,260 @@
+"""Momentum, Adam, AdamW and dropout: closed forms of the reference, and the core beside it."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from example_run import LARGE, Run, assert_equal
+
+import makemore_cpp as mm
+from makemore_cpp import _core, reference
+from makemore_cpp.model import NAMES
+
+ADAM = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
+REMEMBERING = ("momentum", "adam", "adamw")
+OPTIMIZERS = ("sgd", *REMEMBERING)
+
+
+def new_state(run: Run, optimizer: str, dtype: type = np.float32) -> dict[str, np.ndarray]:
+    return {
+        f"{moment}.{name}": np.zeros(p.shape, dtype)
+        for moment in reference.MOMENTS[optimizer]
+        for name, p in zip(NAMES, run.first, strict=True)
+    }
+
+
+def constant_gradient(optimizer: str, g: float, steps: int, lr: float, decay: float = 0.0) -> float:
+    """Where a weight of 1 is after some steps with the same gradient."""
+    w, moments = np.array([1.0]), [np.zeros(1) for _ in reference.MOMENTS[optimizer]]
+    for t in range(1, steps + 1):
+        reference.update(optimizer, w, moments, np.array([g]), lr, decay, t, **ADAM)
+    return float(w[0])
+
+
+# -- closed forms --------------------------------------------------------------------------------
+@pytest.mark.parametrize("g", [3.0, -0.02])
+@pytest.mark.parametrize("steps", [1, 2, 10])
+def test_a_constant_gradient(g, steps):
+    assert constant_gradient("sgd", g, steps, 0.1) == pytest.approx(1 - 0.1 * steps * g)
+    # v_t = g (1 - mu^t) / (1 - mu), summed over t
+    path = sum((1 - 0.9**t) / (1 - 0.9) for t in range(1, steps + 1))
+    assert constant_gradient("momentum", g, steps, 0.1) == pytest.approx(1 - 0.1 * g * path)
+    # The corrected moments are g and g^2 at every step.
+    adam = 1 - 0.1 * steps * g / (abs(g) + 1e-8)
+    assert constant_gradient("adam", g, steps, 0.1) == pytest.approx(adam)
+    assert constant_gradient("adamw", g, steps, 0.1) == pytest.approx(adam)
+
+
+def test_weight_decay_without_a_gradient():
+    assert constant_gradient("sgd", 0.0, 7, 0.1, 0.5) == pytest.approx((1 - 0.05) ** 7)
+    assert constant_gradient("adamw", 0.0, 7, 0.1, 0.5) == pytest.approx((1 - 0.05) ** 7)
+    # Adam divides the decay by its own size: one step of length lr towards zero.
+    assert constant_gradient("adam", 0.0, 1, 0.1, 0.5) == pytest.approx(0.9)
+
+
+def test_two_different_gradients():
+    w, m, v = np.array([1.0]), np.zeros(1), np.zeros(1)
+    for t, g in ((1, 2.0), (2, -1.0)):
+        reference.update("adam", w, [m, v], np.array([g]), 0.1, 0.0, t, **ADAM)
+    m2, v2 = 0.9 * 0.2 - 0.1, 0.999 * 0.004 + 0.001
+    expected = 1 - 0.1 - 0.1 * (m2 / 0.19) / (np.sqrt(v2 / (1 - 0.999**2)) + 1e-8)
+    assert w[0] == pytest.approx(expected)
+
+
+# -- the core ------------------------------------------------------------------------------------
+VARIANTS = [
+    {},
+    {"weight_decay": 0.02},
+    {"weight_decay": 0.02, "decay_biases": True},
+    {"dropout": 0.3},
+    {"dropout": 0.9, "weight_decay": 0.01, "momentum": 0.5, "beta1": 0.5, "beta2": 0.9},
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("options", VARIANTS)
+def test_fifteen_steps_follow_the_reference(isa, optimizer, options):
+    """In float64 and with the same dropout; Adam's first steps are sizes of one rate each."""
+    run = Run(H=77)
+    lr = np.full(15, 0.01)
+    options = {"optimizer": optimizer, "seed": 3, "first_step": 4, "batch_size": 19, **options}
+    exact = [p.astype(np.float64) for p in run.first]
+    exact_state = new_state(run, optimizer, np.float64)
+    expected = reference.train_steps(*exact, run.X, run.Y, lr, state=exact_state, **options)
+    state = new_state(run, optimizer)
+    losses, found = run.train(lr, state=state, **options)
+    np.testing.assert_allclose(losses, expected, rtol=2e-5)
+    for before, after, e in zip(run.first, found, exact, strict=True):
+        # Where a gradient is hardly more than rounding, Adam may go either way.
+        wrong = np.abs(after - e) > 1e-4 * np.abs(e - before).max() + 1e-6 * np.abs(e)
+        assert wrong.mean() < 0.01
+    for name, array in state.items():
+        scale = np.abs(exact_state[name]).max()
+        np.testing.assert_allclose(array, exact_state[name], rtol=1e-3, atol=1e-4 * scale)
+
+
+@pytest.mark.parametrize("options", [{}, {"dropout": 0.5}])
+def test_a_full_batch_of_several_chunks(isa, options):
+    run = Run(H=40, N=1501)
+    options = {"optimizer": "momentum", "rows": "all", **options}
+    exact = [p.astype(np.float64) for p in run.first]
+    lr = [0.5, 0.2]
+    state = new_state(run, "momentum", np.float64)
+    expected = reference.train_steps(*exact, run.X, run.Y, lr, state=state, **options)
+    losses, found = run.train(lr, state=new_state(run, "momentum"), **options)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    for f, e in zip(found, exact, strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-3, atol=2e-5 * np.abs(e).max())
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("sizes", [{}, LARGE])
+def test_neither_threads_nor_calls_change_a_bit(isa, optimizer, sizes):
+    run = Run(**sizes)
+    lr = np.linspace(0.02, 0.01, 12)
+    options = {"optimizer": optimizer, "batch_size": 24, "dropout": 0.25, "weight_decay": 0.01}
+    whole_state = new_state(run, optimizer)
+    losses, whole = run.train(lr, state=whole_state, threads=1, **options)
+    for threads in (2, 3, 7):
+        state = new_state(run, optimizer)
+        again, found = run.train(lr, state=state, threads=threads, **options)
+        assert again.tobytes() == losses.tobytes()
+        assert_equal(found, whole)
+    state, found = new_state(run, optimizer), [p.copy() for p in run.first]
+    for start, stop in itertools.pairwise([0, 1, 5, 5, 12]):
+        _core.train_steps(
+            *found, run.X, run.Y, lr[start:stop], first_step=start, state=state, **options
+        )
+    assert_equal(found, whole)
+    for name, array in state.items():
+        assert array.tobytes() == whole_state[name].tobytes()
+
+
+@pytest.mark.parametrize("optimizer", REMEMBERING)
+def test_divergence_leaves_parameters_and_state(optimizer):
+    run, state = Run(), new_state(Run(), optimizer)
+    _core.train_steps(
+        *(p.copy() for p in run.first), run.X, run.Y, [0.1] * 3, optimizer=optimizer, state=state
+    )
+    before = {name: array.copy() for name, array in state.items()}
+    parameters = [p.copy() for p in run.first]
+    with pytest.raises(mm.DivergedError):
+        _core.train_steps(*parameters, run.X, run.Y, [1e38] * 9, optimizer=optimizer, state=state)
+    assert_equal(parameters, run.first)
+    for name, array in state.items():
+        assert array.tobytes() == before[name].tobytes()
+
+
+# -- dropout -------------------------------------------------------------------------------------
+def test_dropout_keeps_the_expectation_and_depends_on_seed_and_step():
+    mask = reference.dropout_mask(5, 9, 400, 300, 0.25)
+    kept = mask > 0
+    assert set(np.unique(mask)) == {np.float32(0), np.float32(1 / 0.75)}
+    n = mask.size
+    assert abs(kept.mean() - 0.75) < 4 * np.sqrt(0.25 * 0.75 / n)
+    for axis in (0, 1):  # no unit and no row is preferred
+        means, each = kept.mean(axis=axis), n / kept.shape[1 - axis]
+        assert np.abs(means - 0.75).max() < 5 * np.sqrt(0.25 * 0.75 / each)
+    assert np.array_equal(mask, reference.dropout_mask(5, 9, 400, 300, 0.25))
+    assert np.array_equal(mask[:7], reference.dropout_mask(5, 9, 7, 300, 0.25))
+    for other in ((6, 9), (5, 10), (5, 9 + 2**32)):
+        agreement = (kept == (reference.dropout_mask(*other, 400, 300, 0.25) > 0)).mean()
+        assert abs(agreement - (0.75**2 + 0.25**2)) < 0.02
+
+
+def test_losses_outside_training_know_no_dropout():
+    run = Run()
+    with_dropout, found = run.train([0.0], dropout=0.5, rows="all")
+    without, _ = run.train([0.0], rows="all")
+    mean = _core.mean_loss(*found, run.X, run.Y)
+    assert mean == pytest.approx(without[0], rel=1e-6)
+    assert abs(with_dropout[0] - mean) > 1e-4
+
+
+# -- bad arguments -------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"optimizer": "adam"}, r"state lacks 'm\.C'"),
+        ({"dropout": 1.0}, r"dropout = 1\.0+ is not in \[0, 1\)"),
+        ({"dropout": -0.1}, "dropout"),
+        ({"dropout": float("nan")}, "dropout"),
+        ({"momentum": 1.0}, "momentum"),
+        ({"beta1": 1.0}, "beta1"),
+        ({"beta2": 0.99999999999}, "beta2"),
+        ({"epsilon": 0.0}, "epsilon"),
+        ({"epsilon": 1e-60}, "epsilon"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+    ],
+)
+def test_bad_options(options, sentence):
+    run = Run()
+    parameters = [p.copy() for p in run.first]
+    with pytest.raises(mm.ArgumentError, match=sentence):
+        _core.train_steps(*parameters, run.X, run.Y, [0.1], **options)
+    assert_equal(parameters, run.first)
+
+
+def test_bad_state():
+    run = Run()
+    parameters = [p.copy() for p in run.first]
+
+    def refused(error: type[Exception], sentence: str, **changes: object) -> None:
+        state = {**new_state(run, "adam"), **changes}
+        with pytest.raises(error, match=sentence):
+            _core.train_steps(
+                *parameters, run.X, run.Y, [0.1], optimizer="adam",
+                state={k: v for k, v in state.items() if v is not None},
+            )  # fmt: skip
+
+    shape = parameters[1].shape
+    refused(mm.ArgumentError, r"state lacks 'v\.W1'", **{"v.W1": None})
+    refused(mm.ArgumentError, r"state holds 'velocity\.C'", **{"velocity.C": np.zeros(3, "f4")})
+    refused(mm.ArgumentError, "must have 6000", **{"m.W1": np.zeros(7, np.float32)})
+    refused(TypeError, r"state\['m\.W1'\]", **{"m.W1": np.zeros(shape)})
+    refused(mm.ArgumentError, "share memory", **{"m.W1": parameters[1]})
+    shared = np.zeros(shape, np.float32)
+    refused(mm.ArgumentError, "share memory", **{"m.W1": shared, "v.W1": shared})
+    with pytest.raises(TypeError, match="decay_biases must be a bool, not int"):
+        _core.train_steps(*parameters, run.X, run.Y, [0.1], decay_biases=1)
+
+
+# -- the model's own methods ---------------------------------------------------------------------
+def test_model_and_training():
+    words = ["emma", "olivia", "ava", "isabella", "sophia", "mia"] * 5
+    data = mm.Dataset.split(words, block_size=2, seed=1)
+    model = mm.MLP(data.vocab, 2, 4, 16)
+    state = model.optimizer_state("adamw")
+    assert list(state)[:2] == ["m.C", "m.W1"]
+    assert {a.shape for a in state.values()} == {a.shape for a in model.parameters.values()}
+    losses = model.train_steps(
+        data.train.X, data.train.Y, np.full(20, 0.01), optimizer="adamw", betas=(0.8, 0.99),
+        state=state, dropout=0.1, weight_decay=0.1,
+    )  # fmt: skip
+    assert losses[-1] < losses[0]
+    assert all(array.any() for array in state.values())
+    with pytest.raises(TypeError, match="betas must be two numbers"):
+        model.train_steps(data.train.X, data.train.Y, [0.1], betas=0.9)  # type: ignore[arg-type]
+    assert model.optimizer_state("sgd") == {}
+
+
+def test_patience_keeps_the_best():
+    """A rate that is much too high for the end of the run."""
+    words = ["anna", "otto", "emma", "ada", "bob", "eve", "ali", "ida", "leo", "mia"] * 3
+    data = mm.Dataset.split(words, block_size=3, seed=3)
+    model = mm.MLP(data.vocab, 3, 6, 64)
+    history = mm.train(
+        model, data, steps=20_000, lr=0.3, schedule="constant", eval_every=50, patience=3,
+        batch_size="all", optimizer="momentum",
+    )  # fmt: skip
+    assert history.best is not None
+    assert history.best == min(history.evaluations, key=lambda e: e.dev_loss)
+    assert len(history.losses) < 20_000
+    assert history.evaluations[-4:].index(history.best) == 0
+    assert model.loss(data.dev.X, data.dev.Y) == history.best.dev_loss
+    with pytest.raises(mm.ArgumentError, match="patience"):
+        mm.train(model, data, steps=10, patience=0)
+    with pytest.raises(mm.ArgumentError, match="evaluations"):
+        mm.train(model, data, steps=10, patience=2, eval_every=0)
