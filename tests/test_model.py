@@ -1,4 +1,4 @@
-"""The MLP: its arrays, its steps, its file; the bigram baseline; the schedules."""
+"""The MLP: its arrays, its steps, its file; the schedules."""
 
 import copy
 import itertools
@@ -230,56 +230,6 @@ def test_copies_are_independent(model):
     assert bits(other) == bits(model)
     other.C[:] = 0
     assert bits(other) != bits(model)
-
-
-# -- bigram ----------------------------------------------------------------------------------------
-def test_bigram_counts():
-    vocab = mm.Vocab(["a", "b"])
-    bigram = mm.Bigram(vocab, ["ab", "aa"], smoothing=1)
-    # pairs: .a ab b. .a aa a.
-    expected = np.log([[1 / 5, 3 / 5, 1 / 5], [2 / 6, 2 / 6, 2 / 6], [2 / 4, 1 / 4, 1 / 4]])
-    np.testing.assert_allclose(bigram.log_probs([[0], [1], [2]]), expected, rtol=1e-6)
-    np.testing.assert_allclose(bigram.log_probs([[2], [0], [2]]), expected[[2, 0, 2]], rtol=1e-6)
-    assert bigram.log_probs(np.zeros((0, 1), int)).shape == (0, 3)
-    assert bigram.loss([[0], [1], [2]], [1, 0, 2]) == pytest.approx(
-        -(expected[0, 1] + expected[1, 0] + expected[2, 2]) / 3
-    )
-
-
-def test_bigram_loss_of_every_pair():
-    bigram = mm.Bigram(mm.Vocab(["a", "b"]), ["aa", "a"], smoothing=0.5)
-    X, Y = np.repeat(np.arange(3), 3)[:, None], np.tile(np.arange(3), 3)
-    for x, y in zip(X, Y, strict=True):
-        expected = -bigram.log_probs([x])[0, y]
-        assert bigram.loss([x], [y]) == pytest.approx(expected, rel=1e-6)
-
-
-def test_bigram_is_better_than_uniform(data):
-    bigram = mm.Bigram(data.vocab, data.train.words)
-    assert bigram.loss(data.dev.X[:, -1:], data.dev.Y) < np.log(len(data.vocab))
-
-
-@pytest.mark.parametrize(
-    ("X", "Y", "error"),
-    [
-        ([[3]], [0], IndexError),
-        ([[-1]], [0], IndexError),
-        ([[0]], [3], IndexError),
-        ([[0.0]], [0], TypeError),
-        ([[0, 1]], [0], ValueError),
-        ([0], [0], ValueError),
-        ([[0]], [0, 1], ValueError),
-    ],
-)
-def test_bigram_refuses(X, Y, error):
-    with pytest.raises(error):
-        mm.Bigram(mm.Vocab(["a", "b"]), ["ab"]).loss(X, Y)
-
-
-@pytest.mark.parametrize("smoothing", [0, -1, np.nan, np.inf])
-def test_bigram_smoothing(smoothing):
-    with pytest.raises(mm.ArgumentError, match="smoothing"):
-        mm.Bigram(mm.Vocab(["a"]), ["a"], smoothing)
 
 
 # -- schedules -------------------------------------------------------------------------------------

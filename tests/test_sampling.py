@@ -9,11 +9,11 @@ import makemore_cpp as mm
 from makemore_cpp import sampling
 
 
-@pytest.fixture(scope="module", params=["MLP", "Bigram"])
+@pytest.fixture(scope="module", params=["MLP", "NGram", "KneserNey"])
 def model(request):
     data = mm.Dataset.split(mm.load_words()[:2000], block_size=3)
-    if request.param == "Bigram":
-        return mm.Bigram(data.vocab, data.train.words)
+    if request.param != "MLP":
+        return getattr(mm, request.param)(data.vocab, data.train.words, order=2)
     model = mm.MLP(data.vocab, n_embd=4, n_hidden=30)
     model.train_steps(data.train.X, data.train.Y, np.full(2000, 0.1))
     return model

@@ -1,86 +1,194 @@
-"""Count-based models: the baselines that a net has to beat."""
+"""Models made of counts: the baselines that a net has to beat."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from makemore_cpp import checks
-from makemore_cpp._core import ArgumentError, RangeError
+from makemore_cpp import checks, sampling
 from makemore_cpp.arrays import Float32, Float64, Int64
-from makemore_cpp.dataset import build_dataset
+from makemore_cpp.ngram_counts import NGramCounts
 from makemore_cpp.vocab import Vocab
 
 
-class Bigram:
-    """Predicts a token from the one before it, by counting pairs.
+class Part(NamedTuple):
+    """What the seen contexts of one length say: see `CountModel`."""
+
+    length: int  # k, the tokens in a context
+    share: Float64  # alpha of every n-gram, (n-grams + 1,)
+    rest: Float64  # gamma of every context, (contexts + 1,)
+
+    @classmethod
+    def of(cls, length: int, share: Float64, rest: Float64) -> "Part":
+        """Append what an unseen n-gram gets, 0, and a context that was not seen leaves over, 1.
+
+        It is what the place -1, "not seen", then refers to.
+        """
+        return cls(length, np.append(share, 0.0), np.append(rest, 1.0))
+
+
+class CountModel:
+    """Predicts from counts; the parts for longer contexts correct those for shorter ones.
+
+    ``p(y | context) = alpha(context, y) + gamma(context) * p(y | shorter context)`` where the
+    context was seen, and ``p(y | shorter context)`` where it was not; the shorter context is that
+    of the part before, and before the first part p is 1/V. Only what was seen is kept, so that a
+    large vocabulary costs no table of V*V.
+
+    Parameters
+    ----------
+    counts : NGramCounts
+        The model's contexts are those of the counts. Order 1 ignores the token that it is given.
+    parts : list of Part
+        In the order of their contexts' lengths.
+    """
+
+    def __init__(self, counts: NGramCounts, parts: Sequence[Part]) -> None:
+        self._counts = counts
+        self._parts = list(parts)
+
+    @property
+    def vocab(self) -> Vocab:
+        """The vocabulary."""
+        return self._counts.vocab
+
+    @property
+    def counts(self) -> NGramCounts:
+        """The counts that the model is made of."""
+        return self._counts
+
+    @property
+    def order(self) -> int:
+        """The length of the longest n-grams: a context and the token after it."""
+        return self._counts.order
+
+    @property
+    def block_size(self) -> int:
+        """T, the number of tokens in a context: order - 1, but at least 1."""
+        return self._counts.block_size
+
+    def probs(self, X: ArrayLike) -> Float64:
+        """Return the probabilities (N,V) of the token after each context X (N,T), in float64.
+
+        Raises
+        ------
+        TypeError
+            X does not hold integers.
+        ArgumentError
+            X has another shape.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        table, rows = self._distributions(X)
+        return table[rows]
+
+    def log_probs(self, X: ArrayLike) -> Float32:
+        """Return the log-probabilities (N,V) of the token after each context X (N,T).
+
+        It raises what `probs` does.
+        """
+        table, rows = self._distributions(X)
+        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
+            return np.log(table).astype(np.float32)[rows]
+
+    def target_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
+        """Return the log-probability (N,) of each target Y (N,) after its context X (N,T).
+
+        Raises
+        ------
+        TypeError
+            X or Y does not hold integers.
+        ArgumentError
+            N is 0, or X or Y has another shape.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
+        ids = self._counts.find_contexts(X)
+        p = np.full(len(Y), 1 / len(self.vocab))
+        for length, share, rest in self._parts:
+            p *= rest[ids[length]]
+            p += share[self._counts.find_ngrams(ids[length], Y, length)]
+        with np.errstate(divide="ignore"):
+            log_p: Float64 = np.log(p)
+        return log_p
+
+    def loss(self, X: ArrayLike, Y: ArrayLike) -> float:
+        """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
+
+        It is inf where a target has the probability 0. It raises what `target_log_probs` does.
+        """
+        return -float(self.target_log_probs(X, Y).mean())
+
+    def sample(
+        self, n: int, seed: int = 42, max_length: int = sampling.DEFAULT_MAX_LENGTH
+    ) -> list[str]:
+        """Return n sampled texts; see `makemore_cpp.sample`."""
+        return sampling.sample(self, n, seed=seed, max_length=max_length)
+
+    def _distributions(self, X: ArrayLike) -> tuple[Float64, Int64]:
+        """Return a table of distributions (rows,V), and the row of each context (N,)."""
+        X = checks.tokens("X", X, self.block_size, len(self.vocab))
+        ids = self._counts.find_contexts(X)
+        table = np.full((1, len(self.vocab)), 1 / len(self.vocab))
+        rows = np.zeros(len(X), np.int64)
+        for part in self._parts:
+            seen = np.flatnonzero(ids[part.length] >= 0)
+            # The same context has the same shorter ones, and so the same row until now.
+            distinct, example, place = np.unique(
+                ids[part.length][seen], return_index=True, return_inverse=True
+            )
+            corrected = part.rest[distinct, None] * table[rows[seen[example]]]
+            row, token, share = self._shares(part, distinct)
+            corrected[row, token] += share
+            rows[seen] = len(table) + place
+            table = np.concatenate([table, corrected])
+        return table, rows
+
+    def _shares(self, part: Part, ids: Int64) -> tuple[Int64, Int64, Float64]:
+        """Return alpha of all n-grams of these contexts: its place in `ids`, its token, alpha."""
+        level = self._counts.levels[part.length]
+        begin, end = level.first[ids], level.first[ids + 1]
+        row = np.repeat(np.arange(len(ids)), end - begin)
+        before = np.cumsum(end - begin) - (end - begin)  # n-grams of the contexts before
+        ngram = np.arange(len(row)) + (begin - before)[row]
+        return row, level.ngrams[ngram] % len(self.vocab), part.share[ngram]
+
+
+class NGram(CountModel):
+    """Predicts a token from the order - 1 before it, by counting; order 2 is the bigram.
 
     ``p(y | x) = (count(x, y) + smoothing) / (count(x) + smoothing * V)``, as in the first lecture.
-    Only the pairs that occur are kept, so a large vocabulary costs no V*V table.
 
     Parameters
     ----------
     vocab : Vocab
     words : list of str
-        The words whose pairs are counted.
+        The words whose n-grams are counted; at least one.
+    order : int
+        1 to 100.
     smoothing : float
-        Added to every count; greater than zero.
+        a, added to every count. With 0 a token that was not seen after a context that was has the
+        probability 0 and an infinite loss. A context that was not seen always gives 1/V, which is
+        what the formula tends to when a becomes small.
+
+    Raises
+    ------
+    TypeError
+        `words` is not a list of str, `vocab` not a Vocab, or a number no number.
+    ArgumentError
+        There is no word, a character is not in `vocab`, or a number is outside its range.
     """
 
-    block_size = 1
-
-    def __init__(self, vocab: Vocab, words: Iterable[str], smoothing: float = 1.0) -> None:
-        self.vocab = vocab
+    def __init__(
+        self, vocab: Vocab, words: Iterable[str], order: int = 2, smoothing: float = 1.0
+    ) -> None:
         self.smoothing = checks.non_negative("smoothing", smoothing)
-        if self.smoothing == 0.0:
-            raise ArgumentError("smoothing is 0; then an unseen pair would have no finite loss")
-        X, Y = build_dataset(words, vocab, block_size=1)
-        x = X[:, 0].astype(np.int64)
-        self._pairs, self._pair_counts = np.unique(x * len(vocab) + Y, return_counts=True)
-        self._context_counts = np.bincount(x, minlength=len(vocab))
-
-    def log_probs(self, X: ArrayLike) -> Float32:
-        """Return the log-probabilities (N,V) of the token after each context X (N,1)."""
-        V = len(self.vocab)
-        contexts, place = np.unique(self._tokens("X", X, ndim=2)[:, 0], return_inverse=True)
-        first = np.searchsorted(self._pairs, contexts * V)
-        last = np.searchsorted(self._pairs, (contexts + 1) * V)
-        counts = np.zeros((len(contexts), V))
-        for row, begin, end in zip(counts, first, last, strict=True):
-            row[self._pairs[begin:end] % V] = self._pair_counts[begin:end]
-        return self._smoothed(counts, contexts[:, None]).astype(np.float32)[place]
-
-    def loss(self, X: ArrayLike, Y: ArrayLike) -> float:
-        """Return the mean loss of targets Y (N,) after contexts X (N,1), in nats per token."""
-        x, y = self._tokens("X", X, ndim=2)[:, 0], self._tokens("Y", Y, ndim=1)
-        if len(x) != len(y) or len(y) == 0:
-            raise ArgumentError(f"X has {len(x)} rows and Y {len(y)}; they must be equal, not 0")
-        # One pair more than any that can occur, so that every search ends at a pair.
-        pairs = np.append(self._pairs, len(self.vocab) ** 2)
-        pair_counts = np.append(self._pair_counts, 0)
-        wanted = x * len(self.vocab) + y
-        place = np.searchsorted(pairs, wanted)
-        counts = np.where(pairs[place] == wanted, pair_counts[place], 0)
-        return float(-self._smoothed(counts, x).mean())
-
-    def _smoothed(self, counts: NDArray[np.number], contexts: Int64) -> Float64:
-        totals = self._context_counts[contexts] + self.smoothing * len(self.vocab)
-        log_probs: Float64 = np.log((counts + self.smoothing) / totals)
-        return log_probs
-
-    def _tokens(self, name: str, values: ArrayLike, ndim: int) -> Int64:
-        tokens = np.asarray(values)
-        if tokens.dtype.kind not in "iu":
-            raise TypeError(f"{name} must hold integers, not {tokens.dtype}")
-        if tokens.ndim != ndim or tokens.shape[1:] not in ((), (1,)):
-            raise ArgumentError(
-                f"{name} has the shape {tokens.shape}; it must be {('(N,)', '(N, 1)')[ndim - 1]}"
-            )
-        outside = np.flatnonzero((tokens < 0) | (tokens >= len(self.vocab)))
-        if len(outside):
-            token = tokens.flat[outside[0]]
-            raise RangeError(
-                f"token {token} at {name}[{outside[0]}] is outside the vocabulary "
-                f"[0, {len(self.vocab)})"
-            )
-        return tokens.astype(np.int64)
+        counts = NGramCounts(vocab, words, order)
+        level = counts.levels[-1]
+        pseudo_counts = self.smoothing * len(vocab)
+        totals = level.totals(level.counts).astype(np.float64) + pseudo_counts
+        # (c + a) / (C + a V) is c / (C + a V), and what that leaves over times 1/V.
+        share = level.counts / np.repeat(totals, np.diff(level.first))
+        super().__init__(counts, [Part.of(counts.order - 1, share, pseudo_counts / totals)])
