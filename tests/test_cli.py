@@ -59,8 +59,9 @@ def test_train_prints_losses_samples_and_folder(trained):
     folder, out = trained
     assert {path.name for path in (folder / "runs" / "1").iterdir()} == RUN_FILES
     losses = [float(number) for number in re.findall(r"\d\.\d{4}", out)]
-    assert losses[:2] == [3.2958, 3.2958]
-    assert len(losses) == 6
+    assert losses[:3] == [3.2958, 3.2958, 0.0]
+    assert len(losses) == 13, "train, dev and gap of four models, and the floor"
+    assert "% of the dev words also stand in train.\nUnderfitting: " in out
     new = re.search(r"(\d+) new samples: (.*)", out)
     known = re.search(r"(\d+) already in the data(.*)", out)
     assert int(new[1]) + int(known[1]) == 20
@@ -113,7 +114,8 @@ def test_out_and_overwrite(trained, tmp_path):
 def test_one_word(tmp_path):
     (tmp_path / "one.txt").write_text("anna\n")
     out, _ = run(tmp_path, "train", "--data", "one.txt", *SMALL)
-    assert out.count("n/a") == 3
+    assert out.count("n/a") == 6, "dev and gap of three models"
+    assert "No verdict: there is no dev word" in out
     assert "nan" not in out
     out, _ = run(tmp_path, "eval", "runs/1", "--split", "test")
     assert "n/a" in out
@@ -348,6 +350,38 @@ def test_eval(trained):
     assert not (folder / "runs" / "1" / "test_looks.jsonl").exists()
 
 
+def test_eval_says_how_well_the_model_fits(trained):
+    folder, _ = trained
+    for arguments in ((), ("--split", "dev")):
+        out, _ = run(folder, "eval", "runs/1", *arguments)
+        for text in ("uniform", "bigram", "4-gram, Kneser-Ney", "6-gram, Kneser-Ney", "this model",
+                     "floor with 3 tokens of context", "gap", "% of the dev words"):  # fmt: skip
+            assert text in out
+        assert out.count("\nUnderfitting: ") == 1
+    found = json.loads(run(folder, "eval", "runs/1", "--json")[0])["diagnosis"]
+    assert found["verdict"] == "underfitting"
+    assert found["sentence"] in out
+    assert f"{found['floor']:.4f}" in out
+    (folder / "half.txt").write_text("\n".join(["anna", "bob", "hannah"] * 10))
+    out, _ = run(folder, "eval", "runs/1", "--data", "half.txt")
+    assert "No verdict: the model was not trained on this train split." in out
+
+
+def test_eval_draws_pictures(trained, tmp_path):
+    folder, _ = trained
+    out, error = run(folder, "eval", "runs/1", "--pictures", tmp_path / "new")
+    assert error == ""
+    files = [tmp_path / "new" / name for name in ("embeddings.png", "hidden.png")]
+    assert [line for line in out.splitlines() if line.startswith("picture: ")] == [
+        f"picture: {file}" for file in files
+    ]
+    assert files[0].read_bytes() == (folder / "runs" / "1" / "embeddings.png").read_bytes()
+    (tmp_path / "file").write_text("")
+    error = refuse(folder, "eval", "runs/1", "--split", "test", "--pictures", tmp_path / "file")
+    assert "cannot write in" in error
+    assert not (folder / "runs" / "1" / "test_looks.jsonl").exists(), "nothing was shown"
+
+
 def test_looks_at_test_are_recorded(trained, tmp_path):
     folder, _ = trained
     model = tmp_path / "model.safetensors"
@@ -397,7 +431,7 @@ def test_a_narrow_terminal_cuts_no_figure(trained):
     folder, _ = trained
     wide, narrow = (run(folder, "eval", "runs/1", COLUMNS=columns)[0] for columns in ("120", "20"))
     figures = re.findall(r"[\d,.]*\d", wide[wide.index("┃") :])
-    assert len(figures) == 6
+    assert len(figures) > 20
     assert re.findall(r"[\d,.]*\d", narrow[narrow.index("┃") :]) == figures
     assert "…" not in narrow
 

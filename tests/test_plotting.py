@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import plotting
+from makemore_cpp import plotting, plotting_embeddings
 from makemore_cpp.training import Evaluation
 
 
@@ -114,22 +114,90 @@ def test_odd_characters_draw_without_warnings():
     ax = draw(plotting.embeddings(model_of(" $_\t中🦀éяΩ\u0301", 3)))
     labels = [text.get_text() for text in ax.texts]
     assert labels[1:] == ["␣", "$", "_", "U+0009", "U+4E2D", "U+1F980", "é", "я", "Ω", "\u0301"]
-    vowels, consonants, others = "éяΩE", "\u0431λZ", "中3"
-    for characters, kind in ((vowels, "vowel"), (consonants, "consonant"), (others, "other")):
-        assert {plotting._kind(character) for character in characters} == {kind}
 
 
 def test_large_vocabulary():
     ax = plotting.embeddings(model_of([chr(0x4E00 + i) for i in range(3000)], 2))
-    assert len(ax.texts) == plotting.MAX_LABELS
+    assert len(ax.texts) == plotting_embeddings.MAX_LABELS
+
+
+def test_the_title_says_how_well_vowels_cluster():
+    model = model_of("abcdefghijklmnop", 3)
+    found = mm.vowel_clustering(model)
+    title = plotting.embeddings(model).get_title()
+    assert f"silhouette {found.silhouette:.2f}, p = {found.p_value:.4f}" in title
+    assert plotting.embeddings(model_of("abc", 3)).get_title() == "Embeddings of 4 tokens"
+
+
+# -- hidden units ----------------------------------------------------------------------------------
+def test_activations_and_saturation_by_hand():
+    model = model_of("ab", 1)  # two tokens of context, four units
+    model.C[:] = [[0], [1], [-1]]
+    model.W1[:] = [[3, 0, 2.45, 0.5], [0, 0, 0, 0.5]]  # tanh(2.45) is 0.985
+    model.b1[:] = [0, -5, 0, 0]
+    X = [[0, 0], [1, 0], [2, 2], [1, 1]]
+    h = mm.hidden_activations(model, X)
+    expected = np.tanh(
+        [[0, -5, 0, 0], [3, -5, 2.45, 0.5], [-3, -5, -2.45, -1], [3, -5, 2.45, 1]],
+        dtype=np.float32,
+    )
+    np.testing.assert_allclose(h, expected, rtol=1e-6)
+    assert mm.saturation(h) == mm.Saturation(7 / 16, 1, 4, 4)
+    ax = draw(plotting.saturation_image(model, X))
+    np.testing.assert_array_equal(ax.images[0].get_array(), np.abs(expected) > 0.99)
+    assert "43.8 % in 4 examples; dead units: 1 of 4" in ax.get_title()
+    ax = draw(plotting.activation_histogram(model, X))
+    assert "4 hidden units for 4 examples\n43.8 % are saturated" in ax.get_title()
+    shares = ax.patches[0].get_data().values
+    assert shares.sum() == pytest.approx(1)
+    assert shares[0] + shares[-1] == pytest.approx(7 / 16), "the outermost bins are the red ones"
+
+
+@pytest.mark.parametrize("examples", [1, 99, 100, 101, 250])
+def test_the_image_of_many_examples_is_thinned(examples):
+    ax = plotting.saturation_image(model_of("ab", 2), np.zeros((examples, 2), np.int32))
+    assert ax.images[0].get_array().shape == (-(-examples // -(-examples // 100)), 4)
+    assert f"in {examples} examples" in ax.get_title()
+
+
+def test_contexts_that_do_not_fit():
+    model = model_of("ab", 2)
+    for draw_units in (plotting.saturation_image, plotting.activation_histogram):
+        with pytest.raises(mm.ArgumentError, match="X is empty"):
+            draw_units(model, np.zeros((0, 2), np.int32))
+        with pytest.raises(mm.ArgumentError, match=r"X has the shape \(3,\)"):
+            draw_units(model, [0, 1, 2])
+        with pytest.raises(mm.RangeError, match=r"token 9 at X\[0, 1\]"):
+            draw_units(model, [[0, 9]])
+    model.C[:] = np.inf
+    model.W1[:] = 0
+    with pytest.raises(mm.ArgumentError, match="not a number"):
+        mm.hidden_activations(model, [[0, 1]])
+
+
+def test_model_pictures_in_a_folder(tmp_path):
+    model = model_of("abcdef", 3)
+    X = np.random.default_rng(0).integers(0, 7, (2500, 2)).astype(np.int32)
+    for folder in (tmp_path / "new" / "folder", tmp_path / "again"):
+        files = plotting.save_model_pictures(folder, model, X)
+        assert [file.name for file in files] == ["embeddings.png", "hidden.png"]
+        assert sorted(folder.iterdir()) == files
+    for name in ("embeddings.png", "hidden.png"):
+        one, other = tmp_path / "new" / "folder" / name, tmp_path / "again" / name
+        assert one.read_bytes() == other.read_bytes()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(mm.FileError, match=r"cannot write in .*file"):
+        plotting.save_model_pictures(tmp_path / "file", model, X)
 
 
 def test_given_axes_are_used():
     from matplotlib.figure import Figure
 
-    ax1, ax2 = Figure().subplots(1, 2)
+    ax1, ax2, ax3, ax4 = Figure().subplots(1, 4)
     assert plotting.loss_curve(np.ones(10), ax=ax1) is ax1
     assert plotting.embeddings(model_of("ab", 2), ax=ax2) is ax2
+    assert plotting.activation_histogram(model_of("ab", 2), [[0, 0]], ax=ax3) is ax3
+    assert plotting.saturation_image(model_of("ab", 2), [[0, 0]], ax=ax4) is ax4
 
 
 def test_same_picture_same_bytes(tmp_path):

@@ -204,7 +204,7 @@ def test_one_word_trains():
     for row in evaluation.compare(model, data):
         assert row.train > 0
         assert row.dev is None
-    assert evaluation.evaluate(model, ["abc"], "test")[0][1:] == (0, None, None)
+    assert evaluation.evaluate(model, data, "test")[0][1:] == (0, None, None)
 
 
 # -- evaluation ------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ def test_evaluate_splits_again_the_same_way(tmp_path):
     mm.train(model, data, steps=50)
     model.save(tmp_path / "m")
     again = mm.MLP.load(tmp_path / "m")
-    found = evaluation.find_words(again)
+    found = evaluation.split_as_trained(again, evaluation.find_words(again))
     for name, split in (("train", data.train), ("dev", data.dev), ("test", data.test)):
         (row,) = evaluation.evaluate(again, found, name)
         assert (row.split, row.words) == (name, len(split.words))
@@ -246,11 +246,11 @@ def test_changed_data_are_refused(tmp_path):
 
 def test_a_huge_loss_has_no_perplexity(data, model):
     model.b2[1:] = -3e6
-    for row in evaluation.evaluate(model, data.words):
+    for row in evaluation.evaluate(model, data):
         assert 1e5 < row.loss < math.inf
         assert row.perplexity is None
     model.b2[1:] = [0.0, *[-709.0 / 0.8] * (len(model.b2) - 2)]
-    for row in evaluation.evaluate(model, data.words):
+    for row in evaluation.evaluate(model, data):
         assert row.perplexity == math.exp(row.loss)
 
 
@@ -258,7 +258,7 @@ def test_a_loss_that_is_not_finite_is_refused(data, model):
     model.W2[:] = 3e38
     model.b1[:] = 1
     with pytest.raises(mm.ArgumentError, match=r"loss on train is (nan|inf)"):
-        evaluation.evaluate(model, data.words)
+        evaluation.evaluate(model, data)
 
 
 # -- run folders -----------------------------------------------------------------------------------

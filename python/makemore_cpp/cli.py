@@ -6,14 +6,24 @@ from typing import Any, NoReturn
 
 import click
 
-from makemore_cpp import checks, console, evaluation, exits, runs, training
+from makemore_cpp import (
+    checks,
+    console,
+    diagnosis,
+    evaluation,
+    exits,
+    runs,
+    training,
+)
 from makemore_cpp._core import ArgumentError, DivergedError, __version__, build_info, how_cut
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.model import MLP
+from makemore_cpp.presets import PRESETS
 from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, iter_samples
 from makemore_cpp.schedules import SCHEDULES
 from makemore_cpp.words import load_words
 
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 MAX_SAMPLES = 10**6  # of a training; they are kept until the end, unlike those of `sample`
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
@@ -22,13 +32,28 @@ threads_option = click.option(
 )
 
 
+class BatchSize(click.ParamType[int | str]):
+    """A number of examples, or all of them."""
+
+    name = "integer|all"
+
+    def convert(self, value: Any, param: Any, context: Any) -> int | str:  # noqa: D102
+        return "all" if value == "all" else click.INT.convert(value, param, context)
+
+
+def _use_preset(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    """Let the options that are not given be the preset's."""
+    if name is not None:
+        preset = PRESETS[name]
+        context.default_map = {**preset.sizes, **preset.training}
+
+
 def size_options(command: Any) -> Any:
     """Add the options for the sizes of a net, with the lecture's as defaults."""
     for name, default, help_text in (
         ("--n-hidden", 200, "Hidden units."),
         ("--n-embd", 10, "Length of an embedding."),
         ("--block-size", 3, "Tokens of context."),
-        ("--batch-size", 32, "Examples in a step."),
     ):
         command = click.option(name, default=default, show_default=True, help=help_text)(command)
     return command
@@ -47,19 +72,35 @@ def cli(context: click.Context) -> None:
 
 
 @cli.command(context_settings={"show_default": True})
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    is_eager=True,
+    expose_value=False,
+    callback=_use_preset,
+    help="Other defaults: the lecture's, or those of the best dev loss known.",
+)
 @click.option("--data", help="Text file, one item a line.  [default: bundled US names of 2017]")
-@click.option("--steps", default=200_000, help="Steps of SGD.")
+@click.option("--steps", default=200_000, help="Steps of the optimizer.")
 @size_options
+@click.option("--batch-size", default=32, type=BatchSize(), help="Examples in a step.")
+@click.option("--optimizer", default="sgd", help=f"One of {', '.join(OPTIMIZERS)}.")
+@click.option("--momentum", default=0.9, help="Of the optimizer of that name.")
+@click.option("--beta1", default=0.9, help="Of adam and adamw.")
+@click.option("--beta2", default=0.999, help="Of adam and adamw.")
 @click.option("--lr", default=0.1, help="First learning rate.")
 @click.option("--schedule", default="step", help=f"One of {', '.join(SCHEDULES)}.")
 @click.option("--lr-floor", type=float, help="End of the cosine schedule.  [default: lr / 10]")
 @click.option("--lr-decay", type=float, help="r of lr / (1 + r t).  [default: 9 / steps]")
 @click.option("--weight-decay", default=0.0, help="lambda, on C, W1 and W2.")
+@click.option("--decay-biases", is_flag=True, help="Weight decay on b1 and b2 too.")
+@click.option("--dropout", default=0.0, help="Share of the hidden units that are left out.")
 @click.option("--init", default="scaled", help="Initial parameters: scaled or lecture.")
 @click.option("--seed", default=1, help="Seed of the initial parameters and the minibatches.")
 @click.option("--split-seed", default=42, help="Seed of the split in train, dev and test.")
 @click.option("--boundary", default=".", help="Shows token 0; no item may contain it.")
 @click.option("--eval-every", type=int, help="Steps between dev losses.  [default: steps / 10]")
+@click.option("--patience", type=int, help="Stop after so many dev losses that are no better.")
 @click.option("--samples", default=20, help="Samples to print at the end.")
 @click.option("--out", help="Run folder.  [default: runs/<n>]")
 @click.option("--overwrite", is_flag=True, help="Allow --out to hold files already.")
@@ -81,6 +122,7 @@ def train(
     **options: Any,
 ) -> None:
     """Train a model; without options, the lecture's recipe on the bundled names."""
+    options["betas"] = (options.pop("beta1"), options.pop("beta2"))
     samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
     split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
     words = load_words(data)
@@ -117,6 +159,7 @@ def train(
         console.note(f"interrupted after {done:,} of {options['steps']:,} steps, kept in {folder}")
         sys.exit(exits.INTERRUPTED)
 
+    findings = diagnosis.diagnose(model, dataset, threads, comparison=comparison, quick=True)
     known_words = set(dataset.words)
     texts = [text + console.CUT_MARK * cut for text, cut in iter_samples(model, samples)]
     new = [text for text in texts if text not in known_words]
@@ -127,14 +170,18 @@ def train(
                 "run": str(folder),
                 "n_parameters": model.n_parameters,
                 "steps": done,
+                "best_step": None if history.best is None else history.best.step,
                 "seconds": history.seconds,
                 "losses": [row._asdict() for row in comparison],
+                "diagnosis": findings.as_dict(),
                 "samples": {"new": new, "known": known},
             }
         )
         return
     print(f"{model!r}, {done:,} steps in {history.seconds:.1f} s")
-    console.print_comparison(comparison)
+    if history.best is not None:
+        print(f"kept the parameters of step {history.best.step:,}, whose dev loss was the best")
+    console.print_diagnosis(findings)
     console.print_samples(new, known)
     print(f"run folder: {folder}")
 
@@ -169,29 +216,54 @@ def sample(run: str, n: int, seed: int, max_length: int, as_json: bool) -> None:
     type=click.Choice(["train", "dev", "test", "all"]),
     help="What to evaluate; a look at test is recorded.  [default: train and dev]",
 )
+@click.option("--pictures", help="Write pictures of embeddings and hidden units to this folder.")
 @threads_option
 @json_option
 def evaluate(
-    run: str, data: str | None, split_name: str | None, threads: int | None, as_json: bool
+    run: str,
+    data: str | None,
+    split_name: str | None,
+    pictures: str | None,
+    threads: int | None,
+    as_json: bool,
 ) -> None:
-    """Print the losses of RUN, a run folder or model file, on its data, split as in training."""
+    """Print the losses of RUN, a run folder or model file, on its data, split as in training.
+
+    Beside them stand those of counts, and a sentence says whether the model is underfitting, a
+    good fit or overfitting.
+    """
     model = MLP.load(run)
     words = evaluation.find_words(model, data)
-    rows = evaluation.evaluate(model, words, split_name, threads)
+    dataset = evaluation.split_as_trained(model, words)
+    rows = evaluation.evaluate(model, dataset, split_name, threads)
+    findings = diagnosis.diagnose(model, dataset, threads)
+    files = [] if pictures is None else _save_pictures(pictures, model, dataset)
     result = {"data": words.name, "sha256": words.sha256, "losses": [row._asdict() for row in rows]}
     looks = None
     if split_name in ("test", "all"):  # all words hold those of the test split
         looks = runs.record_test_look(run, result)
     if as_json:
-        console.print_json({"run": run, **result, "test_looks": looks})
+        more = {"diagnosis": findings.as_dict(), "pictures": files, "test_looks": looks}
+        console.print_json({"run": run, **result, **more})
         return
     console.print_evaluation(f"Loss of {run} on {words.name}", rows)
+    console.print_diagnosis(findings)
+    for file in files:
+        print(f"picture: {file}")
     if looks is not None:
         print(f"looks at the test split recorded beside this model: {looks}")
 
 
+def _save_pictures(folder: str, model: MLP, data: Dataset) -> list[str]:
+    from makemore_cpp import plotting
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as in `train`
+    return [str(file) for file in plotting.save_model_pictures(folder, model, data.train.X)]
+
+
 @cli.command(context_settings={"show_default": True})
 @size_options
+@click.option("--batch-size", default=32, help="Examples in a step.")
 @click.option("--vocab-size", default=27, help="Tokens, the boundary included.")
 @json_option
 def info(as_json: bool, **sizes: int) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from makemore_cpp.evaluation import SplitLoss, SplitLosses
+from makemore_cpp.diagnosis import Diagnosis
+from makemore_cpp.evaluation import SplitLoss
 from makemore_cpp.training import Progress
 
 CUT_MARK = "…"
@@ -63,7 +64,7 @@ def _shown(value: float | int | str | None) -> str:
         return value
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4f}" if value < 1e6 else f"{value:.4e}"
+    return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4e}"
 
 
 def print_evaluation(title: str, rows: Sequence[SplitLoss]) -> None:
@@ -76,9 +77,15 @@ def print_evaluation(title: str, rows: Sequence[SplitLoss]) -> None:
     print_losses(title, columns, shown)
 
 
-def print_comparison(comparison: Sequence[SplitLosses]) -> None:
-    """Print train and dev losses of the model beside what they mean."""
-    print_losses("Loss in nats per token", ("", "train", "dev"), comparison)
+def print_diagnosis(found: Diagnosis) -> None:
+    """Print the model's losses beside those of counts, and what that means."""
+    rows: list[tuple[Any, ...]] = [(*row, row.gap) for row in found.losses]
+    tokens = f"{found.block_size:,} token{'s' * (found.block_size > 1)}"
+    rows.append((f"floor with {tokens} of context", found.floor, "", ""))
+    print_losses("Loss in nats per token", ("", "train", "dev", "gap"), rows)
+    if found.known_share is not None:
+        print(f"{100 * found.known_share:.1f} % of the dev words also stand in train.")
+    print(found.sentence)
 
 
 def print_samples(new: Sequence[str], known: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.dataset import Dataset, Split, build_dataset
 from makemore_cpp.model import MLP
-from makemore_cpp.ngram import Bigram
+from makemore_cpp.ngram import NGram
 from makemore_cpp.words import Words, load_origin, load_words
 
 DEFAULT_SPLIT_SEED = 42
@@ -20,6 +20,11 @@ class SplitLosses(NamedTuple):
     name: str
     train: float | None
     dev: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """The loss on dev less that on train, None where one of them is."""
+        return None if self.train is None or self.dev is None else self.dev - self.train
 
 
 class SplitLoss(NamedTuple):
@@ -42,7 +47,7 @@ def split_loss(model: MLP, split: Split, threads: int | None = None) -> float | 
 def compare(model: MLP, data: Dataset, threads: int | None = None) -> list[SplitLosses]:
     """Return the losses of the uniform guess, of bigram counts and of the model, in this order."""
     uniform = math.log(len(data.vocab))
-    bigram = Bigram(data.vocab, data.train.words)
+    bigram = NGram(data.vocab, data.train.words, order=2)
 
     def losses(split: Split) -> tuple[float | None, float | None, float | None]:
         if len(split.Y) == 0:
@@ -76,30 +81,41 @@ def find_words(model: MLP, path: str | None = None) -> Words:
     return words
 
 
+def split_as_trained(model: MLP, words: Words) -> Dataset:
+    """Split words with the model's vocabulary and block size, and the seed of its training.
+
+    Raises
+    ------
+    ArgumentError
+        A word does not fit the vocabulary.
+    """
+    seed = DEFAULT_SPLIT_SEED
+    if model.data is not None and model.data.split_seed is not None:
+        seed = model.data.split_seed
+    return Dataset.split(words, model.block_size, seed, vocab=model.vocab)
+
+
 def evaluate(
-    model: MLP, words: Words, split_name: str | None = None, threads: int | None = None
+    model: MLP, data: Dataset, split_name: str | None = None, threads: int | None = None
 ) -> list[SplitLoss]:
-    """Split the words as in the training and return the losses.
+    """Return the losses on splits of the data.
 
     Parameters
     ----------
     model : MLP
-    words : Words
+    data : Dataset
+        As of `split_as_trained`.
     split_name : {"train", "dev", "test", "all"}, optional
         "all" takes all words as one; by default train and dev, each.
 
     Raises
     ------
     ArgumentError
-        A word does not fit the vocabulary, or a loss is not finite.
+        A loss is not finite.
     """
     if split_name == "all":
-        whole = Split(words, *build_dataset(words, model.vocab, model.block_size))
+        whole = Split(data.words, *build_dataset(data.words, model.vocab, model.block_size))
         return [_split_loss_row(model, "all", whole, threads)]
-    seed = DEFAULT_SPLIT_SEED
-    if model.data is not None and model.data.split_seed is not None:
-        seed = model.data.split_seed
-    data = Dataset.split(words, model.block_size, seed, vocab=model.vocab)
     splits = {"train": data.train, "dev": data.dev, "test": data.test}
     names = ("train", "dev") if split_name is None else (split_name,)
     return [_split_loss_row(model, name, splits[name], threads) for name in names]
@@ -109,9 +125,15 @@ def _split_loss_row(model: MLP, name: str, split: Split, threads: int | None) ->
     loss = split_loss(model, split, threads)
     if loss is None:
         return SplitLoss(name, len(split.words), None, None)
-    if not math.isfinite(loss):
-        raise ArgumentError(
-            f"the model's loss on {name} is {loss}: its parameters are so large that it overflows"
-        )
+    check_finite(name, loss)
     perplexity = math.exp(loss) if loss <= MAX_LOG_PERPLEXITY else None
     return SplitLoss(name, len(split.words), loss, perplexity)
+
+
+def check_finite(split_name: str, loss: float) -> None:
+    """Raise ArgumentError unless the model's loss on a split is a finite number."""
+    if not math.isfinite(loss):
+        raise ArgumentError(
+            f"the model's loss on {split_name} is {loss}: its parameters are so large that it "
+            "overflows"
+        )

@@ -1,0 +1,101 @@
+"""The rules by which losses mean underfitting, a good fit or overfitting, and what to try next."""
+
+import math
+from typing import Literal, NamedTuple
+
+# In nats per token; see `judge`.
+LARGE_GAP = 0.1
+SMALL_DIFFERENCE = 0.01
+SCATTER = 1.3  # standard deviation of the losses of single tokens, for the lecture's net on names
+
+MANY_KNOWN = 0.5  # with more dev words than this in train, dev says little about new words
+
+Verdict = Literal["underfitting", "good fit", "overfitting", "unknown"]
+
+
+class Evidence(NamedTuple):
+    """What `judge` looks at; losses are in nats per token.
+
+    An n-gram is a pair: its order and its loss on dev.
+    """
+
+    train: float
+    dev: float
+    n_dev: int  # tokens of dev
+    uniform: float
+    floor: float
+    fair_ngram: tuple[int, float]  # the best that sees no more tokens than the model
+    best_ngram: tuple[int, float]  # the best of all that were tried
+    known_share: float
+
+
+def judge(evidence: Evidence) -> tuple[Verdict, str]:
+    """Return the verdict on a model, and the sentence that gives its reason and what to try next.
+
+    The loss of the best n-gram that sees no more tokens than the model shows what can be had on
+    new words, as n-grams need no training that could fail. The first rule that holds decides:
+
+    1. Train is above what that n-gram has on dev: underfitting. The model has not even learnt the
+       words that it sees, and while that is so, regularisation would only hurt.
+    2. Dev is more than 0.1 above train: overfitting. That is a tenth more perplexity on new words
+       than on those of the training.
+    3. Dev is above that of the n-gram: the model does not get out of the context what is in it.
+       That is underfitting, but if train is at the floor already, overfitting.
+    4. Else it is a good fit.
+
+    A loss counts as above another from 0.01 on, or where dev is small, from its standard error on;
+    a gap is large from two standard errors on. That error is taken as 1.3 / sqrt(tokens of dev), as
+    the losses of single tokens scatter by about 1.3 nats.
+    """
+    e = evidence
+    error = SCATTER / math.sqrt(e.n_dev)
+    clear = max(SMALL_DIFFERENCE, error)
+    order, fair = e.fair_ngram
+    gap = e.dev - e.train
+    has_room = e.train > e.floor + clear
+    is_behind = e.dev > fair + clear
+    if has_room and e.train > fair + clear:
+        return "underfitting", _unlearnt(e)
+    if gap > max(LARGE_GAP, 2 * error) or (is_behind and not has_room):
+        beside = "" if e.dev > fair else f", though below that of the {order}-gram"
+        return "overfitting", (
+            f"Overfitting: the loss on dev is {gap:.3f} above that on train{beside}; try weight "
+            "decay, dropout, fewer hidden units, fewer steps or more words."
+        )
+    if is_behind:
+        return "underfitting", (
+            f"Underfitting: the gap is small ({gap:.3f}), but the {order}-gram, which sees no more "
+            f"context, is {e.dev - fair:.3f} better on dev; try more hidden units or more steps."
+        )
+    return "good fit", f"Good fit: {_good_fit(e, clear)}."
+
+
+def _unlearnt(e: Evidence) -> str:
+    if e.train >= e.uniform:
+        return (
+            "Underfitting: the model predicts no better than a uniform guess; try more steps, or a "
+            "smaller learning rate if the loss rose."
+        )
+    return (
+        f"Underfitting: even on train the loss is {e.train - e.fair_ngram[1]:.3f} above that of "
+        f"the {e.fair_ngram[0]}-gram on dev; try more steps, longer embeddings, more hidden units "
+        "or another learning rate."
+    )
+
+
+def _good_fit(e: Evidence, clear: float) -> str:
+    if e.known_share > MANY_KNOWN:
+        return (
+            f"but {100 * e.known_share:.0f} % of the dev words also stand in train, so that dev "
+            "cannot show overfitting; try the model on other words"
+        )
+    order, best = e.best_ngram
+    if e.dev > best + clear:
+        return (
+            "the gap is small and no n-gram of this context is better; try a longer context, with "
+            f"which a {order}-gram is {e.dev - best:.3f} better on dev"
+        )
+    return (
+        "the gap is small and no n-gram that was tried is better; for less, try a longer context "
+        "or more words, and look at test at the very end"
+    )
