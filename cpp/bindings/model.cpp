@@ -1,6 +1,7 @@
 // Training steps, mean loss and log-probabilities on the five parameter arrays.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <exception>
 #include <limits>
 #include <string>
@@ -40,6 +41,15 @@ struct StateArguments {
   std::vector<FloatArray> arrays;
 };
 
+void check_same_shape(const std::string& name, const FloatArray& array,
+                      const FloatArray& parameter) {
+  if (array.ndim() == parameter.ndim() &&
+      std::equal(array.shape(), array.shape() + array.ndim(), parameter.shape())) {
+    return;
+  }
+  throw ArgumentError(name + " has not the shape of its parameter");
+}
+
 StateArguments state_of(py::handle state, const ParameterArguments& parameters) {
   StateArguments arguments;
   if (state.is_none()) return arguments;
@@ -51,6 +61,7 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
     const std::string shown = "state['" + name + "']";
     FloatArray array = float_in_place(shown.c_str(), value);
     for (const auto& [other, parameter] : parameters.named()) {
+      if (name.ends_with(std::string(".").append(other))) check_same_shape(shown, array, *parameter);
       check_apart(other, *parameter, shown.c_str(), array);
     }
     for (size_t i = 0; i < arguments.arrays.size(); ++i) {

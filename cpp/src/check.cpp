@@ -1,8 +1,8 @@
 // The checks behind check.hpp.
 #include "check.hpp"
 
+#include <charconv>
 #include <limits>
-#include <sstream>
 
 #include "makemore/error.hpp"
 
@@ -42,22 +42,25 @@ void check_token_vector(const char* name, const int32_t* Y, int64_t N, int64_t V
   if (i >= 0) throw_token_error(name, std::to_string(Y[i]), first_row + i, -1, V);
 }
 
+std::string shown(double value) {
+  char digits[32];
+  return std::string(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+}
+
 bool is_rate(double value) {
   return value >= 0 && value <= static_cast<double>(std::numeric_limits<float>::max());
 }
 
 float checked_rate(const std::string& name, double value) {
   if (!is_rate(value)) {
-    std::ostringstream sentence;
-    sentence << name << " = " << value << " is not a finite, non-negative float32";
-    throw ArgumentError(sentence.str());
+    throw ArgumentError(name + " = " + shown(value) + " is not a finite, non-negative float32");
   }
   return static_cast<float>(value);
 }
 
 void check_fraction(const char* name, double value) {
   if (value >= 0 && static_cast<float>(value) < 1) return;  // false for NaN
-  throw ArgumentError(std::string(name) + " = " + std::to_string(value) + " is not in [0, 1)");
+  throw ArgumentError(std::string(name) + " = " + shown(value) + " is not in [0, 1) as a float32");
 }
 
 void check_at_least(const char* name, int64_t value, int64_t least) {

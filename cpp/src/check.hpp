@@ -19,6 +19,9 @@ void check_token_vector(const char* name, const int32_t* Y, int64_t N, int64_t V
 [[noreturn]] void throw_token_error(const char* name, const std::string& token, int64_t row,
                                     int64_t column, int64_t V);
 
+// A number with as many digits as tell it from its neighbours.
+std::string shown(double value);
+
 // A learning rate or a weight decay: finite as a float32 and not negative.
 bool is_rate(double value);
 float checked_rate(const std::string& name, double value);

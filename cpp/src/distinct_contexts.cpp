@@ -20,7 +20,7 @@ DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples, boo
     : T_(block_size),
       share_(share),
       slot_bits_(bits_for(max_examples)),
-      slots_(int64_t{1} << slot_bits_),
+      slots_(share ? int64_t{1} << slot_bits_ : 0),
       number_(max_examples),
       X_(max_examples * block_size),
       starts_(max_examples + 1),
@@ -28,7 +28,7 @@ DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples, boo
 
 void DistinctContexts::build(const int32_t* X, const int32_t* Y, int64_t B) {
   count_ = 0;
-  std::fill_n(slots_.get(), int64_t{1} << slot_bits_, -1);
+  if (share_) std::fill_n(slots_.get(), int64_t{1} << slot_bits_, -1);
   for (int64_t b = 0; b < B; ++b) {
     number_[b] = share_ ? number_of(X + b * T_) : add(X + b * T_);
   }

@@ -34,7 +34,7 @@ void check_update_options(const UpdateOptions& options) {
   check_fraction("beta1", options.beta1);
   check_fraction("beta2", options.beta2);
   if (checked_rate("epsilon", options.epsilon) > 0) return;
-  throw ArgumentError("epsilon = " + std::to_string(options.epsilon) + " is not above 0");
+  throw ArgumentError("epsilon = " + shown(options.epsilon) + " is not above 0 as a float32");
 }
 
 }  // namespace makemore

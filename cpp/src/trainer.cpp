@@ -27,6 +27,10 @@ namespace makemore {
 
 namespace {
 
+int64_t batch_size_of(const Batches& batches, const Examples& examples) {
+  return batches.kind == Batches::Kind::all ? examples.count : batches.batch_size;
+}
+
 bool all_inside(const int32_t* tokens, int64_t n, int64_t V) {
   bool inside = true;
   for (int64_t i = 0; i < n; ++i) inside &= tokens[i] >= 0 && tokens[i] < V;
@@ -97,7 +101,7 @@ class Trainer {
         batches_(batches),
         options_(options),
         moments_(static_cast<int64_t>(arrays.size()) - 1),
-        B_(batches.kind == Batches::Kind::all ? examples.count : batches.batch_size),
+        B_(batch_size_of(batches, examples)),
         ld_V_(padded(sizes.vocab_size)),
         cut_(cut_step(B_, sizes)),
         losses_(B_),
@@ -130,9 +134,12 @@ class Trainer {
               const std::function<bool()>& should_stop) {
     const int size = static_cast<int>(std::min<int64_t>(threads, block_count()));
     std::atomic<int64_t> end{steps};  // a late thread must not read it torn
+    contexts_.resize(static_cast<size_t>(steps));
     choose_rows(0, first_step);
     batch_of(0).copy(examples_, 0, B_);
     fold_batch(0);
+    if (batches_.kind == Batches::Kind::all)
+      std::fill(contexts_.begin(), contexts_.end(), contexts_[0]);
     if (has_batch_of_its_own(1, steps)) choose_rows(1, first_step);
     run_team(size, [&](Team& team) {
       for (int64_t step = 0; step < end.load(std::memory_order_relaxed); ++step) {
@@ -144,7 +151,8 @@ class Trainer {
         const uint64_t number = first_step + static_cast<uint64_t>(step);
         const UpdateRule rule(options_.update, lr[step], number);
         Batch* const next = has_batch_of_its_own(step + 1, steps) ? &batch_of(step + 1) : nullptr;
-        forward_backward_update(team, batch, next, number, rule);
+        const int64_t contexts = contexts_[static_cast<size_t>(step)];
+        forward_backward_update(team, batch, contexts, next, number, rule);
         const auto finish = [&](int64_t task) {
           if (task == 0) {
             losses[step] = finish_step(batch, number, rule);
@@ -218,15 +226,16 @@ class Trainer {
       batch.error = std::current_exception();
     }
     if (batch.error) bad_step_.store(step, std::memory_order_release);
+    contexts_[static_cast<size_t>(step)] = batch.contexts.count();
   }
 
   // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
   // contexts forward and backward, then the update.  On the way the next batch is copied.
-  void forward_backward_update(Team& team, const Batch& batch, Batch* next, uint64_t step,
-                               const UpdateRule& rule) {
+  void forward_backward_update(Team& team, const Batch& batch, int64_t contexts, Batch* next,
+                               uint64_t step, const UpdateRule& rule) {
     const Dropout dropout = dropout_of(step);
     const Dropout* const drop = options_.dropout > 0 ? &dropout : nullptr;
-    const int64_t count = block_count(), contexts = batch.contexts.count();
+    const int64_t count = block_count();
     for (int64_t first = 0; first < contexts; first += cut_.chunk_rows) {
       const int64_t chunk = std::min(cut_.chunk_rows, contexts - first);
       const int32_t* const rows = batch.fold.rows() + first * sizes_.block_size;
@@ -324,6 +333,9 @@ class Trainer {
   const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
   const StepCut cut_;
   std::vector<std::unique_ptr<Batch>> prepared_;
+  // The number of contexts of each step of this call, hence of its chunks and phases.  Nothing else
+  // may tell it: a late thread finds its batch already filled again.
+  std::vector<int64_t> contexts_;
   std::atomic<int64_t> bad_step_{-1};  // the step of this call whose batch must not be used
   Buffer<float> losses_;               // (B), by context
   std::vector<double> loss_sums_;      // of each task of the cross-entropy
@@ -343,7 +355,7 @@ void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batc
   check_fraction("dropout", options.dropout);
   if (options.dropout > 0 &&
       batch_size > (int64_t{1} << 32) / dropout_blocks_per_row(sizes.n_hidden)) {
-    throw ArgumentError("batch_size = " + std::to_string(batch_size) +
+    throw ArgumentError("a batch of " + std::to_string(batch_size) +
                         " has too many hidden units for dropout");
   }
 }
@@ -386,13 +398,11 @@ void check_arguments(const Sizes& sizes, const Examples& examples, const double*
   check_sizes(sizes);
   check_at_least("steps", steps, 0);
   check_in_range("the number of examples", examples.count, 1, kMaxExamples);
-  if (batches.kind != Batches::Kind::all) {
-    check_at_least("batch_size", batches.batch_size, 1);
-    if (batches.batch_size > kMaxBatchTokens / sizes.block_size) {
-      throw ArgumentError("batch_size = " + std::to_string(batches.batch_size) + " is above " +
-                          std::to_string(kMaxBatchTokens / sizes.block_size) +
-                          " at this block_size");
-    }
+  if (batches.kind != Batches::Kind::all) check_at_least("batch_size", batches.batch_size, 1);
+  const int64_t most = kMaxBatchTokens / sizes.block_size;
+  if (batch_size_of(batches, examples) > most) {
+    throw ArgumentError("batch_size = " + std::to_string(batch_size_of(batches, examples)) +
+                        " is above " + std::to_string(most) + " at this block_size");
   }
   for (int64_t step = 0; step < steps; ++step) {
     if (!is_rate(lr[step])) checked_rate("lr[" + std::to_string(step) + "]", lr[step]);
@@ -406,8 +416,7 @@ int64_t train_steps(float* losses, const Parameters& parameters, const Optimizer
                     uint64_t first_step, const Batches& batches, const TrainOptions& options,
                     const std::function<bool()>& should_stop) {
   check_arguments(sizes, examples, lr, steps, batches);
-  check_options(options, sizes,
-                batches.kind == Batches::Kind::all ? examples.count : batches.batch_size);
+  check_options(options, sizes, batch_size_of(batches, examples));
   const std::vector<Parameters> arrays =
       arrays_of(parameters, state, sizes, options.update.optimizer);
   const int threads = checked_threads(options.threads);

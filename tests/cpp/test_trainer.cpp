@@ -1,11 +1,15 @@
 // The trainer and the forward pass without Python: against scalar loops in float64, and against
 // themselves with other threads, divisions into calls and instruction sets.
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <cmath>
+#include <thread>
 #include <tuple>
 #include <vector>
 
 #include "check.hpp"
+#include "distinct_contexts.hpp"
 #include "makemore/error.hpp"
 #include "makemore/forward.hpp"
 #include "makemore/machine.hpp"
@@ -239,6 +243,69 @@ TEST_CASE("should_stop ends the call at a step; errors leave the parameters as t
                 "batch_size = 0");
   EXPECT_THROWS(stopped.train({0.1}, {Batches::Kind::drawn, int64_t{1} << 40, nullptr}, {}),
                 ArgumentError, "batch_size = 1099511627776");
+}
+
+TEST_CASE("late threads count the same chunks, whose number differs from batch to batch") {
+  const Problem start({2, 4, 200, 27}, 700);
+  const std::vector<double> lr(400, 0.01);
+  const Batches batches{Batches::Kind::drawn, 405, nullptr};  // about 256 contexts, a chunk's
+  Problem one = start;
+  const std::vector<float> losses = one.train(lr, batches, on_threads(1));
+  for (const int threads : {2, 4}) {
+    std::vector<std::thread> others;  // which keep threads of the team from their processors
+    std::atomic<bool> done{false};
+    for (int i = 0; i < 4; ++i) {
+      others.emplace_back([&] {
+        while (!done) std::this_thread::sleep_for(std::chrono::microseconds(20));
+      });
+      others.emplace_back([&] {
+        while (!done) continue;
+      });
+    }
+    Problem many = start;
+    EXPECT(many.train(lr, batches, on_threads(threads)) == losses);
+    EXPECT(same(one.parameters, many.parameters));
+    done = true;
+    for (std::thread& other : others) other.join();
+  }
+}
+
+TEST_CASE("distinct contexts: numbered by first appearance, with their targets in order") {
+  const int64_t T = 2, B = 2000;
+  std::vector<int32_t> X, Y;
+  for (int64_t b = 0; b < B; ++b) {  // 35 contexts, and as many more that occur once
+    const auto i = static_cast<int32_t>(b * b % 71 % 35);
+    X.push_back(b % 50 == 7 ? 1000 + static_cast<int32_t>(b) : i % 5);
+    X.push_back(i / 5);
+    Y.push_back(static_cast<int32_t>(b));
+  }
+  for (const bool share : {true, false}) {
+    DistinctContexts contexts(T, B, share);
+    for (const int64_t n : {B, int64_t{1}, int64_t{700}}) {
+      contexts.build(X.data(), Y.data(), n);
+      std::vector<std::vector<int32_t>> keys;  // by definition
+      std::vector<std::vector<int32_t>> targets;
+      for (int64_t b = 0; b < n; ++b) {
+        const std::vector<int32_t> key = {X[size_t(b * T)], X[size_t(b * T + 1)]};
+        auto place = share ? std::find(keys.begin(), keys.end(), key) : keys.end();
+        if (place == keys.end()) {
+          keys.push_back(key);
+          targets.emplace_back();
+          place = keys.end() - 1;
+        }
+        targets[size_t(place - keys.begin())].push_back(Y[size_t(b)]);
+      }
+      EXPECT(contexts.count() == static_cast<int64_t>(keys.size()));
+      EXPECT(contexts.starts()[0] == 0 && contexts.starts()[contexts.count()] == n);
+      for (int64_t i = 0; i < contexts.count(); ++i) {
+        const int32_t* key = contexts.X() + i * T;
+        EXPECT(std::vector<int32_t>(key, key + T) == keys[size_t(i)]);
+        const int32_t *first = contexts.Y() + contexts.starts()[i],
+                      *last = contexts.Y() + contexts.starts()[i + 1];
+        EXPECT(std::vector<int32_t>(first, last) == targets[size_t(i)]);
+      }
+    }
+  }
 }
 
 int main() { return check::run(); }

@@ -168,11 +168,19 @@ void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t l
       const Vector sum =
           exp_and_sum(x, max, n, [dx](int64_t j, Vector e, auto store) { store(dx + j, e); });
       sums[i - first] = sum[0];
+      const auto multiply_row = [=](Vector factor) {
+        for_each_vector(
+            n, [=](int64_t j, auto load, auto store) { store(dx + j, load(dx + j) * factor); });
+      };
       const auto count = static_cast<float>(start(i + 1) - start(i));
-      const Vector factor = broadcast(scale * count) / sum;
-      for_each_vector(
-          n, [=](int64_t j, auto load, auto store) { store(dx + j, load(dx + j) * factor); });
-      for (int64_t k = start(i); k < start(i + 1); ++k) dx[Y[k]] -= scale;
+      if (count == 1) {
+        multiply_row(broadcast(scale) / sum);
+        dx[Y[start(i)]] -= scale;
+      } else {  // ones leave a float exactly; many small scales would round the same way each time
+        multiply_row(broadcast(count) / sum);
+        for (int64_t k = start(i); k < start(i + 1); ++k) dx[Y[k]] -= 1;
+        multiply_row(broadcast(scale));
+      }
     }
     float ln_sums[kLanes];
     store(ln_sums, log_of(load(sums)));

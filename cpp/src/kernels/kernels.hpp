@@ -86,9 +86,9 @@ struct Kernels {
   int (*momentum_update)(float* w, float* v, const float* dw, float lr, float momentum,
                          float weight_decay, int64_t n);
 
-  // Adam and AdamW: g = dw + weight_decay * w;  m += (1 - beta1) (g - m);  v += (1 - beta2) (g^2 -
-  // v); w = w * shrinkage - lr * m / (sqrt(v) * v_scale + epsilon).  Returns 0 when a new w or v is
-  // not finite, else 1.
+  // Adam and AdamW: g = dw + weight_decay * w;  m = beta1 * m + beta1_rest * g;
+  // v = beta2 * v + beta2_rest * g^2;  w = w * shrinkage - lr * m / (sqrt(v) * v_scale + epsilon).
+  // Returns 0 when a new w or v is not finite, else 1.
   int (*adam_update)(float* w, float* m, float* v, const float* dw, const AdamStep* step,
                      int64_t n);
 
