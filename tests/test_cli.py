@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from makemore_cpp.presets import BEST
+
 SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
 PACKAGE_PARENT = Path(__import__("makemore_cpp").__file__).parents[1]
 RUN_FILES = {"model.safetensors", "config.json", "metrics.jsonl", "loss.png", "embeddings.png"}
@@ -109,6 +111,29 @@ def test_out_and_overwrite(trained, tmp_path):
     run(folder, "train", *SMALL, "--out", out, "--seed", 2, "--overwrite")
     assert (out / "model.safetensors").read_bytes() != before
     assert not (out / "test_looks.jsonl").exists()
+
+
+def test_presets_and_what_is_given_beside_them(tmp_path):
+    small = ["--steps", "30", "--n-hidden", "16", "--samples", "1", "--json", "--out", "run"]
+
+    def config(*arguments):
+        run(tmp_path, "train", *small, "--overwrite", *arguments)
+        return json.loads((tmp_path / "run" / "config.json").read_text())
+
+    best = config("--preset", "best")
+    for name, value in {**BEST.sizes, **BEST.training}.items():
+        if name not in ("steps", "n_hidden"):
+            assert best[name] == value, name
+    assert (best["steps"], best["n_hidden"], best["best_step"]) == (30, 16, None)
+    lecture = config("--preset", "lecture")
+    assert lecture == config()
+    # The end of the preset's schedule does not stand in the way of another schedule.
+    other = config("--schedule", "inverse", "--preset", "best-context-3", "--batch-size", "all")
+    assert (other["schedule"], other["lr_floor"], other["batch_size"]) == ("inverse", None, "all")
+    early = config("--eval-every", "1", "--patience", "1", "--lr", "5", "--schedule", "constant")
+    assert early["best_step"] < early["steps_done"] < 30
+    sentence = refuse(tmp_path, "train", "--schedule", "step", "--lr-floor", "0.1")
+    assert "floor belongs to the cosine schedule" in sentence
 
 
 def test_one_word(tmp_path):

@@ -147,6 +147,20 @@ def test_divergence_leaves_parameters_and_state(optimizer):
         assert array.tobytes() == before[name].tobytes()
 
 
+@pytest.mark.parametrize("share", [True, False])
+def test_a_context_of_a_million_examples(share):
+    """The gradient of b2 is a sum of a million terms of one sign, and small itself."""
+    run = Run(T=1, E=1, H=1, V=3)
+    N = 1_000_000
+    X = np.zeros((N, 1), np.int32)
+    Y = np.zeros(N, np.int32)
+    Y[: N // 10] = 2
+    zeros = [np.zeros_like(p) for p in run.first]
+    dropout = 0.0 if share else 1e-12  # drops nothing, but keeps the examples apart
+    _core.train_steps(*zeros, X, Y, [1.0], rows="all", dropout=dropout)
+    np.testing.assert_allclose(zeros[4], [0.9 - 1 / 3, -1 / 3, 0.1 - 1 / 3], rtol=1e-4)
+
+
 # -- dropout -------------------------------------------------------------------------------------
 def test_dropout_keeps_the_expectation_and_depends_on_seed_and_step():
     mask = reference.dropout_mask(5, 9, 400, 300, 0.25)
@@ -178,14 +192,14 @@ def test_losses_outside_training_know_no_dropout():
     ("options", "sentence"),
     [
         ({"optimizer": "adam"}, r"state lacks 'm\.C'"),
-        ({"dropout": 1.0}, r"dropout = 1\.0+ is not in \[0, 1\)"),
-        ({"dropout": -0.1}, "dropout"),
+        ({"dropout": 1.0}, r"dropout = 1 is not in \[0, 1\)"),
+        ({"dropout": -1e-9}, r"dropout = -1e-09 is not in \[0, 1\)"),
         ({"dropout": float("nan")}, "dropout"),
         ({"momentum": 1.0}, "momentum"),
         ({"beta1": 1.0}, "beta1"),
-        ({"beta2": 0.99999999999}, "beta2"),
+        ({"beta2": 0.99999999999}, r"beta2 = 0\.99999999999 is not"),
         ({"epsilon": 0.0}, "epsilon"),
-        ({"epsilon": 1e-60}, "epsilon"),
+        ({"epsilon": 1e-60}, "epsilon = 1e-60 is not above 0"),
         ({"weight_decay": -1.0}, "weight_decay"),
     ],
 )
@@ -211,8 +225,9 @@ def test_bad_state():
 
     shape = parameters[1].shape
     refused(mm.ArgumentError, r"state lacks 'v\.W1'", **{"v.W1": None})
-    refused(mm.ArgumentError, r"state holds 'velocity\.C'", **{"velocity.C": np.zeros(3, "f4")})
-    refused(mm.ArgumentError, "must have 6000", **{"m.W1": np.zeros(7, np.float32)})
+    refused(mm.ArgumentError, r"state holds 'velocity\.C'", **{"velocity.C": parameters[0] * 0})
+    refused(mm.ArgumentError, r"m\.W1'\] has not the shape", **{"m.W1": np.zeros(7, np.float32)})
+    refused(mm.ArgumentError, "not the shape", **{"v.W1": np.zeros(shape[::-1], np.float32)})
     refused(TypeError, r"state\['m\.W1'\]", **{"m.W1": np.zeros(shape)})
     refused(mm.ArgumentError, "share memory", **{"m.W1": parameters[1]})
     shared = np.zeros(shape, np.float32)
@@ -235,8 +250,16 @@ def test_model_and_training():
     )  # fmt: skip
     assert losses[-1] < losses[0]
     assert all(array.any() for array in state.values())
+    for options, error, sentence in (
+        ({"dropuot": 0.1}, TypeError, "no option 'dropuot'; there are optimizer, momentum"),
+        ({"beta1": 0.5, "optimizer": "adam"}, TypeError, "no option 'beta1'"),
+        ({"momentum": 0.5}, mm.ArgumentError, "momentum belongs to momentum, not to 'sgd'"),
+        ({"betas": (0.5, 0.9)}, mm.ArgumentError, "betas belongs to adam and adamw, not to 'sgd'"),
+    ):
+        with pytest.raises(error, match=sentence):
+            model.train_steps(data.train.X, data.train.Y, [0.1], **options)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="betas must be two numbers"):
-        model.train_steps(data.train.X, data.train.Y, [0.1], betas=0.9)  # type: ignore[arg-type]
+        model.train_steps(data.train.X, data.train.Y, [0.1], optimizer="adam", betas=0.9)  # type: ignore[arg-type]
     assert model.optimizer_state("sgd") == {}
 
 
@@ -254,6 +277,28 @@ def test_patience_keeps_the_best():
     assert len(history.losses) < 20_000
     assert history.evaluations[-4:].index(history.best) == 0
     assert model.loss(data.dev.X, data.dev.Y) == history.best.dev_loss
+    # A stop, an interrupt or an exception leaves the best parameters too.
+    model = mm.MLP(data.vocab, 3, 6, 64)
+    seen = [0]
+
+    def interrupt(progress: mm.Progress) -> None:
+        seen.append(progress.step)
+        if progress.step >= 2000:
+            raise KeyboardInterrupt
+
+    options = {"steps": 20_000, "lr": 0.3, "schedule": "constant", "eval_every": 50}
+    with pytest.raises(KeyboardInterrupt):
+        mm.train(model, data, patience=1000, on_progress=interrupt, **options)
+    interrupted = model.loss(data.dev.X, data.dev.Y)
+    seen.append(0)
+    model = mm.MLP(data.vocab, 3, 6, 64)
+    stopped = mm.train(
+        model, data, patience=1000, on_progress=lambda p: seen.append(p.step),
+        should_stop=lambda: seen[-1] >= 2000, **options,
+    )  # fmt: skip
+    assert stopped.best == min(stopped.evaluations, key=lambda e: e.dev_loss)
+    assert stopped.best.step < len(stopped.losses) == stopped.evaluations[-1].step
+    assert model.loss(data.dev.X, data.dev.Y) == stopped.best.dev_loss == interrupted
     with pytest.raises(mm.ArgumentError, match="patience"):
         mm.train(model, data, steps=10, patience=0)
     with pytest.raises(mm.ArgumentError, match="evaluations"):

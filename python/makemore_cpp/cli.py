@@ -5,9 +5,12 @@ import sys
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from makemore_cpp import (
     checks,
+    cli_experiments,
+    cli_sweeps,
     console,
     diagnosis,
     evaluation,
@@ -123,6 +126,9 @@ def train(
 ) -> None:
     """Train a model; without options, the lecture's recipe on the bundled names."""
     options["betas"] = (options.pop("beta1"), options.pop("beta2"))
+    floor_source = click.get_current_context().get_parameter_source("lr_floor")
+    if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
+        options["lr_floor"] = None  # the preset's is that of its own schedule
     samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
     split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
     words = load_words(data)
@@ -151,7 +157,8 @@ def train(
             for name, loss in (("train", comparison[-1].train), ("dev", comparison[-1].dev)):
                 if loss is not None:
                     training.check_loss(name, loss, done - 1, history.lr[-1])
-            settings = {"init": init, "steps_done": done, **options}
+            best_step = None if history.best is None else history.best.step
+            settings = {"init": init, "steps_done": done, "best_step": best_step, **options}
             runs.save_run(folder, model, history, comparison, settings)
     except DivergedError as error:
         raise ArgumentError(f"{error}; try a smaller --lr") from error
@@ -170,7 +177,7 @@ def train(
                 "run": str(folder),
                 "n_parameters": model.n_parameters,
                 "steps": done,
-                "best_step": None if history.best is None else history.best.step,
+                "best_step": best_step,
                 "seconds": history.seconds,
                 "losses": [row._asdict() for row in comparison],
                 "diagnosis": findings.as_dict(),
@@ -276,6 +283,10 @@ def info(as_json: bool, **sizes: int) -> None:
     console.print_fields("makemore_cpp", build)
     console.print_fields("a training step of these sizes", sizes)
     console.print_fields("is cut so, whatever the number of threads", cut)
+
+
+cli.add_command(cli_sweeps.sweep)
+cli.add_command(cli_experiments.experiment)
 
 
 def main() -> NoReturn:

@@ -29,6 +29,27 @@ class UpdateOptions(TypedDict, total=False):
     dropout: float
 
 
+# Options that only some optimisers have, and their defaults.
+OWNED = {
+    "momentum": (("momentum",), 0.9),
+    "betas": (("adam", "adamw"), (0.9, 0.999)),
+    "epsilon": (("adam", "adamw"), 1e-8),
+}
+
+
+def _check_names(options: dict[str, Any]) -> None:
+    """Refuse options that do not exist, or that the optimiser would not look at."""
+    optimizer = options.get("optimizer", "sgd")
+    for name, value in options.items():
+        if name not in UpdateOptions.__annotations__:
+            known = ", ".join(UpdateOptions.__annotations__)
+            raise TypeError(f"there is no option {name!r}; there are {known}")
+        owners, default = OWNED.get(name, ((optimizer,), None))
+        given = tuple(value) if isinstance(value, list) else value
+        if optimizer not in owners and given != default:
+            raise ArgumentError(f"{name} belongs to {' and '.join(owners)}, not to {optimizer!r}")
+
+
 class MLP:
     """Predicts the next token from the last T: embeddings, one tanh layer, one softmax layer.
 
@@ -298,6 +319,7 @@ class MLP:
             A token is outside the vocabulary [0, V), or a row outside [0, N).
         """
         core_options: dict[str, Any] = dict(options)
+        _check_names(core_options)
         if "betas" in core_options:
             core_options["beta1"], core_options["beta2"] = checks.pair(
                 "betas", core_options.pop("betas")

@@ -172,7 +172,7 @@ def train_steps(
         losses[s], gradients = loss_and_gradients(C, W1, b1, W2, b2, x, y, mask)
         for (name, w), dw in zip(parameters.items(), gradients, strict=True):
             decay = weight_decay if decay_biases or w.ndim == 2 else 0.0
-            moments = [state[f"{moment}.{name}"] for moment in MOMENTS[optimizer]] if state else []
+            moments = [(state or {})[f"{moment}.{name}"] for moment in MOMENTS[optimizer]]
             update(
                 optimizer, w, moments, dw, rate, decay, step + 1, momentum, beta1, beta2, epsilon
             )

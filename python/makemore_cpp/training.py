@@ -80,8 +80,8 @@ def train(
 ) -> History:
     """Train the model in place on ``data.train``; the defaults are the lecture's recipe.
 
-    The resulting parameters depend on the model, the data and the options alone: not on threads,
-    evaluations or the machine's speed.
+    The resulting parameters depend on the model, the data and the options alone: not on threads
+    or the machine's speed nor, without patience, on evaluations.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def train(
         last step is evaluated too.
     patience : int, optional
         Stop after so many evaluations in a row that are no better than the best one before. The
-        model then has the parameters of the best evaluation, however the run ended.
+        model then has the parameters of the best evaluation, also when the run was stopped.
     on_progress : callable, optional
         Called with a `Progress` a few times a second.
     should_stop : callable, optional
@@ -119,7 +119,7 @@ def train(
     ArgumentError, TypeError
         An option is out of range or of a wrong type, or `data` does not fit the model.
     KeyboardInterrupt
-        As usual; the model is as it was after some completed step.
+        As usual; the model is as it was after some completed step, with patience the best one.
     """
     started = time.perf_counter()
     steps = checks.integer("steps", steps, 1, schedules.MAX_STEPS)
@@ -148,7 +148,14 @@ def train(
     state = model.optimizer_state(options.get("optimizer", "sgd"))
     done = 0
     count = 1
-    with _restored_on_divergence(model):
+
+    def evaluate() -> None:
+        loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
+        check_loss("dev", loss, done - 1, rates(done - 1, 1)[0])
+        evaluations.append(Evaluation(done, loss))
+        best.see(evaluations[-1])
+
+    with _restored_on_divergence(model), best:
         while done < steps and not best.is_final() and not (should_stop and should_stop()):
             pause = min(steps, (done // eval_every + 1) * eval_every) if eval_every else steps
             count = min(count, pause - done)
@@ -173,16 +180,14 @@ def train(
                 on_progress(Progress(done, steps, latest, now - started))
             count = _next_count(count, now - call_started)
             if eval_every and done == pause:
-                dev_loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
-                evaluations.append(Evaluation(done, dev_loss))
-                check_loss("dev", dev_loss, done - 1, rates(done - 1, 1)[0])
-                best.see(evaluations[-1])
-        if done > 0 and not (evaluations and evaluations[-1].step == done):
-            # The core looks at a loss before its update: the last update may still be too large.
+                evaluate()
+        # The core looks at a loss before its update: the last update may still be too large.
+        if done > 0 and eval_every == 0:
             name, split = ("dev", data.dev) if len(data.dev.Y) else ("train", data.train)
             loss = model.loss(split.X, split.Y, threads=threads)
             check_loss(name, loss, done - 1, rates(done - 1, 1)[0])
-    best.restore()
+        elif done > 0 and not (evaluations and evaluations[-1].step == done):
+            evaluate()
     seconds = time.perf_counter() - started
     return History(losses[:done], rates(0, done), evaluations, seconds, best.evaluation)
 
@@ -210,7 +215,10 @@ class _Best:
     def is_final(self) -> bool:
         return self._patience is not None and self._worse_in_a_row >= self._patience
 
-    def restore(self) -> None:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
         for name, array in self._parameters.items():
             self._model.parameters[name][...] = array
 

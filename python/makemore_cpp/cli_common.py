@@ -1,0 +1,209 @@
+"""What the commands that train many models share: options, progress, and what they leave."""
+
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from makemore_cpp import console, exits, sweeps
+from makemore_cpp._core import FileError
+from makemore_cpp.dataset import Dataset
+from makemore_cpp.sweep_cell import DEFAULTS
+from makemore_cpp.sweep_folder import sweep_folder
+from makemore_cpp.sweep_table import Row, Table, shown
+from makemore_cpp.words import load_words
+
+TABLE_FILE = "table.csv"
+PICTURE_FILE = "picture.png"
+# What the help says of the options of a run.
+HELP = {
+    "block_size": "Tokens of context.",
+    "n_embd": "Length of an embedding.",
+    "n_hidden": "Hidden units.",
+    "init": "Initial parameters: scaled or lecture.",
+    "steps": "Steps of the optimizer.",
+    "batch_size": "Examples in a step.",
+    "lr": "First learning rate.",
+    "schedule": "One of constant, step, cosine, inverse.",
+    "lr_floor": "End of the cosine schedule.",
+    "lr_decay": "r of lr / (1 + r t), the inverse schedule.",
+    "patience": "Stop after so many dev losses that are no better.",
+    "optimizer": "One of sgd, momentum, adam, adamw.",
+    "momentum": "Of the optimizer of that name.",
+    "epsilon": "Of adam and adamw.",
+    "weight_decay": "lambda, on C, W1 and W2.",
+    "decay_biases": "Weight decay on b1 and b2 too.",
+    "dropout": "Share of the hidden units that are left out.",
+    "max_seconds": "End a run after this time.",
+    "max_examples": "End a run after so many examples.",
+}
+# Of the options whose default is None.
+TYPES = {
+    "lr_floor": float,
+    "lr_decay": float,
+    "patience": int,
+    "max_seconds": float,
+    "max_examples": int,
+}
+WORDS = {"batch_size": ("all",)}  # that an option takes instead of a number
+KINDS = {int: "an integer", float: "a number", bool: "true or false"}
+
+
+class Value(click.ParamType):  # type: ignore[type-arg]
+    """A value of some type, or several with commas between them, which come as a list."""
+
+    def __init__(self, kind: type, words: Sequence[str] = (), is_list: bool = False) -> None:
+        self.name = "|".join(["text" if kind is str else kind.__name__, *words])
+        self.name += ",..." * is_list
+        self._kind, self._words, self._is_list = kind, words, is_list
+
+    def convert(self, value: Any, param: Any, context: Any) -> Any:  # noqa: D102
+        if not isinstance(value, str):
+            return value
+        if not self._is_list:
+            return self._one(value, param, context)
+        return [self._one(part.strip(), param, context) for part in value.split(",")]
+
+    def _one(self, text: str, param: Any, context: Any) -> Any:
+        if text in self._words:
+            return text
+        try:
+            if self._kind is bool:
+                return {"true": True, "false": False}[text.lower()]
+            return self._kind(text)
+        except (ValueError, KeyError):
+            expected = " or ".join([KINDS[self._kind], *self._words])
+            self.fail(f"{text!r} is not {expected}", param, context)
+
+
+def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callable[[Any], Any]:
+    """Add options of a run by name; what is not given on the command line is None."""
+
+    def add(command: Any) -> Any:
+        for name in reversed(names):
+            default = defaults.get(name, DEFAULTS[name])
+            kind = TYPES.get(name) or type(default)
+            command = click.option(
+                "--" + name.replace("_", "-"),
+                type=Value(kind, WORDS.get(name, ()), is_list),
+                help=HELP[name] + ("" if default is None else f"  [default: {shown(default)}]"),
+            )(command)
+        return command
+
+    return add
+
+
+def data_options(command: Any) -> Any:
+    """Add the options for the data, for the folder and for machines."""
+    for decorate in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines."),
+        click.option("--out", help="Folder; that of an old sweep goes on.  [default: sweeps/<n>]"),
+        click.option("--boundary", default=".", help="Shows token 0; no item may contain it."),
+        click.option("--split-seed", default=42, help="Seed of the split in train, dev and test."),
+        click.option(
+            "--data", help="Text file, one item a line.  [default: bundled US names of 2017]"
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+def sweep_options(command: Any) -> Any:
+    """Add what every sweep has: `data_options`, seeds, and where the models are trained."""
+    for decorate in (
+        click.option("--dask", help="Address of a Dask scheduler whose workers do the training."),
+        click.option("--jobs", type=int, help="Models trained at a time.  [default: all CPUs]"),
+        click.option(
+            "--seeds", type=Value(int, is_list=True), default="1", help="Of each combination."
+        ),
+    ):
+        command = decorate(command)
+    return data_options(command)
+
+
+def read_data(data: str | None, split_seed: int, boundary: str) -> Dataset:
+    """Return the data that the options name."""
+    return Dataset.split(load_words(data), seed=split_seed, boundary=boundary)
+
+
+@contextmanager
+def sweeping(
+    out: str | None, seeds: list[int], jobs: int | None, dask: str | None
+) -> Iterator[tuple[Path, sweeps.Settings]]:
+    """Give the folder of a sweep and the settings to run it, with a count of what is done.
+
+    An interrupt ends the command, and says how to go on.
+    """
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it caches fonts, and more
+    try:
+        with sweep_folder(out) as folder, _counted() as on_row:
+            yield (
+                folder,
+                {"out": folder, "seeds": seeds, "jobs": jobs, "dask": dask, "on_row": on_row},
+            )
+    except KeyboardInterrupt:
+        console.note(f"interrupted; the same command with --out {folder} goes on from here")
+        sys.exit(exits.INTERRUPTED)
+
+
+@contextmanager
+def _counted() -> Iterator[Callable[[Row, int, int], object] | None]:
+    """Count finished models on stderr, where somebody sees it."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+
+    def show(row: Row, done: int, of: int) -> None:
+        print(f"\r{done:,} of {of:,} models", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield show
+    finally:
+        print("\r" + " " * 40, end="\r", file=sys.stderr, flush=True)
+
+
+def save_table(folder: Path, text: str) -> None:
+    """Write a table as CSV into the folder."""
+    write(folder / TABLE_FILE, text)
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text file; else FileError."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
+
+
+def save_picture(path: Path, ax: Any) -> None:
+    """Write what was drawn on these Axes; else FileError."""
+    from makemore_cpp import plotting
+
+    try:
+        plotting.save(ax.figure, path)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {error.strerror}") from error
+
+
+def print_table(title: str, table: Table) -> None:
+    """Print a sweep's table on a terminal."""
+    header, lines = table.lines()
+    console.print_losses(title, header, lines)
+
+
+def print_best(table: Table) -> None:
+    """Say where the lowest loss on dev is."""
+    best = table.best
+    if best is None or not table.varying:
+        return
+    print(f"lowest dev loss: {describe(best[0], table)}")
+
+
+def describe(row: Row, table: Table) -> str:
+    """Return the options in which a row differs from others of its table."""
+    values = {name: row.options[name] for name in table.varying}
+    return ", ".join(f"{name} {shown(v)}" for name, v in values.items() if v is not None)

@@ -1,0 +1,110 @@
+"""The commands `experiment ...`: the lecture's experiments. Parses, calls the library, prints."""
+
+from typing import Any
+
+import click
+
+from makemore_cpp import cli_common, console, experiments, runs
+from makemore_cpp.cli_common import data_options, sweep_options
+from makemore_cpp.experiments import EXPERIMENTS
+from makemore_cpp.ngram_table import NGramRow, ngram_table
+from makemore_cpp.sweep_folder import ROOT
+from makemore_cpp.sweep_table import Table, to_csv
+
+
+@click.group()
+def experiment() -> None:
+    """Run an experiment of the lecture: a table and a picture."""
+
+
+def _add(name: str) -> None:
+    described = EXPERIMENTS[name]
+
+    def command(
+        data: str | None,
+        split_seed: int,
+        boundary: str,
+        seeds: list[int],
+        jobs: int | None,
+        dask: str | None,
+        out: str | None,
+        is_quick: bool,
+        as_json: bool,
+        steps: int | None = None,
+    ) -> None:
+        dataset = cli_common.read_data(data, split_seed, boundary)
+        with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
+            table = experiments.run_experiment(
+                name, dataset, steps=steps, is_quick=is_quick, **settings
+            )
+            from makemore_cpp import plotting_sweeps
+
+            if described.x is None:
+                ax = plotting_sweeps.sweep(table)
+            else:
+                ax = plotting_sweeps.lines(table, described.x, described.y, described.by)
+            cli_common.save_table(folder, table.csv())
+            cli_common.save_picture(folder / cli_common.PICTURE_FILE, ax)
+        if as_json:
+            samples = [cell[0].samples for cell in table.cells]
+            console.print_json({"sweep": str(folder), "cells": table.records(), "samples": samples})
+            return
+        cli_common.print_table(described.question, table)
+        cli_common.print_best(table)
+        _print_samples(table)
+        print(f"sweep folder: {folder}")
+
+    command.__doc__ = described.question
+    options: list[Any] = [
+        click.option("--quick", "is_quick", is_flag=True, help="Do a fiftieth of the work.")
+    ]
+    if described.steps is not None:
+        text = f"Of each run.  [default: {described.steps:,}]"
+        options.append(click.option("--steps", type=int, help=text))
+    decorated: Any = sweep_options(command)
+    for option in options:
+        decorated = option(decorated)
+    experiment.command(name, context_settings={"show_default": True})(decorated)
+
+
+for _name in EXPERIMENTS:
+    _add(_name)
+
+
+@experiment.command("ngram", context_settings={"show_default": True})
+@click.option("--max-block-size", default=9, help="The longest context, in tokens.")
+@data_options
+def ngram(
+    data: str | None,
+    split_seed: int,
+    boundary: str,
+    out: str | None,
+    max_block_size: int,
+    as_json: bool,
+) -> None:
+    """Show what counting can do, and what a longer context does to it."""
+    dataset = cli_common.read_data(data, split_seed, boundary)
+    with runs.new_run(out, root=ROOT) as folder:
+        rows = ngram_table(dataset, max_block_size)
+        from makemore_cpp import plotting_sweeps
+
+        cli_common.save_table(folder, to_csv([row._asdict() for row in rows]))
+        cli_common.save_picture(folder / cli_common.PICTURE_FILE, plotting_sweeps.ngrams(rows))
+    if as_json:
+        console.print_json({"sweep": str(folder), "rows": [row._asdict() for row in rows]})
+        return
+    columns = [name.replace("_", " ") for name in NGramRow._fields]
+    console.print_losses(
+        "N-grams of train; losses in nats per token, the last two on dev",
+        columns,
+        [(str(row.block_size), *row[1:]) for row in rows],
+    )
+    print(f"sweep folder: {folder}")
+
+
+def _print_samples(table: Table) -> None:
+    """Print what the first seed's model of each cell invents."""
+    for cell in table.cells:
+        if cell[0].samples:
+            options = cli_common.describe(cell[0], table)
+            print(f"samples with {options}: {', '.join(cell[0].samples)}")

@@ -1,0 +1,140 @@
+"""The commands `sweep grid` and `sweep lr`. Parses, calls the library and prints."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from makemore_cpp import cli_common, console, lr_search, sweeps
+from makemore_cpp.cli_common import Value, run_options, sweep_options
+from makemore_cpp.sweep_cell import DEFAULTS, LAST_STEPS
+
+DEFAULT_STEPS = 50_000
+CURVE_PICTURE_FILE = "growing_rate.png"
+# Without betas, which are pairs.
+GRID_OPTIONS = [name for name in DEFAULTS if name != "betas"]
+SEARCH_OPTIONS = [name for name in lr_search.OPTIONS if name != "betas"]
+
+
+@click.group()
+def sweep() -> None:
+    """Train many models: all combinations of options, or a search for a learning rate."""
+
+
+@sweep.command(context_settings={"show_default": True})
+@run_options(GRID_OPTIONS, is_list=True, steps=DEFAULT_STEPS)
+@sweep_options
+@click.option("--csv", "csv_path", help="Write the table to this file too.")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the table in Markdown.")
+def grid(
+    data: str | None,
+    split_seed: int,
+    boundary: str,
+    seeds: list[int],
+    jobs: int | None,
+    dask: str | None,
+    out: str | None,
+    csv_path: str | None,
+    as_markdown: bool,
+    as_json: bool,
+    **options: list[Any] | None,
+) -> None:
+    """Train a model for every combination of options.
+
+    An option of a run takes one value, or several with commas between them:
+    --n-hidden 100,200 --lr 0.03,0.1 trains four models.
+    """
+    dataset = cli_common.read_data(data, split_seed, boundary)
+    given = {name: values for name, values in options.items() if values is not None}
+    combinations = sweeps.combine({"steps": DEFAULT_STEPS, **given})
+    with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
+        table = sweeps.run(dataset, combinations, **settings)
+        from makemore_cpp import plotting_sweeps
+
+        cli_common.save_table(folder, table.csv())
+        cli_common.save_picture(folder / cli_common.PICTURE_FILE, plotting_sweeps.sweep(table))
+    if csv_path is not None:
+        cli_common.write(Path(csv_path), table.csv())
+    if as_json:
+        console.print_json({"sweep": str(folder), "cells": table.records()})
+        return
+    if as_markdown:
+        print(table.markdown(), end="")
+        return
+    cli_common.print_table("Loss in nats per token", table)
+    cli_common.print_best(table)
+    print(f"sweep folder: {folder}")
+
+
+@sweep.command("lr", context_settings={"show_default": True})
+@click.option(
+    "--rates", type=Value(float, is_list=True), help="Of the short runs.  [default: 10, 1e-4 to 1]"
+)
+@click.option("--low", default=lr_search.LOW, help="First exponent of the growing rate.")
+@click.option("--high", default=lr_search.HIGH, help="Last exponent of the growing rate.")
+@click.option("--steps", default=lr_search.STEPS, help="Of each run.")
+@run_options(SEARCH_OPTIONS, is_list=False)
+@sweep_options
+def search_lr(
+    data: str | None,
+    split_seed: int,
+    boundary: str,
+    seeds: list[int],
+    jobs: int | None,
+    dask: str | None,
+    out: str | None,
+    rates: list[float] | None,
+    low: float,
+    high: float,
+    steps: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Search for a learning rate, in two ways.
+
+    One run in which the rate grows from 10**LOW to 10**HIGH step by step, and a short run at each
+    of several rates.
+    """
+    dataset = cli_common.read_data(data, split_seed, boundary)
+    given = {name: value for name, value in options.items() if value is not None}
+    curve = lr_search.growing_rate(dataset, given, low=low, high=high, steps=steps, seed=seeds[0])
+    with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
+        table = lr_search.fixed_rates(
+            dataset, lr_search.RATES if rates is None else rates, given, steps=steps, **settings
+        )
+        from makemore_cpp import plotting_sweeps
+
+        cli_common.save_table(folder, table.csv())
+        picture, curve_picture = (
+            folder / name for name in (cli_common.PICTURE_FILE, CURVE_PICTURE_FILE)
+        )
+        cli_common.save_picture(picture, plotting_sweeps.fixed_rates(table))
+        cli_common.save_picture(curve_picture, plotting_sweeps.rate_curve(curve))
+    found = lr_search.recommended(table)
+    if as_json:
+        console.print_json(
+            {
+                "sweep": str(folder),
+                "suggested": curve.suggestion,
+                "is_at_edge": curve.is_at_edge,
+                "recommended": None if found is None else found._asdict(),
+                "cells": table.records(),
+            }
+        )
+        return
+    cli_common.print_table(f"{steps:,} steps at each rate", table)
+    print(f"last_{LAST_STEPS} is the mean loss of the last {LAST_STEPS} minibatches")
+    if found is None:
+        print("every rate diverged: try lower ones with --rates")
+    else:
+        print(
+            f"recommended: {found.low:g} to {found.high:g}, where last_{LAST_STEPS} is at most "
+            f"{lr_search.NOISE} above the lowest, that of {found.best:g}"
+        )
+    print(
+        f"suggested: {curve.suggestion:.2g}, where the smoothed loss is lowest while the rate "
+        f"grows from {10**low:g} to {10**high:g} in {steps:,} steps"
+    )
+    if curve.is_at_edge:
+        print("that is at the edge of what was tried: look beyond it with --low or --high")
+    print(f"sweep folder: {folder}, with {picture.name} and {curve_picture.name}")
