@@ -27,7 +27,8 @@ SIZES = {
 }
 THREADS = (1, 2)
 N_TOKENS = 200_000  # of the text with Zipf's distribution
-TURN_SECONDS = 0.1  # of one point with one number of threads: long beside the start of a call
+TURN_SECONDS = 0.1  # of one point with one number of threads
+MIN_STEPS = 40  # of a turn: parameters of tens of megabytes take long to be copied at its start
 # A point that costs this many times more per operation than the one before it is a cliff.
 CLIFF = 1.3
 # Below this many MFLOP a step is mostly what does not depend on its sizes.
@@ -56,7 +57,7 @@ class Point:
         self.sizes = {"B": B, "T": T, "E": E, "H": H, "V": V}
         self.mflop = naive_flop(B, T, E, H, V) / 1e6
         self.parameters = _core.initial_parameters(T, E, H, V, seed=1)
-        self.steps = 1  # of a turn
+        self.steps = MIN_STEPS  # of a turn
         while (seconds := self.seconds(threads=1)) < TURN_SECONDS / 2:
             self.steps = int(self.steps * min(10, 1 + TURN_SECONDS / seconds))
 
