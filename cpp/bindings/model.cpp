@@ -61,7 +61,8 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
     const std::string shown = "state['" + name + "']";
     FloatArray array = float_in_place(shown.c_str(), value);
     for (const auto& [other, parameter] : parameters.named()) {
-      if (name.ends_with(std::string(".").append(other))) check_same_shape(shown, array, *parameter);
+      if (name.ends_with(std::string(".").append(other)))
+        check_same_shape(shown, array, *parameter);
       check_apart(other, *parameter, shown.c_str(), array);
     }
     for (size_t i = 0; i < arguments.arrays.size(); ++i) {

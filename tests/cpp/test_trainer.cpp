@@ -247,7 +247,7 @@ TEST_CASE("should_stop ends the call at a step; errors leave the parameters as t
 
 TEST_CASE("late threads count the same chunks, whose number differs from batch to batch") {
   const Problem start({2, 4, 200, 27}, 700);
-  const std::vector<double> lr(400, 0.01);
+  const std::vector<double> lr(200, 0.01);
   const Batches batches{Batches::Kind::drawn, 405, nullptr};  // about 256 contexts, a chunk's
   Problem one = start;
   const std::vector<float> losses = one.train(lr, batches, on_threads(1));
