@@ -19,6 +19,12 @@ from makemore_cpp import (
     training,
 )
 from makemore_cpp._core import ArgumentError, DivergedError, __version__, build_info, how_cut
+from makemore_cpp.cli_common import (
+    boundary_option,
+    data_option,
+    json_option,
+    split_seed_option,
+)
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.model import MLP
 from makemore_cpp.presets import PRESETS
@@ -29,7 +35,6 @@ from makemore_cpp.words import load_words
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 MAX_SAMPLES = 10**6  # of a training; they are kept until the end, unlike those of `sample`
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 threads_option = click.option(
     "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
 )
@@ -83,7 +88,7 @@ def cli(context: click.Context) -> None:
     callback=_use_preset,
     help="Other defaults: the lecture's, or those of the best dev loss known.",
 )
-@click.option("--data", help="Text file, one item a line.  [default: bundled US names of 2017]")
+@data_option
 @click.option("--steps", default=200_000, help="Steps of the optimizer.")
 @size_options
 @click.option("--batch-size", default=32, type=BatchSize(), help="Examples in a step.")
@@ -100,8 +105,8 @@ def cli(context: click.Context) -> None:
 @click.option("--dropout", default=0.0, help="Share of the hidden units that are left out.")
 @click.option("--init", default="scaled", help="Initial parameters: scaled or lecture.")
 @click.option("--seed", default=1, help="Seed of the initial parameters and the minibatches.")
-@click.option("--split-seed", default=42, help="Seed of the split in train, dev and test.")
-@click.option("--boundary", default=".", help="Shows token 0; no item may contain it.")
+@split_seed_option
+@boundary_option
 @click.option("--eval-every", type=int, help="Steps between dev losses.  [default: steps / 10]")
 @click.option("--patience", type=int, help="Stop after so many dev losses that are no better.")
 @click.option("--samples", default=20, help="Samples to print at the end.")

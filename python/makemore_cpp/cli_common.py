@@ -17,6 +17,18 @@ from makemore_cpp.sweep_folder import sweep_folder
 from makemore_cpp.sweep_table import Row, Table, shown
 from makemore_cpp.words import load_words
 
+# Options that `train` has too.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+boundary_option = click.option(
+    "--boundary", default=".", help="Shows token 0; no item may contain it."
+)
+split_seed_option = click.option(
+    "--split-seed", default=42, help="Seed of the split in train, dev and test."
+)
+data_option = click.option(
+    "--data", help="Text file, one item a line.  [default: bundled US names of 2017]"
+)
+
 TABLE_FILE = "table.csv"
 PICTURE_FILE = "picture.png"
 # What the help says of the options of a run.
@@ -100,13 +112,11 @@ def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callabl
 def data_options(command: Any) -> Any:
     """Add the options for the data, for the folder and for machines."""
     for decorate in (
-        click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines."),
+        json_option,
         click.option("--out", help="Folder; that of an old sweep goes on.  [default: sweeps/<n>]"),
-        click.option("--boundary", default=".", help="Shows token 0; no item may contain it."),
-        click.option("--split-seed", default=42, help="Seed of the split in train, dev and test."),
-        click.option(
-            "--data", help="Text file, one item a line.  [default: bundled US names of 2017]"
-        ),
+        boundary_option,
+        split_seed_option,
+        data_option,
     ):
         command = decorate(command)
     return command

@@ -10,12 +10,11 @@ from makemore_cpp import checks, schedules, sweeps
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.dataset import Dataset
-from makemore_cpp.model import MLP
+from makemore_cpp.model import MLP, UPDATE_DEFAULTS
 from makemore_cpp.sweep_cell import (
     DEFAULTS,
     LAST_STEPS,
     MODEL_OPTIONS,
-    UPDATE_DEFAULTS,
     with_block_size,
 )
 from makemore_cpp.sweep_table import Table, mean

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from makemore_cpp import checks, sampling
+from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32, Float64, Int64
-from makemore_cpp.ngram import CountModel
-from makemore_cpp.sampling import Model
+from makemore_cpp.sampling import CHUNK_ELEMENTS, Model
+from makemore_cpp.target_model import TargetModel
 from makemore_cpp.vocab import Vocab
 
 SUM_TOLERANCE = 1e-6  # of given weights, which are then divided by their sum
@@ -17,7 +17,7 @@ MAX_ITERATIONS = 10_000
 TOLERANCE = 1e-6  # nats by which other weights could be better than the fitted ones
 
 
-class Mixture:
+class Mixture(TargetModel):
     """Predicts ``p(y | x) = sum_m weights[m] * p_m(y | x)``.
 
     Parameters
@@ -110,19 +110,6 @@ class Mixture:
             mixed: Float64 = np.logaddexp.reduce(weighted, axis=0)
         return mixed
 
-    def loss(self, X: ArrayLike, Y: ArrayLike) -> float:
-        """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
-
-        It is inf where a target has the probability 0. It raises what `target_log_probs` does.
-        """
-        return -float(self.target_log_probs(X, Y).mean())
-
-    def sample(
-        self, n: int, seed: int = 42, max_length: int = sampling.DEFAULT_MAX_LENGTH
-    ) -> list[str]:
-        """Return n sampled texts; see `makemore_cpp.sample`."""
-        return sampling.sample(self, n, seed=seed, max_length=max_length)
-
     def _members_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
         """Return the log-probabilities (models,N) that the models give to the targets."""
         X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
@@ -132,10 +119,10 @@ class Mixture:
 
 
 def _target_log_probs(model: Model, X: Int64, Y: Int64) -> Float64:
-    if isinstance(model, CountModel | Mixture):
+    if isinstance(model, TargetModel):
         return model.target_log_probs(X, Y)
     result = np.empty(len(Y))
-    rows = max(1, sampling.CHUNK_ELEMENTS // len(model.vocab))  # no array (N,V) at once
+    rows = max(1, CHUNK_ELEMENTS // len(model.vocab))  # no array (N,V) at once
     for first in range(0, len(Y), rows):
         part = slice(first, first + rows)
         log_probs = model.log_probs(X[part])

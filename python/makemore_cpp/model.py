@@ -1,7 +1,7 @@
 """The MLP of Bengio et al. (2003): five float32 arrays with names and shapes."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
@@ -29,24 +29,30 @@ class UpdateOptions(TypedDict, total=False):
     dropout: float
 
 
-# Options that only some optimisers have, and their defaults.
-OWNED = {
-    "momentum": (("momentum",), 0.9),
-    "betas": (("adam", "adamw"), (0.9, 0.999)),
-    "epsilon": (("adam", "adamw"), 1e-8),
-}
+# Those of the core.
+UPDATE_DEFAULTS = UpdateOptions(
+    optimizer="sgd",
+    momentum=0.9,
+    betas=(0.9, 0.999),
+    epsilon=1e-8,
+    weight_decay=0.0,
+    decay_biases=False,
+    dropout=0.0,
+)
+# The options that only some optimisers have.
+OWNERS = {"momentum": ("momentum",), "betas": ("adam", "adamw"), "epsilon": ("adam", "adamw")}
 
 
 def _check_names(options: dict[str, Any]) -> None:
     """Refuse options that do not exist, or that the optimiser would not look at."""
-    optimizer = options.get("optimizer", "sgd")
+    defaults: Mapping[str, Any] = UPDATE_DEFAULTS
+    optimizer = options.get("optimizer", defaults["optimizer"])
     for name, value in options.items():
-        if name not in UpdateOptions.__annotations__:
-            known = ", ".join(UpdateOptions.__annotations__)
-            raise TypeError(f"there is no option {name!r}; there are {known}")
-        owners, default = OWNED.get(name, ((optimizer,), None))
+        if name not in defaults:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(defaults)}")
+        owners = OWNERS.get(name, (optimizer,))
         given = tuple(value) if isinstance(value, list) else value
-        if optimizer not in owners and given != default:
+        if optimizer not in owners and given != defaults[name]:
             raise ArgumentError(f"{name} belongs to {' and '.join(owners)}, not to {optimizer!r}")
 
 

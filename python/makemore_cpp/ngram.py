@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from makemore_cpp import checks, sampling
+from makemore_cpp import checks
 from makemore_cpp.arrays import Float32, Float64, Int64
 from makemore_cpp.ngram_counts import NGramCounts
+from makemore_cpp.target_model import TargetModel
 from makemore_cpp.vocab import Vocab
 
 
@@ -28,7 +29,7 @@ class Part(NamedTuple):
         return cls(length, np.append(share, 0.0), np.append(rest, 1.0))
 
 
-class CountModel:
+class CountModel(TargetModel):
     """Predicts from counts; the parts for longer contexts correct those for shorter ones.
 
     ``p(y | context) = alpha(context, y) + gamma(context) * p(y | shorter context)`` where the
@@ -113,19 +114,6 @@ class CountModel:
         with np.errstate(divide="ignore"):
             log_p: Float64 = np.log(p)
         return log_p
-
-    def loss(self, X: ArrayLike, Y: ArrayLike) -> float:
-        """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
-
-        It is inf where a target has the probability 0. It raises what `target_log_probs` does.
-        """
-        return -float(self.target_log_probs(X, Y).mean())
-
-    def sample(
-        self, n: int, seed: int = 42, max_length: int = sampling.DEFAULT_MAX_LENGTH
-    ) -> list[str]:
-        """Return n sampled texts; see `makemore_cpp.sample`."""
-        return sampling.sample(self, n, seed=seed, max_length=max_length)
 
     def _distributions(self, X: ArrayLike) -> tuple[Float64, Int64]:
         """Return a table of distributions (rows,V), and the row of each context (N,)."""

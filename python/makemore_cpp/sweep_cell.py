@@ -13,23 +13,11 @@ import numpy as np
 from makemore_cpp._core import DivergedError, build_info
 from makemore_cpp.arrays import Float32
 from makemore_cpp.dataset import Dataset, Split, build_dataset
-from makemore_cpp.model import MLP
+from makemore_cpp.model import MLP, UPDATE_DEFAULTS
 from makemore_cpp.sweep_table import Row
 from makemore_cpp.training import History, train
 
 LAST_STEPS = 100
-# Those of the core, written down so that a record says with what it was computed.
-UPDATE_DEFAULTS: dict[str, Any] = {
-    "optimizer": "sgd",
-    "momentum": 0.9,
-    "betas": (0.9, 0.999),
-    "epsilon": 1e-8,
-    "weight_decay": 0.0,
-    "decay_biases": False,
-    "dropout": 0.0,
-}
-
-
 # They change no result of a row, or are its own.
 NOT_OPTIONS = {"seed", "threads", "eval_every", "on_progress", "should_stop"}
 # Every option of a run with its default.

@@ -13,7 +13,7 @@ from makemore_cpp import checks, schedules
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.dataset import Dataset
-from makemore_cpp.model import MLP, UpdateOptions
+from makemore_cpp.model import MLP, UPDATE_DEFAULTS, UpdateOptions
 
 DEFAULT_EVALUATIONS = 10
 # How long one call of the core should take: short enough for a live display and for a stop.
@@ -145,7 +145,7 @@ def train(
     losses = np.empty(steps, np.float32)
     evaluations: list[Evaluation] = []
     best = _Best(model, patience)
-    state = model.optimizer_state(options.get("optimizer", "sgd"))
+    state = model.optimizer_state(options.get("optimizer", UPDATE_DEFAULTS["optimizer"]))
     done = 0
     count = 1
 
