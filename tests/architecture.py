@@ -20,27 +20,31 @@ PACKAGE = "makemore_cpp"
 # Lowest first.  A file may use its own layer and those below.  A new file gets its place here.
 CPP_LAYERS = [
     {"kernels"},
-    {"error", "utf8", "buffer", "sha256"},
+    {"error", "utf8", "buffer", "sha256", "poll", "made_once"},
     {"model", "json", "file_io"},
     {"machine", "check", "random"},
     {"cut", "dispatch", "thread_pool", "safetensors", "optimizer"},
-    {"ops", "distinct_contexts", "fold", "seen_contexts", "update"},
-    {"forward", "hidden_block"},
-    {"trainer", "vocabulary", "model_metadata", "model_file"},
-    {"bindings"},
+    {"distinct_contexts", "fold", "seen_contexts", "update", "sampling", "token_choice"},
+    {"ops", "forward", "hidden_block", "completion"},
+    {"trainer", "vocabulary", "model_metadata", "model_file", "frozen_net"},
+    {"scoring", "language_model", "sampler"},
+    {"bindings", "example"},
 ]
 PYTHON_LAYERS = [
     {"_core"},
-    {"arrays", "checks"},
+    {"arrays", "checks", "files", "package_paths"},
     {"vocab", "schedules", "presets", "parallel", "sweep_table"},
     {"words", "ops", "reference", "reference_random", "reference_updates"},
-    {"dataset"},
-    {"sampling", "scoring", "ngram_counts"},
+    {"calibration", "detection_report"},
+    {"dataset", "prediction"},
+    {"sampling", "scoring", "completion", "training_words", "ngram_counts"},
+    {"text_model"},
+    {"language_model"},
     {"model", "target_model"},
-    {"ngram"},
+    {"ngram", "interop", "onnx_export"},
     {"jelinek_mercer", "kneser_ney", "mixture"},
-    {"training", "evaluation", "ngram_table", "verdict", "vowels", "hidden_units"},
-    {"diagnosis", "plotting_style"},
+    {"training", "evaluation", "ngram_table", "verdict", "vowels", "hidden_units", "header_export"},
+    {"diagnosis", "plotting_style", "detector"},
     {"plotting_embeddings", "plotting_hidden"},
     {"plotting", "sweep_cell"},
     {"runs", "console", "exits"},
@@ -49,7 +53,7 @@ PYTHON_LAYERS = [
     {"lr_search", "experiments"},
     {"plotting_sweeps"},
     {"cli_common"},
-    {"cli_sweeps", "cli_experiments"},
+    {"cli_sweeps", "cli_experiments", "cli_export"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -64,10 +68,11 @@ PLOTTING = {
 }  # fmt: skip
 GUESTS = {
     "matplotlib": PLOTTING,
-    "click": {"cli", "cli_common", "cli_sweeps", "cli_experiments", "exits"},
+    "click": {"cli", "cli_common", "cli_sweeps", "cli_experiments", "cli_export", "exits"},
     "rich": {"cli", "console"},
     "joblib": {"parallel"},
     "distributed": {"parallel"},
+    "onnx": {"onnx_export"},
 }
 
 
@@ -101,7 +106,7 @@ def sources(root: Path, folder: str) -> Iterator[Path]:
 
 def cpp_name(path: Path) -> str:
     """What the table of layers calls a file, or the file that an include names."""
-    inside = {"kernels", "bindings"} & set(path.parts)
+    inside = {"kernels", "bindings", "example"} & set(path.parts)
     return inside.pop() if inside else path.stem
 
 
@@ -144,10 +149,11 @@ def guests_of_kernels(root: Path) -> list[str]:
     ]
 
 
-def private_parts_of_public_headers(root: Path) -> list[str]:
+def private_parts_in_public(root: Path) -> list[str]:
+    """Public headers, and the example with them, need public headers and the standard's only."""
     return [
         f"{path.relative_to(root)} includes {name}"
-        for path in sources(root, "cpp/include/makemore")
+        for path in [*sources(root, "cpp/include/makemore"), *sources(root, "cpp/example")]
         for name, quoted in includes(path)
         if (quoted and not (root / "cpp/include" / name).is_file())
         or (not quoted and not re.fullmatch(r"[a-z_]+", name))

@@ -13,7 +13,7 @@ from architecture import (
     library_manners,
     loaded_by,
     module_signatures,
-    private_parts_of_public_headers,
+    private_parts_in_public,
     python_outside_bindings,
     silent_openings,
     strangers_at_the_top,
@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # -- the rules hold ------------------------------------------------------------------------------
 RULES = [
     strangers_at_the_top, upward_includes, python_outside_bindings, guests_of_kernels,
-    private_parts_of_public_headers, library_manners, upward_imports, guests_in_the_wrong_place,
+    private_parts_in_public, library_manners, upward_imports, guests_in_the_wrong_place,
     silent_openings,
 ]  # fmt: skip
 
@@ -41,7 +41,7 @@ def test_rule(rule):
 
 
 def test_import_loads_numpy_and_the_core_only():
-    guests = ["matplotlib", "click", "rich", "makemore_cpp.cli", "makemore_cpp.plotting"]
+    guests = ["matplotlib", "click", "rich", "onnx", "makemore_cpp.cli", "makemore_cpp.plotting"]
     assert loaded_by(f"import {PACKAGE}", [*guests, "numpy"]) == ["numpy"]
 
 
@@ -65,9 +65,11 @@ PLANTED = [
     (python_outside_bindings, "tests/cpp/test_ops.cpp", "  #  include <Python.h>\n"),
     (guests_of_kernels, "cpp/src/kernels/kernels.cpp", "#include <algorithm>\n"),
     (guests_of_kernels, "cpp/src/kernels/math.hpp", '#include "../buffer.hpp"\n#include "b.hpp"\n'),
-    (private_parts_of_public_headers, "cpp/include/makemore/ops.hpp", '#include "check.hpp"\n'),
-    (private_parts_of_public_headers, "cpp/include/makemore/ops.hpp", "#include <iostream>\n"),
-    (private_parts_of_public_headers, "cpp/include/makemore/ops.hpp", "#include <sys/stat.h>\n"),
+    (private_parts_in_public, "cpp/include/makemore/ops.hpp", '#include "check.hpp"\n'),
+    (private_parts_in_public, "cpp/include/makemore/ops.hpp", "#include <iostream>\n"),
+    (private_parts_in_public, "cpp/include/makemore/ops.hpp", "#include <sys/stat.h>\n"),
+    (private_parts_in_public, "cpp/example/names.cpp", '#include "check.hpp"\n'),
+    (private_parts_in_public, "cpp/example/names.cpp", '#include "../src/check.hpp"\n'),
     (library_manners, "cpp/src/ops.cpp", '  std::printf("%d", 3);\n'),
     (library_manners, "cpp/include/makemore/ops.hpp", "inline void f() { abort(); }\n"),
     (upward_imports, "python/makemore_cpp/vocab.py", "from makemore_cpp.model import MLP\n"),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import sampling
+from makemore_cpp import prediction
 
 AB = mm.Vocab(["a", "b"])
 
@@ -59,7 +59,7 @@ def test_mean_of_the_members(data, models):
 def test_loss_in_chunks(data, models, monkeypatch):
     mixture = mm.Mixture(models, [0.5, 0.3, 0.2])
     whole = mixture.loss(data.dev.X, data.dev.Y)
-    monkeypatch.setattr(sampling, "CHUNK_ELEMENTS", 1000)
+    monkeypatch.setattr(prediction, "CHUNK_ELEMENTS", 1000)
     assert mixture.loss(data.dev.X, data.dev.Y) == whole
 
 

@@ -123,6 +123,46 @@ def test_sample_tokens():
     np.testing.assert_array_equal(reference.sample_tokens(log_p, u), [0, 0, 2, 3, 3, 1])
 
 
+def weights_of(p, temperature=1.0, top_k=None, top_p=1.0):
+    with np.errstate(divide="ignore"):
+        weights = reference.sampling_weights(np.log(np.array(p)), temperature, top_k, top_p)
+    return weights / weights.sum()
+
+
+def test_sampling_weights():
+    p = [0.125, 0.5, 0.125, 0.25]
+    same = {"rtol": 1e-12, "atol": 1e-300}
+    np.testing.assert_allclose(weights_of(p), p, **same)
+    squares = np.array([1, 16, 1, 4]) / 22
+    np.testing.assert_allclose(weights_of(p, temperature=0.5), squares, **same)
+    np.testing.assert_allclose(weights_of(p, temperature=0), [0, 1, 0, 0], **same)
+    np.testing.assert_allclose(weights_of(p, top_k=1), [0, 1, 0, 0], **same)
+    np.testing.assert_allclose(weights_of(p, top_k=3), [1 / 7, 4 / 7, 0, 2 / 7], **same)
+    np.testing.assert_allclose(weights_of(p, top_p=0.5), [0, 1, 0, 0], **same)
+    np.testing.assert_allclose(weights_of(p, top_p=0.51), [0, 2 / 3, 0, 1 / 3], **same)
+    np.testing.assert_allclose(weights_of(p, top_p=0.8), [1 / 7, 4 / 7, 0, 2 / 7], **same)
+    np.testing.assert_allclose(weights_of(p, top_k=2, top_p=0.7), [0, 2 / 3, 0, 1 / 3], **same)
+    np.testing.assert_allclose(
+        weights_of(p, temperature=0.5, top_p=0.72), [0, 1, 0, 0], **same
+    )  # 16 of 22 are 0.727
+    np.testing.assert_allclose(weights_of([0.5, 0.0, 0.5], temperature=2), [0.5, 0, 0.5], **same)
+    np.testing.assert_allclose(weights_of([0.25] * 4, temperature=0), [1, 0, 0, 0], **same)
+    np.testing.assert_allclose(weights_of([0.25] * 4, top_p=0.5), [0.5, 0.5, 0, 0], **same)
+
+
+def test_sample_tokens_of_a_text_that_may_not_end():
+    with np.errstate(divide="ignore"):
+        log_p = np.log(np.array([[0.5, 0.25, 0.25], [1.0, 0.0, 0.0], [0.9, 0.0, 0.1]]))
+    u = np.array([0.499, 0.5, 0.0])
+    for options in ({}, {"temperature": 0.5}, {"top_p": 0.9}, {"top_k": 2}):
+        tokens = reference.sample_tokens(log_p, u, may_end=False, **options)
+        np.testing.assert_array_equal(tokens, [1, -1, 2])
+        assert tokens.dtype == np.int32
+    np.testing.assert_array_equal(
+        reference.sample_tokens(log_p, u, temperature=0, may_end=False), [1, -1, 2]
+    )
+
+
 # -- the model -----------------------------------------------------------------------------------
 @pytest.mark.parametrize("sizes", MODELS)
 def test_loss_and_gradients(rng, sizes):

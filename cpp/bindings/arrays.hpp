@@ -54,4 +54,10 @@ Shape shape_of(const py::array& array);
 // A new array.
 FloatArray new_floats(const Shape& shape);
 
+// A new array (n) that holds a copy.
+template <typename T>
+py::array_t<T> array_of(const std::vector<T>& values) {
+  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
 }  // namespace makemore::bindings

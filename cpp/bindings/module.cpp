@@ -12,4 +12,5 @@ PYBIND11_MODULE(_core, m) {
   bind_model(m);
   bind_vocabulary(m);
   bind_saved_model(m);
+  bind_language_model(m);
 }

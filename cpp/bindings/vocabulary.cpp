@@ -10,7 +10,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "makemore/error.hpp"
+#include "strings.hpp"
 
 namespace makemore::bindings {
 
@@ -30,11 +30,6 @@ std::vector<std::string> strings_of(const py::object& texts, const char* name) {
   return strings;
 }
 
-template <typename T>
-py::array_t<T> array_of(const std::vector<T>& values) {
-  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
-}
-
 py::tuple encode_many(const Vocabulary& vocabulary, const py::object& texts) {
   if (PyUnicode_Check(texts.ptr())) {
     throw py::type_error("texts must be a sequence of str, not one str");
@@ -42,14 +37,8 @@ py::tuple encode_many(const Vocabulary& vocabulary, const py::object& texts) {
   std::vector<int32_t> tokens;
   std::vector<int64_t> offsets{0};
   for (const py::handle value : py::list(texts)) {
-    const std::string place = element("texts", offsets.size() - 1);
-    const std::string_view utf8 = text(place, value);
-    try {
-      const std::vector<int32_t> encoded = vocabulary.encode(utf8);
-      tokens.insert(tokens.end(), encoded.begin(), encoded.end());
-    } catch (const ArgumentError& error) {
-      throw ArgumentError(place + ": " + error.what());
-    }
+    append_tokens(tokens, vocabulary, value, Unknown::error,
+                  [&] { return element("texts", offsets.size() - 1); });
     offsets.push_back(static_cast<int64_t>(tokens.size()));
   }
   return py::make_tuple(array_of(tokens), array_of(offsets));

@@ -14,6 +14,10 @@ int bits_for(int64_t max_examples) {
   return bits;
 }
 
+// So long a run of slots is met by chance once in millions of contexts; where somebody has chosen
+// contexts that collide, some are taken for distinct, and the search does not become quadratic.
+constexpr int64_t kMaxProbes = 64;
+
 }  // namespace
 
 DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples, bool share)
@@ -49,11 +53,13 @@ int32_t DistinctContexts::number_of(const int32_t* context) {
     hash = (hash + static_cast<uint32_t>(context[t])) * 0x9E3779B97F4A7C15u;
   }
   const int64_t mask = (int64_t{1} << slot_bits_) - 1;
-  for (auto slot = static_cast<int64_t>(hash >> (64 - slot_bits_));; slot = (slot + 1) & mask) {
+  auto slot = static_cast<int64_t>(hash >> (64 - slot_bits_));
+  for (int64_t probe = 0; probe < kMaxProbes; ++probe, slot = (slot + 1) & mask) {
     const int32_t number = slots_[slot];
-    if (number >= 0 && !std::equal(context, context + T_, &X_[number * T_])) continue;
-    return number >= 0 ? number : slots_[slot] = add(context);
+    if (number < 0) return slots_[slot] = add(context);
+    if (std::equal(context, context + T_, &X_[number * T_])) return number;
   }
+  return add(context);
 }
 
 int32_t DistinctContexts::add(const int32_t* context) {

@@ -10,6 +10,7 @@
 #include "dispatch.hpp"
 #include "makemore/error.hpp"
 #include "thread_pool.hpp"
+#include "token_choice.hpp"
 
 namespace makemore {
 
@@ -141,23 +142,18 @@ void sgd_update(float* w, const float* dw, double lr, double weight_decay, int64
 }
 
 void sample_tokens(int32_t* tokens, const float* log_probs, const double* u, int64_t N, int64_t V) {
+  TokenChoice choice({}, V);
+  std::vector<double> cumulative(static_cast<size_t>(V));
   for (int64_t i = 0; i < N; ++i) {
     if (!(u[i] >= 0 && u[i] < 1)) {
       throw ArgumentError("u[" + std::to_string(i) + "] = " + std::to_string(u[i]) +
                           " is not in [0, 1)");
     }
-    double cumulative = 0;
-    int64_t token = -1;  // the last one of positive probability so far
-    for (int64_t v = 0; v < V && !(cumulative > u[i]); ++v) {
-      const double p = std::exp(double{log_probs[i * V + v]});
-      cumulative += p;
-      if (p > 0) token = v;
-    }
-    if (token < 0 || !(cumulative <= 2)) {  // not a distribution; NaN compares false
+    if (!choice.cumulate(cumulative.data(), log_probs + i * V, true)) {
       throw ArgumentError("log_probs[" + std::to_string(i) +
                           "] is not the logarithm of a probability distribution");
     }
-    tokens[i] = static_cast<int32_t>(token);
+    tokens[i] = choose_token(cumulative.data(), V, u[i]);
   }
 }
 

@@ -150,8 +150,15 @@ uint32_t dropout_word(uint64_t seed, uint64_t step, int64_t b, int64_t j, int64_
 }
 
 double sample_uniform(uint64_t seed, uint64_t sample, uint64_t position) {
-  const RandomStream stream(seed, Purpose::sample, sample);
-  return static_cast<double>(stream.word64(position) >> 11) * 0x1p-53;
+  return sample_uniforms(seed, sample, position / 2)[position % 2];
+}
+
+std::array<double, 2> sample_uniforms(uint64_t seed, uint64_t sample, uint64_t i) {
+  const auto words = RandomStream(seed, Purpose::sample, sample).block(static_cast<uint32_t>(i));
+  const auto uniform = [](uint64_t low, uint64_t high) {
+    return static_cast<double>((high << 32 | low) >> 11) * 0x1p-53;
+  };
+  return {uniform(words[0], words[1]), uniform(words[2], words[3])};
 }
 
 }  // namespace makemore

@@ -36,6 +36,7 @@ Vocabulary::Vocabulary(const std::vector<std::string>& characters, const std::st
                         " characters and the boundary are more than the limit of " +
                         std::to_string(kMaxVocabSize) + " tokens");
   }
+  direct_.fill(kUnknownToken);
   itos_.push_back(only_code_point(boundary, "boundary"));
   for (size_t i = 0; i < characters.size(); ++i) {
     const std::string place = "characters[" + std::to_string(i) + "]";
@@ -50,6 +51,7 @@ Vocabulary::Vocabulary(const std::vector<std::string>& characters, const std::st
                           std::to_string(known->second - 1) + "]");
     }
     itos_.push_back(character);
+    if (character < direct_.size()) direct_[character] = known->second;
   }
 }
 
@@ -66,16 +68,24 @@ std::vector<std::string> Vocabulary::characters() const {
 std::vector<int32_t> Vocabulary::encode(std::string_view text) const {
   std::vector<int32_t> tokens;
   tokens.reserve(text.size());
-  for (size_t at = 0; at < text.size();) {
-    const auto position = static_cast<int64_t>(tokens.size());
+  append(tokens, text);
+  return tokens;
+}
+
+void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
+                        Unknown unknown) const {
+  int64_t position = 0;
+  for (size_t at = 0; at < text.size(); ++position) {
     const char32_t character = next_code_point(text, at);
     if (character == kNotUtf8) {
       throw ArgumentError("the text is not valid UTF-8" + at_position(position) + " (byte " +
                           std::to_string(at) + ")");
     }
-    const auto found = stoi_.find(character);
-    if (found != stoi_.end()) {
-      tokens.push_back(found->second);
+    const int32_t token = token_of(character);
+    if (token != kUnknownToken || unknown == Unknown::mark) {
+      tokens.push_back(token);
+    } else if (unknown == Unknown::skip) {
+      continue;
     } else if (character == itos_[0]) {
       throw ArgumentError("the character " + show_character(character) + at_position(position) +
                           " is the boundary, which marks start and end and cannot be part of a "
@@ -85,7 +95,6 @@ std::vector<int32_t> Vocabulary::encode(std::string_view text) const {
                           " is not in the vocabulary");
     }
   }
-  return tokens;
 }
 
 std::string Vocabulary::decode(std::span<const int32_t> tokens) const {

@@ -1,6 +1,6 @@
 """Types of the compiled module. Arrays: f32 = float32, written exactly; integers of any type."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Any, Literal
 
@@ -148,3 +148,43 @@ class SavedModel:
     def save(self, path: str | PathLike[str]) -> None: ...
     @staticmethod
     def load(path: str | PathLike[str]) -> SavedModel: ...
+
+# -- a trained model that no longer changes ------------------------------------------------------
+class LanguageModel:
+    def __init__(self, saved: SavedModel) -> None: ...
+    @property
+    def vocabulary(self) -> Vocabulary: ...
+    @property
+    def sizes(self) -> tuple[int, int, int, int]: ...
+    def log_probs(self, X: ArrayLike, threads: int | None = None) -> Float32: ...
+    def next(self, prefix: str) -> Float32: ...
+    def score(
+        self, strings: Iterable[str], oov: str = "error", threads: int | None = None
+    ) -> Float64: ...
+    def per_char(self, text: str) -> Float64: ...
+
+# Contexts X (N,T) int32 in, log-probabilities (N,V) out.
+_Next = LanguageModel | Callable[[Int32], Float32]
+
+class Sampler:
+    def __init__(
+        self,
+        next: _Next,
+        vocabulary: Vocabulary,
+        block_size: int,
+        *,
+        seed: int = 42,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float = 1.0,
+        prefix: str = "",
+        min_length: int = 0,
+        max_length: int = 100,
+    ) -> None: ...
+    def draw(
+        self, first: int, n: int, threads: int | None = None
+    ) -> tuple[list[str], NDArray[np.uint8]]: ...
+
+def complete(
+    next: _Next, vocabulary: Vocabulary, block_size: int, prefix: str, k: int, max_length: int = 100
+) -> tuple[list[tuple[str, float]], bool]: ...

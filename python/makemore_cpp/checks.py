@@ -3,10 +3,11 @@
 import math
 import operator
 import os
-from typing import SupportsFloat, SupportsIndex
+from collections.abc import Iterable, Mapping
+from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from makemore_cpp._core import ArgumentError, RangeError
 from makemore_cpp.arrays import Int64
@@ -101,6 +102,40 @@ def examples(X: ArrayLike, Y: ArrayLike, block_size: int, vocab_size: int) -> tu
             f"X has {len(contexts)} rows and Y {len(targets)}; they must be equal, not 0"
         )
     return contexts, targets
+
+
+def parameter_shapes(
+    arrays: Mapping[str, NDArray[Any]], letters: Iterable[str], sizes: dict[str, int]
+) -> None:
+    """Check the shapes of a model's arrays, the embeddings and the hidden weights first.
+
+    Parameters
+    ----------
+    arrays : mapping of names to arrays
+    letters : iterable of str
+        Each array's shape, like "KH": a letter stands for the same size everywhere.
+    sizes : dict
+        What letters stand for; those that it lacks are added as they occur.
+
+    Raises
+    ------
+    ArgumentError
+        A shape does not fit, a size is 0, or K is no multiple of E.
+    """
+    for (name, array), axes in zip(arrays.items(), letters, strict=True):
+        if array.ndim != len(axes):
+            raise ArgumentError(f"{name} has {array.ndim} dimensions; it must have {len(axes)}")
+        shape = tuple(sizes.setdefault(*axis) for axis in zip(axes, array.shape, strict=True))
+        if array.shape != shape:
+            raise ArgumentError(f"{name} has the shape {array.shape}; it must be {shape}")
+    E, K, H = (sizes[letter] for letter in "EKH")
+    if 0 in (E, K, H) or K % E != 0:
+        embeddings, hidden = list(arrays)[:2]
+        raise ArgumentError(
+            f"{hidden} has the shape {arrays[hidden].shape} and {embeddings} "
+            f"{arrays[embeddings].shape}: K = {K} must be a positive multiple of E = {E}, and "
+            f"H = {H} must be positive"
+        )
 
 
 def path(name: str, value: object) -> str:

@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from makemore_cpp import (
     checks,
     cli_experiments,
+    cli_export,
     cli_sweeps,
     console,
     diagnosis,
@@ -292,6 +293,7 @@ def info(as_json: bool, **sizes: int) -> None:
 
 cli.add_command(cli_sweeps.sweep)
 cli.add_command(cli_experiments.experiment)
+cli.add_command(cli_export.export)
 
 
 def main() -> NoReturn:

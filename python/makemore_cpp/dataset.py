@@ -45,22 +45,52 @@ def build_dataset(words: Iterable[str], vocab: Vocab, block_size: int = 3) -> tu
     T = checks.integer("block_size", block_size, 1, MAX_BLOCK_SIZE)
     strings = checks.string_list("words", words)
     tokens, offsets = _encode(strings, vocab)
-    lengths = np.diff(offsets)
     N = len(tokens) + len(strings)
     if N * T > MAX_CONTEXT_TOKENS:
         raise ArgumentError(
             f"{N} examples of block_size {T} make {N * T} tokens of context; "
             f"at most {MAX_CONTEXT_TOKENS} are allowed"
         )
+    windows, rows, Y = sliding_contexts(tokens, np.diff(offsets), T)
+    return windows[rows], Y
+
+
+def sliding_contexts(tokens: Int32, lengths: Int64, block_size: int) -> tuple[Int32, Int64, Int32]:
+    """Return contexts that need no memory of their own, and the targets after them.
+
+    Parameters
+    ----------
+    tokens : int32 array
+        Those of all words, one after another.
+    lengths : int64 array, shape (words,)
+    block_size : int
+        T.
+
+    Returns
+    -------
+    windows : int32 view, shape (M, T)
+    rows : int64 array, shape (N,)
+        The context of example i is ``windows[rows[i]]``.
+    Y : int32 array, shape (N,)
+    """
+    T, words = block_size, len(lengths)
     # One stream: T boundaries, then each word followed by T boundaries. The first of these ends
     # the word, and all of them are the first context of the next.
-    stream = np.zeros(T + len(tokens) + len(strings) * T, np.int32)
-    word_of_token = np.repeat(np.arange(len(strings)), lengths)
+    stream = np.zeros(T + len(tokens) + words * T, np.int32)
+    word_of_token = np.repeat(np.arange(words), lengths)
     stream[T + np.arange(len(tokens)) + word_of_token * T] = tokens
-    word_of_example = np.repeat(np.arange(len(strings)), lengths + 1)
-    start = np.arange(N) + word_of_example * (T - 1)  # of the context of each example
-    X = np.lib.stride_tricks.sliding_window_view(stream, T)[start]
-    return X, stream[start + T]
+    word_of_example = np.repeat(np.arange(words), lengths + 1)
+    rows = np.arange(len(word_of_example)) + word_of_example * (T - 1)
+    return np.lib.stride_tricks.sliding_window_view(stream, T), rows, stream[rows + T]
+
+
+def cut_words(words: list[str], seed: int) -> tuple[list[str], list[str], list[str]]:
+    """Return a shuffled copy of the words cut at 80 % and 90 %; the first part is not empty."""
+    shuffled = list(words)
+    random.Random(seed).shuffle(shuffled)
+    n1 = max(1, int(0.8 * len(shuffled)))
+    n2 = max(n1, int(0.9 * len(shuffled)))
+    return shuffled[:n1], shuffled[n1:n2], shuffled[n2:]
 
 
 def _encode(words: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
@@ -130,19 +160,16 @@ class Dataset:
             There is no word, or a word contains the boundary or a character outside `vocab`.
         """
         seed = checks.integer("seed", seed, 0, checks.MAX_SEED)
-        shuffled = checks.string_list("words", words)
-        if not shuffled:
+        strings = checks.string_list("words", words)
+        if not strings:
             raise ArgumentError("words is empty; a dataset needs at least one word")
         if vocab is None:
-            vocab = Vocab.from_words(shuffled, boundary)
+            vocab = Vocab.from_words(strings, boundary)
         else:
-            _encode(shuffled, vocab)  # now, as errors give the word's place in the caller's list
-        random.Random(seed).shuffle(shuffled)
-        n1 = max(1, int(0.8 * len(shuffled)))
-        n2 = max(n1, int(0.9 * len(shuffled)))
+            _encode(strings, vocab)  # now, as errors give the word's place in the caller's list
         train, dev, test = (
             Split(part, *build_dataset(part, vocab, block_size))
-            for part in (shuffled[:n1], shuffled[n1:n2], shuffled[n2:])
+            for part in cut_words(strings, seed)
         )
         origin = None
         if isinstance(words, Words) and words.is_unchanged:

@@ -7,8 +7,8 @@ from numpy.typing import ArrayLike
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Float32, Float64, Int64
-from makemore_cpp.sampling import CHUNK_ELEMENTS, Model
+from makemore_cpp.arrays import Float32, Float64
+from makemore_cpp.prediction import Model, check_model, target_log_probs
 from makemore_cpp.target_model import TargetModel
 from makemore_cpp.vocab import Vocab
 
@@ -114,20 +114,17 @@ class Mixture(TargetModel):
         """Return the log-probabilities (models,N) that the models give to the targets."""
         X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
         return np.array(
-            [_target_log_probs(model, X[:, -model.block_size :], Y) for model in self.models]
+            [target_log_probs(model, X[:, -model.block_size :], Y) for model in self.models]
         )
 
+    def training_words(self) -> frozenset[str] | None:
+        """Return the words that the members were trained on, as far as these know them.
 
-def _target_log_probs(model: Model, X: Int64, Y: Int64) -> Float64:
-    if isinstance(model, TargetModel):
-        return model.target_log_probs(X, Y)
-    result = np.empty(len(Y))
-    rows = max(1, CHUNK_ELEMENTS // len(model.vocab))  # no array (N,V) at once
-    for first in range(0, len(Y), rows):
-        part = slice(first, first + rows)
-        log_probs = model.log_probs(X[part])
-        result[part] = log_probs[np.arange(len(log_probs)), Y[part]]
-    return result
+        It is None where no member does.
+        """
+        each = [getattr(model, "training_words", lambda: None)() for model in self.models]
+        known = [words for words in each if words is not None]
+        return frozenset().union(*known) if known else None
 
 
 def _fit_weights(log_probs: Float64) -> Float64:
@@ -162,8 +159,7 @@ def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:
     if not checked:
         raise ArgumentError("models is empty; a mixture needs at least one")
     for i, model in enumerate(checked):
-        if not all(hasattr(model, name) for name in ("vocab", "block_size", "log_probs")):
-            raise TypeError(f"models[{i}] must be a model, not {type(model).__name__}")
+        check_model(f"models[{i}]", model)
         if model.vocab != checked[0].vocab:
             raise ArgumentError(f"models[{i}] has another vocabulary than models[0]")
     return checked

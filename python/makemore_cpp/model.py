@@ -1,5 +1,6 @@
 """The MLP of Bengio et al. (2003): five float32 arrays with names and shapes."""
 
+import copy
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict, Unpack
@@ -7,13 +8,14 @@ from typing import Any, Literal, TypedDict, Unpack
 import numpy as np
 from numpy.typing import ArrayLike
 
-from makemore_cpp import _core, checks, sampling
+from makemore_cpp import _core, checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Float32
+from makemore_cpp.arrays import Float32, Int32
+from makemore_cpp.language_model import LanguageModel, data_of, load_saved, vocab_of
+from makemore_cpp.text_model import TextModel
 from makemore_cpp.vocab import Vocab, check_vocab
 from makemore_cpp.words import DataOrigin
 
-MODEL_FILE = "model.safetensors"
 NAMES = ("C", "W1", "b1", "W2", "b2")
 
 
@@ -56,7 +58,7 @@ def _check_names(options: dict[str, Any]) -> None:
             raise ArgumentError(f"{name} belongs to {' and '.join(owners)}, not to {optimizer!r}")
 
 
-class MLP:
+class MLP(TextModel):
     """Predicts the next token from the last T: embeddings, one tanh layer, one softmax layer.
 
     ``h = tanh(C[x].reshape(K) @ W1 + b1)``, ``logits = h @ W2 + b2``, with K = T*E.
@@ -126,21 +128,11 @@ class MLP:
         """
         V = len(check_vocab(vocab))
         arrays = tuple(np.asarray(array) for array in (C, W1, b1, W2, b2))
-        for name, array, ndim in zip(NAMES, arrays, (2, 2, 1, 2, 1), strict=True):
+        named = dict(zip(NAMES, arrays, strict=True))
+        for name, array in named.items():
             if array.dtype != np.float32:
                 raise TypeError(f"{name} must be float32, not {array.dtype}")
-            if array.ndim != ndim:
-                raise ArgumentError(f"{name} has {array.ndim} dimensions; it must have {ndim}")
-        E, (K, H) = arrays[0].shape[1], arrays[1].shape
-        if 0 in (E, K, H) or K % E != 0:
-            raise ArgumentError(
-                f"W1 has the shape {(K, H)} and C {arrays[0].shape}; the rows of W1 must be a "
-                "positive multiple of the columns of C"
-            )
-        shapes = ((V, E), (K, H), (H,), (H, V), (V,))
-        for name, array, shape in zip(NAMES, arrays, shapes, strict=True):
-            if array.shape != shape:
-                raise ArgumentError(f"{name} has the shape {array.shape}; it must be {shape}")
+        checks.parameter_shapes(named, ("VE", "KH", "H", "HV", "V"), {"V": V})
         model = cls.__new__(cls)
         model._set(vocab, tuple(np.array(array, order="C") for array in arrays), data)
         return model
@@ -345,19 +337,22 @@ class MLP:
             **core_options,
         )
 
-    def sample(
-        self, n: int, seed: int = 42, max_length: int = sampling.DEFAULT_MAX_LENGTH
-    ) -> list[str]:
-        """Return n sampled texts; see `makemore_cpp.sample`.
+    def freeze(self) -> LanguageModel:
+        """Return a copy of the model as it is now, which never changes.
+
+        Its results are the same bits. Where they are needed often it is faster: what this model
+        would prepare at every call, the copy prepares once.
 
         Raises
         ------
-        TypeError
-            A number is not an integer.
         ArgumentError
-            `n`, `seed` or `max_length` is outside its range, or a probability is not a number.
+            A parameter is not finite.
         """
-        return sampling.sample(self, n, seed=seed, max_length=max_length)
+        return LanguageModel(self._saved(), self.vocab)
+
+    def _predictor(self) -> LanguageModel | Callable[[Int32], Float32]:
+        # A subclass may predict in a way of its own.
+        return self.freeze() if type(self).log_probs is MLP.log_probs else self.log_probs
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one safetensors file, atomically; the same model gives the same bytes.
@@ -369,7 +364,20 @@ class MLP:
         ArgumentError
             A parameter is not finite.
         """
-        _core.SavedModel(self.vocab, *self._five(), data=self.data).save(os.fspath(path))
+        self._saved().save(os.fspath(path))
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `save` writes.
+
+        Raises
+        ------
+        ArgumentError
+            A parameter is not finite.
+        """
+        return self._saved().to_bytes()
+
+    def _saved(self) -> _core.SavedModel:
+        return _core.SavedModel(self.vocab, *self._five(), data=self.data)
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str]) -> "MLP":
@@ -384,14 +392,43 @@ class MLP:
         FormatError
             Its bytes are not a model's, or were changed.
         """
-        place = checks.path("path", path)
-        file = os.path.join(place, MODEL_FILE) if os.path.isdir(place) else place
-        saved = _core.SavedModel.load(file)
-        vocab = Vocab(saved.vocabulary.characters, saved.vocabulary.boundary)
-        data = None if saved.data is None else DataOrigin(*saved.data)
+        return cls._of_saved(load_saved(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "bytes") -> "MLP":
+        """Return the model of the bytes of `to_bytes` or of a file, which errors call `name`.
+
+        Raises
+        ------
+        TypeError
+            `data` is not bytes, or `name` not a str.
+        FormatError
+            The bytes are not a model's, or were changed.
+        """
+        return cls._of_saved(_core.SavedModel.from_bytes(data, name))
+
+    @classmethod
+    def _of_saved(cls, saved: _core.SavedModel) -> "MLP":
         model = cls.__new__(cls)
-        model._set(vocab, saved.parameters, data)  # new arrays, checked by the reader
+        # New arrays, checked by the reader.
+        model._set(vocab_of(saved), saved.parameters, data_of(saved))
         return model
+
+    # All copies have arrays of their own; a model that copy.copy returned trains by itself.
+    def __copy__(self) -> "MLP":
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self), _arrays=tuple(array.copy() for array in self._arrays))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MLP":
+        memo[id(self)] = other = type(self).__new__(type(self))
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Beside the bytes of the file: a vocabulary's own class, and what a subclass may add.
+        others = {name: value for name, value in vars(self).items() if name != "_arrays"}
+        return type(self).from_bytes, (self.to_bytes(), "the pickled model"), others
 
     def _five(self) -> tuple[Float32, Float32, Float32, Float32, Float32]:
         C, W1, b1, W2, b2 = self._arrays

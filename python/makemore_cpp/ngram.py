@@ -115,6 +115,10 @@ class CountModel(TargetModel):
             log_p: Float64 = np.log(p)
         return log_p
 
+    def training_words(self) -> frozenset[str]:
+        """Return the words that were counted."""
+        return frozenset(self._counts.words)
+
     def _distributions(self, X: ArrayLike) -> tuple[Float64, Int64]:
         """Return a table of distributions (rows,V), and the row of each context (N,)."""
         X = checks.tokens("X", X, self.block_size, len(self.vocab))

@@ -60,7 +60,8 @@ class NGramCounts:
 
     def __init__(self, vocab: Vocab, words: Iterable[str], order: int) -> None:
         self.order = checks.integer("order", order, 1, MAX_ORDER)
-        X, Y = build_dataset(words, vocab, max(1, self.order - 1))
+        self.words = tuple(checks.string_list("words", words))
+        X, Y = build_dataset(self.words, vocab, max(1, self.order - 1))
         if len(Y) == 0:
             raise ArgumentError("words is empty; there must be at least one word to count")
         self.vocab = vocab

@@ -30,8 +30,8 @@ __all__ = [
     "MOMENTS", "batch_rows", "cross_entropy", "dropout_mask", "embedding_backward",
     "embedding_forward", "initial_parameters", "linear_backward", "linear_forward",
     "linear_tanh_backward", "linear_tanh_forward", "log_probs", "log_softmax",
-    "loss_and_gradients", "mean_loss", "sample_tokens", "sample_uniforms", "sgd_update",
-    "train_steps", "update",
+    "loss_and_gradients", "mean_loss", "sample_tokens", "sample_uniforms",
+    "sampling_weights", "sgd_update", "train_steps", "update",
 ]  # fmt: skip
 
 Array = NDArray[Any]  # float arrays of one type
@@ -195,14 +195,51 @@ def mean_loss(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y
     return total / len(X)
 
 
-def sample_tokens(log_probs: Array, u: NDArray[np.float64]) -> NDArray[np.int32]:
-    """Draw one token for each row: the first whose cumulative probability exceeds u.
+def sample_tokens(
+    log_probs: Array,
+    u: NDArray[np.float64],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    may_end: bool = True,
+) -> NDArray[np.int32]:
+    """Draw a token for each row: the first whose cumulative weight exceeds u times that of all.
 
-    log_probs (N,V)  u (N,) in [0, 1)  ->  (N,) int32.  Cumulative sums are float64.
+    log_probs (N,V)  u (N,) in [0, 1)  ->  (N,) int32, -1 where no token has a weight.  Sums are
+    float64, in the order of the tokens; those for top_p, from the most probable token on.
+
+    The weights are the probabilities, changed in this order: a text that may not end gives token 0
+    none; a temperature divides log-probabilities, and 0 leaves only the most probable token; top_k
+    leaves the k greatest weights; top_p leaves the greatest, as few as have this share of what is
+    left.  Of equals the lower token comes first.
     """
-    p = np.exp(log_probs.astype(np.float64))
-    exceeds = np.cumsum(p, axis=1) > u[:, None]
-    # Probabilities sum to 1 only up to rounding: where none exceeds u, the last possible token.
-    last = p.shape[1] - 1 - np.argmax(p[:, ::-1] > 0, axis=1)
-    tokens = np.where(exceeds.any(axis=1), exceeds.argmax(axis=1), last)
-    return np.asarray(tokens, np.int32)
+    tokens = np.empty(len(log_probs), np.int32)
+    for i, row in enumerate(log_probs.astype(np.float64)):
+        if not may_end:
+            row[0] = -np.inf
+        cumulative = np.cumsum(sampling_weights(row, temperature, top_k, top_p))
+        target = u[i] * cumulative[-1]
+        # Where rounding leaves none that exceeds it, the first that has reached the sum of all.
+        exceeding = np.append(
+            np.flatnonzero(cumulative > target), np.argmax(cumulative == cumulative[-1])
+        )
+        tokens[i] = exceeding[0] if cumulative[-1] > 0 else -1
+    return tokens
+
+
+def sampling_weights(log_p: Array, temperature: float, top_k: int | None, top_p: float) -> Array:
+    """Weights by which one token is drawn; see `sample_tokens`.     log_p (V,)  ->  (V,)."""
+    best = np.argmax(log_p)
+    if temperature == 1:
+        weights = np.exp(log_p)
+    elif temperature > 0 and log_p[best] > -np.inf:
+        weights = np.exp((log_p - log_p[best]) / temperature)
+    else:
+        weights = (np.arange(len(log_p)) == best) * np.exp(log_p[best])
+    order = np.argsort(-weights, kind="stable")
+    kept = len(order) if top_k is None else min(top_k, len(order))
+    if top_p < 1:
+        sums = np.cumsum(weights[order[:kept]])
+        kept = int(np.argmax(sums >= top_p * sums[-1])) + 1
+    weights[order[kept:]] = 0
+    return weights

@@ -13,7 +13,8 @@ import numpy as np
 
 from makemore_cpp._core import FileError
 from makemore_cpp.evaluation import SplitLosses
-from makemore_cpp.model import MLP, MODEL_FILE
+from makemore_cpp.language_model import MODEL_FILE
+from makemore_cpp.model import MLP
 from makemore_cpp.training import History
 
 CONFIG_FILE = "config.json"

@@ -1,34 +1,27 @@
 """Sampling, written once for every kind of model."""
 
+import operator
 import warnings
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Literal, NamedTuple, TypedDict, Unpack, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from makemore_cpp import checks
-from makemore_cpp._core import sample_tokens, sample_uniforms
-from makemore_cpp.arrays import Bool, Float32, Int32, Int64
-from makemore_cpp.vocab import Vocab
+from makemore_cpp import _core, checks, scoring
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.arrays import Bool, Float64
+from makemore_cpp.prediction import CHUNK_ELEMENTS, Exhausted, Model, encode, predictor_of
 
 DEFAULT_MAX_LENGTH = 100
-MAX_LENGTH = 1_000_000
 MAX_SAMPLES = 2**62
-# Samples advance together in chunks; a chunk's largest array has about this many elements.
-CHUNK_ELEMENTS = 1 << 22
-MAX_CHUNK = 4096
+MAX_REJECTED = 100_000  # candidates in a row, before a search for other ones gives up
+# Candidates are drawn side by side in chunks, each larger than the one before.
+FIRST_CHUNK, MAX_CHUNK = 1 << 10, 1 << 16
 
-
-class Model(Protocol):
-    """Whatever can predict the next token."""
-
-    @property
-    def vocab(self) -> Vocab: ...  # noqa: D102
-    @property
-    def block_size(self) -> int: ...  # noqa: D102
-    def log_probs(self, X: NDArray[np.integer]) -> Float32:
-        """Return log-probabilities (N,V) of the token that follows each context X (N,T)."""
+# How the core says that a text ended; 0 is its own end.
+CUT, STUCK = 1, 2
 
 
 class LengthWarning(UserWarning):
@@ -42,12 +35,55 @@ class Sample(NamedTuple):
     cut: bool
 
 
+class DrawOptions(TypedDict, total=False):
+    """How tokens are drawn; see `sample`."""
+
+    seed: int
+    temperature: float
+    top_k: int | None
+    top_p: float
+    prefix: str
+    min_length: int
+    max_length: int
+
+
+class SampleOptions(DrawOptions, total=False):
+    """How tokens are drawn, and which texts are given; see `sample`."""
+
+    unique: bool
+    exclude: Iterable[str]
+    threads: int | None
+
+
+@overload
 def sample(
-    model: Model, n: int, *, seed: int = 42, max_length: int = DEFAULT_MAX_LENGTH
-) -> list[str]:
+    model: Model, n: int, *, log_probs: Literal[False] = False, **options: Unpack[SampleOptions]
+) -> list[str]: ...
+@overload
+def sample(
+    model: Model, n: int, *, log_probs: Literal[True], **options: Unpack[SampleOptions]
+) -> tuple[list[str], Float64]: ...
+def sample(
+    model: Model,
+    n: int,
+    *,
+    seed: int = 42,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float = 1.0,
+    prefix: str = "",
+    min_length: int = 0,
+    max_length: int = DEFAULT_MAX_LENGTH,
+    unique: bool = False,
+    exclude: Iterable[str] = (),
+    log_probs: bool = False,
+    threads: int | None = None,
+) -> list[str] | tuple[list[str], Float64]:
     """Return n texts drawn from the model.
 
-    Sample i depends on the model, `seed` and i alone, not on n.
+    Text i depends on the model, the settings, `seed` and i alone: not on n or `threads`. Candidate
+    number 0, 1, 2, ... are drawn, each from random numbers of its own, and those that `unique`,
+    `exclude` and `min_length` allow are given in this order.
 
     Parameters
     ----------
@@ -56,75 +92,184 @@ def sample(
     n : int
     seed : int
         In [0, 2**64).
+    temperature : float
+        Log-probabilities are divided by it: below 1 the probable becomes more probable, above 1
+        less. 0 always takes the most probable token, the lower one of equals.
+    top_k : int, optional
+        Draw from the k most probable tokens only.
+    top_p : float
+        In (0, 1]: draw only from the most probable tokens, as few as have this probability
+        together, after temperature and `top_k` (Holtzman et al., "The curious case of neural text
+        degeneration", 2020).
+    prefix : str
+        All texts begin with it; it counts for the lengths.
+    min_length : int
+        No text ends before it has so many characters. Candidates that the model could only end
+        are left out.
     max_length : int
         A text that would be longer is cut after this many characters.
+    unique : bool
+        Give no text twice.
+    exclude : collection of str, or "train"
+        Texts not to give; "train" stands for the words that the model was trained on.
+    log_probs : bool
+        Return the texts' scores too, those of `score`: at temperature 1.
+    threads : int, optional
+        By default the CPUs that this process may use.
+
+    Returns
+    -------
+    texts : list of str
+    log_probs : float64 array, shape (n,)
+        Only when asked for.
 
     Raises
     ------
     TypeError
-        A number is not an integer.
+        An argument has a wrong type.
     ArgumentError
-        `n`, `seed` or `max_length` is outside its range, or a probability is not a number.
+        An argument is outside its range, the prefix outside the vocabulary, what the model gives
+        is not a distribution, or it does not know its training words.
+    FileError
+        The file of the training words cannot be read.
+    Exhausted
+        100,000 candidates in a row were left out; `found` holds the texts until then.
 
     Warns
     -----
     LengthWarning
         Says how many texts were cut.
     """
-    samples = list(iter_samples(model, n, seed=seed, max_length=max_length))
-    cut = sum(sample.cut for sample in samples)
+    n = checks.integer("n", n, 0, MAX_SAMPLES)
+    drawn = _Candidates(
+        model, unique, exclude, threads,
+        seed=seed, temperature=temperature, top_k=top_k, top_p=top_p, prefix=prefix,
+        min_length=min_length, max_length=max_length,
+    )  # fmt: skip
+    texts: list[str] = []
+    cut = 0
+    try:
+        for chunk, is_cut in drawn.chunks(n):
+            texts += chunk
+            cut += int(is_cut.sum())
+    except Exhausted as error:
+        error.found = texts
+        raise
     if cut:
         warnings.warn(
             f"{cut} of {n} samples reached max_length {max_length} and were cut there",
             LengthWarning,
             stacklevel=2,
         )
-    return [sample.text for sample in samples]
+    return (texts, scoring.score(model, texts, threads=threads)) if log_probs else texts
 
 
 def iter_samples(
-    model: Model, n: int, *, seed: int = 42, max_length: int = DEFAULT_MAX_LENGTH
+    model: Model,
+    n: int | None = None,
+    *,
+    unique: bool = False,
+    exclude: Iterable[str] = (),
+    threads: int | None = None,
+    **options: Unpack[DrawOptions],
 ) -> Iterator[Sample]:
-    """Yield the same n samples in bounded memory, each with the mark of a cut."""
-    n = checks.integer("n", n, 0, MAX_SAMPLES)
-    seed = checks.integer("seed", seed, 0, checks.MAX_SEED)
-    max_length = checks.integer("max_length", max_length, 1, MAX_LENGTH)
-    widest = max(len(model.vocab), model.block_size, max_length)
-    chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // widest))
-    return _iter_chunks(model, n, chunk, seed, max_length)
+    """Yield the samples of `sample`, each with the mark of a cut, without end if there is no n.
+
+    The arguments are those of `sample`, and so are the errors; `found` of Exhausted is empty. The
+    memory it needs is bounded, but for `unique`, which remembers every text that it gave.
+    """
+    for name in options.keys() - DrawOptions.__annotations__.keys():
+        raise TypeError(f"iter_samples has no option {name!r}")
+    n = MAX_SAMPLES if n is None else checks.integer("n", n, 0, MAX_SAMPLES)
+    drawn = _Candidates(model, unique, exclude, threads, **options)
+    return (
+        Sample(*candidate)
+        for chunk, is_cut in drawn.chunks(n)
+        for candidate in zip(chunk, is_cut.tolist(), strict=True)
+    )
 
 
-def _iter_chunks(model: Model, n: int, chunk: int, seed: int, max_length: int) -> Iterator[Sample]:
-    for first in range(0, n, chunk):
-        count = min(chunk, n - first)
-        tokens, lengths, cut = _draw(model, first, count, seed, max_length)
-        text = model.vocab.decode(tokens)
-        start = 0
-        for length, is_cut in zip(lengths.tolist(), cut.tolist(), strict=True):
-            yield Sample(text[start : start + length], is_cut)
-            start += length
+class _Candidates:
+    """Texts of one model, drawn in order, without those that are not wanted."""
+
+    def __init__(
+        self,
+        model: Model,
+        unique: bool,
+        exclude: Iterable[str],
+        threads: int | None,
+        **options: Unpack[DrawOptions],
+    ) -> None:
+        predictor = predictor_of(model)
+        encode("prefix", options.get("prefix", ""), model.vocab)  # for the sake of the error
+        self._sampler = _core.Sampler(predictor, model.vocab, model.block_size, **options)
+        longest = operator.index(options.get("max_length", DEFAULT_MAX_LENGTH))
+        widest = max(len(model.vocab), model.block_size, longest)
+        self._max_chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // widest))
+        self._threads = threads
+        self._unique = unique
+        self._excluded = _excluded_texts(model, exclude)
+        self._given: set[str] = set()
+        self._rejected: Counter[str] = Counter()  # reasons, since one was last accepted
+
+    def chunks(self, n: int) -> Iterator[tuple[list[str], Bool]]:
+        """Yield n texts in chunks, and which of them were cut; or raise Exhausted on the way."""
+        drawn = found = 0
+        size = FIRST_CHUNK
+        while found < n:
+            # As many as will be needed if as many are accepted as until now.
+            needed = -(-(n - found) * max(drawn, 1) // max(found, 1))
+            count = min(size, needed, self._max_chunk)
+            texts, endings = self._sampler.draw(drawn, count, self._threads)
+            if self._unique or self._excluded or np.any(endings == STUCK):
+                accepted = self._accepted(texts, endings, n - found)
+                texts, endings = [texts[i] for i in accepted], endings[accepted]
+            else:
+                self._rejected.clear()
+            yield texts, endings == CUT
+            drawn += count
+            found += len(texts)
+            size *= 2
+            if self._rejected.total() >= MAX_REJECTED:
+                raise Exhausted(self._why_exhausted(found, n))
+
+    def _accepted(self, texts: list[str], endings: NDArray[np.uint8], wanted: int) -> list[int]:
+        """Return the places of the first `wanted` accepted texts, fewer when giving up."""
+        accepted: list[int] = []
+        for i, (text, is_stuck) in enumerate(zip(texts, (endings == STUCK).tolist(), strict=True)):
+            if is_stuck:
+                self._rejected["could not reach min_length"] += 1
+            elif text in self._excluded:
+                self._rejected["are excluded"] += 1
+            elif text in self._given:
+                self._rejected["were given before"] += 1
+            else:
+                accepted.append(i)
+                self._rejected.clear()
+                if self._unique:
+                    self._given.add(text)
+            if len(accepted) == wanted or self._rejected.total() >= MAX_REJECTED:
+                break
+        return accepted
+
+    def _why_exhausted(self, found: int, n: int) -> str:
+        wanted = "" if n == MAX_SAMPLES else f" of {n:,}"
+        reasons = " and ".join(f"{count:,} {reason}" for reason, count in self._rejected.items())
+        return f"found {found:,}{wanted} samples; of the next {MAX_REJECTED:,} candidates {reasons}"
 
 
-def _draw(
-    model: Model, first_sample: int, n: int, seed: int, max_length: int
-) -> tuple[Int32, Int64, Bool]:
-    """Draw n samples side by side: all tokens one after another, lengths (n,), cut (n,)."""
-    contexts = np.zeros((n, model.block_size), np.int32)
-    active = np.arange(n)  # the samples that have not ended, in order
-    drawn: list[Int32] = []
-    drawn_by = [active[:0]]
-    for position in range(max_length + 1):  # one more than max_length: the end needs a draw too
-        u = sample_uniforms(seed, first_sample, n, position)[active]
-        token = sample_tokens(model.log_probs(contexts), u)
-        goes_on = token != 0
-        active, token = active[goes_on], token[goes_on]
-        if len(active) == 0 or position == max_length:
-            break
-        drawn.append(token)
-        drawn_by.append(active)
-        contexts = np.column_stack([contexts[goes_on, 1:], token])
-    cut = np.zeros(n, np.bool_)
-    cut[active] = True
-    owner = np.concatenate(drawn_by)
-    tokens = np.concatenate([np.zeros(0, np.int32), *drawn])
-    return tokens[np.argsort(owner, kind="stable")], np.bincount(owner, minlength=n), cut
+def _excluded_texts(model: Model, exclude: Iterable[str]) -> frozenset[str]:
+    if not isinstance(exclude, str):
+        return frozenset(checks.string_list("exclude", exclude))
+    if exclude != "train":
+        raise ArgumentError(
+            f'exclude is {checks.shown(exclude)}; it must be "train" or a collection of str'
+        )
+    known = getattr(model, "training_words", None)
+    words: frozenset[str] | None = None if known is None else known()
+    if words is None:
+        raise ArgumentError(
+            'exclude is "train", but this model does not know the words that it was trained on; '
+            "give them instead"
+        )
+    return words

@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 
 from numpy.typing import ArrayLike
 
-from makemore_cpp import sampling
 from makemore_cpp.arrays import Float32, Float64
+from makemore_cpp.text_model import TextModel
 from makemore_cpp.vocab import Vocab
 
 
-class TargetModel(ABC):
+class TargetModel(ABC, TextModel):
     """A model whose `target_log_probs` needs no array (N,V)."""
 
     @property
@@ -29,16 +29,3 @@ class TargetModel(ABC):
     @abstractmethod
     def target_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
         """Return the log-probability (N,) of each target Y (N,) after its context X (N,T)."""
-
-    def loss(self, X: ArrayLike, Y: ArrayLike) -> float:
-        """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
-
-        It is inf where a target has the probability 0. It raises what `target_log_probs` does.
-        """
-        return -float(self.target_log_probs(X, Y).mean())
-
-    def sample(
-        self, n: int, seed: int = 42, max_length: int = sampling.DEFAULT_MAX_LENGTH
-    ) -> list[str]:
-        """Return n sampled texts; see `makemore_cpp.sample`."""
-        return sampling.sample(self, n, seed=seed, max_length=max_length)

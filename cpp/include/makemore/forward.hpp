@@ -2,14 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 
 #include "makemore/model.hpp"
+#include "makemore/poll.hpp"
 
 namespace makemore {
-
-// Called now and then on the calling thread; may throw to abandon the call.
-using Poll = std::function<void()>;
 
 // The mean over all examples of -ln p(Y[i] | X[i]), in nats per token.   X (N,T)  Y (N)
 // Throws RangeError for a token outside the vocabulary and ArgumentError for N = 0.

@@ -48,11 +48,10 @@ void log_softmax(float* out, const float* logits, int64_t B, int64_t V, int thre
 // Throws ArgumentError for a rate or a decay that is negative or not finite.
 void sgd_update(float* w, const float* dw, double lr, double weight_decay, int64_t n);
 
-// tokens[i] = the first token whose cumulative float64 probability exceeds u[i]; where rounding
-// leaves none, the last one of positive probability.
-// log_probs (N,V)  u (N) in [0,1)  ->  tokens (N)
-// Throws ArgumentError when the row has no positive probability or a NaN on the way there, and for
-// a u outside [0, 1).
+// tokens[i] = the first token whose cumulative float64 probability exceeds u[i] times the sum of
+// all, which is 1 but for rounding; where rounding leaves none, the last one of positive
+// probability. log_probs (N,V)  u (N) in [0,1)  ->  tokens (N) Throws ArgumentError when a row is
+// not the logarithm of a distribution, and for a u outside [0, 1).
 void sample_tokens(int32_t* tokens, const float* log_probs, const double* u, int64_t N, int64_t V);
 
 }  // namespace makemore

@@ -29,7 +29,7 @@ struct Batches {
 };
 
 struct TrainOptions {
-  UpdateOptions update;
+  UpdateOptions update = {};
   // The probability with which a hidden unit is set to 0 for an example of a minibatch; the others
   // are multiplied by 1 / (1 - dropout).  Losses of steps are with dropout.  Srivastava et al.,
   // "Dropout: a simple way to prevent neural networks from overfitting", 2014.

@@ -1,6 +1,7 @@
 // Text to tokens and back: every token but 0 is one Unicode code point, token 0 is the boundary.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -9,6 +10,14 @@
 #include <vector>
 
 namespace makemore {
+
+// What becomes of a character that is not in the vocabulary, or is its boundary.
+enum class Unknown {
+  error,  // ArgumentError
+  skip,   // left out, as if it did not stand there
+  mark    // kUnknownToken, which gives a text the score -inf
+};
+constexpr int32_t kUnknownToken = -1;
 
 // Code points are taken as they are: nothing is normalised, so that text -> tokens -> text is
 // exact.
@@ -28,6 +37,19 @@ class Vocabulary {
   // and its position (counted in code points) when it is unknown, is the boundary, or is not UTF-8.
   std::vector<int32_t> encode(std::string_view text) const;
 
+  // Appends the tokens of a UTF-8 string.  Throws ArgumentError as encode does.
+  void append(std::vector<int32_t>& tokens, std::string_view text,
+              Unknown unknown = Unknown::error) const;
+
+  // The token of a code point, or kUnknownToken.
+  int32_t token_of(char32_t code_point) const {
+    if (code_point < direct_.size()) return direct_[code_point];
+    const auto found = stoi_.find(code_point);
+    return found == stoi_.end() ? kUnknownToken : found->second;
+  }
+  // The code point of a token in [0, V).
+  char32_t code_point_of(int32_t token) const { return itos_[static_cast<size_t>(token)]; }
+
   // The UTF-8 string of tokens; the boundary is shown as its character.  Throws RangeError naming
   // the position and the value of a token outside [0, V).
   std::string decode(std::span<const int32_t> tokens) const;
@@ -37,6 +59,7 @@ class Vocabulary {
  private:
   std::vector<char32_t> itos_;                  // itos_[0] is the boundary
   std::unordered_map<char32_t, int32_t> stoi_;  // without the boundary
+  std::array<int32_t, 256> direct_;  // the same for the first code points, as they are many
 };
 
 }  // namespace makemore

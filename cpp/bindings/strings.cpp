@@ -1,0 +1,109 @@
+// Code points are read where Python keeps them, one, two or four bytes each.
+#include "strings.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include "makemore/error.hpp"
+#include "scalars.hpp"
+
+namespace makemore::bindings {
+
+namespace {
+
+template <typename CodePoint>
+bool append_code_points(std::vector<int32_t>& tokens, const Vocabulary& vocabulary,
+                        std::span<const CodePoint> text, Unknown unknown) {
+  const size_t before = tokens.size();
+  tokens.resize(before + text.size());
+  int32_t* out = tokens.data() + before;
+  for (const CodePoint c : text) {
+    const int32_t token = vocabulary.token_of(c);
+    if (token == kUnknownToken) {
+      if (unknown == Unknown::error) return false;
+      if (unknown == Unknown::skip) continue;
+    }
+    *out++ = token;
+  }
+  tokens.resize(static_cast<size_t>(out - tokens.data()));
+  return true;
+}
+
+// The characters of a vocabulary that has only ASCII.
+struct AsciiTable {
+  explicit AsciiTable(const Vocabulary& vocabulary) : is_ascii(vocabulary.size() <= 128) {
+    for (int32_t token = 0; is_ascii && token < vocabulary.size(); ++token) {
+      const char32_t c = vocabulary.code_point_of(token);
+      is_ascii = c < 128;
+      characters[static_cast<size_t>(token)] = static_cast<char>(c);
+    }
+  }
+  bool is_ascii;
+  std::array<char, 128> characters{};
+};
+
+PyObject* ascii_string(std::span<const int32_t> tokens, const AsciiTable& table) {
+  PyObject* const string = PyUnicode_New(std::ssize(tokens), 127);
+  if (string == nullptr || tokens.empty()) return string;
+  Py_UCS1* out = PyUnicode_1BYTE_DATA(string);
+  for (const int32_t token : tokens) {
+    *out++ = static_cast<Py_UCS1>(table.characters[static_cast<size_t>(token)]);
+  }
+  return string;
+}
+
+PyObject* any_string(std::span<const int32_t> tokens, const Vocabulary& vocabulary) {
+  std::u32string code_points(tokens.size(), U'\0');
+  std::transform(tokens.begin(), tokens.end(), code_points.begin(),
+                 [&](int32_t token) { return vocabulary.code_point_of(token); });
+  return PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, code_points.data(),
+                                   std::ssize(code_points));
+}
+
+}  // namespace
+
+bool append_known(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
+                  Unknown unknown) {
+  const auto length = static_cast<size_t>(PyUnicode_GET_LENGTH(string.ptr()));
+  const void* const data = PyUnicode_DATA(string.ptr());
+  const auto text = [&]<typename CodePoint>(CodePoint) {
+    return std::span(static_cast<const CodePoint*>(data), length);
+  };
+  switch (PyUnicode_KIND(string.ptr())) {
+    case PyUnicode_1BYTE_KIND:
+      return append_code_points(tokens, vocabulary, text(Py_UCS1{}), unknown);
+    case PyUnicode_2BYTE_KIND:
+      return append_code_points(tokens, vocabulary, text(Py_UCS2{}), unknown);
+    default:
+      return append_code_points(tokens, vocabulary, text(Py_UCS4{}), unknown);
+  }
+}
+
+void throw_encoding_error(const Vocabulary& vocabulary, py::handle string,
+                          const std::string& place) {
+  const std::string_view utf8 = text(place, string);  // throws for another type and for surrogates
+  try {
+    vocabulary.encode(utf8);
+  } catch (const ArgumentError& error) {
+    throw ArgumentError(place + ": " + error.what());
+  }
+  throw ArgumentError(place + " cannot be encoded");  // not reached: something was unknown
+}
+
+py::list strings_of(std::span<const int32_t> tokens, std::span<const int64_t> offsets,
+                    const Vocabulary& vocabulary) {
+  const AsciiTable table(vocabulary);
+  const size_t n = offsets.size() - 1;
+  py::list strings(n);
+  for (size_t i = 0; i < n; ++i) {
+    const auto begin = static_cast<size_t>(offsets[i]);
+    const auto text = tokens.subspan(begin, static_cast<size_t>(offsets[i + 1]) - begin);
+    PyObject* const string =
+        table.is_ascii ? ascii_string(text, table) : any_string(text, vocabulary);
+    if (string == nullptr) throw py::error_already_set();
+    PyList_SET_ITEM(strings.ptr(), static_cast<Py_ssize_t>(i), string);
+  }
+  return strings;
+}
+
+}  // namespace makemore::bindings

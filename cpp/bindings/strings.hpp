@@ -1,0 +1,46 @@
+// From Python's strings to tokens and back, many at a time.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "makemore/vocabulary.hpp"
+
+namespace makemore::bindings {
+
+namespace py = pybind11;
+
+// Appends the tokens of a str.  `place` is called for what errors call it.  TypeError for another
+// type; ArgumentError as Vocabulary::encode, where a lone surrogate is an unknown character.
+template <typename Place>
+void append_tokens(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
+                   Unknown unknown, const Place& place);
+
+// A list of str: text i is tokens [offsets[i], offsets[i+1]), all inside the vocabulary.
+py::list strings_of(std::span<const int32_t> tokens, std::span<const int64_t> offsets,
+                    const Vocabulary& vocabulary);
+
+// -- implementation
+// --------------------------------------------------------------------------------
+
+// Throws the error for a str that cannot be encoded.
+[[noreturn]] void throw_encoding_error(const Vocabulary& vocabulary, py::handle string,
+                                       const std::string& place);
+
+// Appends the tokens of a str; false, with some of them appended, where a character is unknown.
+bool append_known(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
+                  Unknown unknown);
+
+template <typename Place>
+void append_tokens(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
+                   Unknown unknown, const Place& place) {
+  if (!PyUnicode_Check(string.ptr()) || !append_known(tokens, vocabulary, string, unknown)) {
+    throw_encoding_error(vocabulary, string, place());
+  }
+}
+
+}  // namespace makemore::bindings
