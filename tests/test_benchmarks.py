@@ -12,6 +12,7 @@ import growth
 import numpy as np
 import pytest
 import reporting
+import texts
 from candidates import AVX2, OURS
 
 import makemore_cpp as mm
@@ -257,3 +258,25 @@ def test_commands_run_to_their_end(monkeypatch, measuring, jobs):
     assert (
         found["makemore_cpp train", measuring.ALL_CPUS][0] > found["python", measuring.ALL_CPUS][0]
     )
+
+
+# -- texts -----------------------------------------------------------------------------------------
+def test_every_job_on_texts_takes_its_turns(monkeypatch, capsys):
+    for name, value in {"MILLION": 50, "UNSEEN": 5, "NEXT_CALLS": 3, "SETTLE_SECONDS": 0}.items():
+        monkeypatch.setattr(texts, name, value)
+    words = mm.load_words()
+    model, _ = texts.trained(words, 3, 8, 20)
+    jobs = texts.our_jobs(model, model, words[:20])
+    each = texts.report(jobs, texts.measure(jobs, turns=2))
+    assert each.keys() == jobs.keys()
+    assert all(us > 0 for us in each.values())
+    assert len(capsys.readouterr().out.splitlines()) == len(jobs)
+
+
+def test_scores_by_torch_are_ours():
+    pytest.importorskip("torch")
+    words = mm.load_words()
+    model, _ = texts.trained(words, 3, 8, 20)
+    jobs, scores = texts.torch_jobs(model, model, words[:20])
+    np.testing.assert_allclose(scores, model.score(words[:20]), atol=texts.TOLERANCE)
+    assert len(jobs) == 1 + len(texts.BATCHES)
