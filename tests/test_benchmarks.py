@@ -265,7 +265,7 @@ def test_every_job_on_texts_takes_its_turns(monkeypatch, capsys):
     for name, value in {"MILLION": 50, "UNSEEN": 5, "NEXT_CALLS": 3, "SETTLE_SECONDS": 0}.items():
         monkeypatch.setattr(texts, name, value)
     words = mm.load_words()
-    model, _ = texts.trained(words, 3, 8, 20)
+    model, _ = texts.trained(words, 3, 8, 500)  # ends its names
     jobs = texts.our_jobs(model, model, words[:20])
     each = texts.report(jobs, texts.measure(jobs, turns=2))
     assert each.keys() == jobs.keys()
