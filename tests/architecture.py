@@ -32,7 +32,7 @@ CPP_LAYERS = [
 ]
 PYTHON_LAYERS = [
     {"_core"},
-    {"arrays", "checks", "files", "package_paths"},
+    {"arrays", "checks", "files", "lines", "package_paths"},
     {"vocab", "schedules", "presets", "parallel", "sweep_table"},
     {"words", "ops", "reference", "reference_random", "reference_updates"},
     {"calibration", "detection_report"},
@@ -53,7 +53,7 @@ PYTHON_LAYERS = [
     {"lr_search", "experiments"},
     {"plotting_sweeps"},
     {"cli_common"},
-    {"cli_sweeps", "cli_experiments", "cli_export"},
+    {"cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_score"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -66,9 +66,13 @@ KERNEL_HEADERS = {"cstdint", "stdint.h", "immintrin.h", "arm_neon.h"}
 PLOTTING = {
     "plotting", "plotting_style", "plotting_embeddings", "plotting_hidden", "plotting_sweeps",
 }  # fmt: skip
+COMMANDS = {
+    "cli", "cli_common", "cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_score",
+    "exits",
+}  # fmt: skip
 GUESTS = {
     "matplotlib": PLOTTING,
-    "click": {"cli", "cli_common", "cli_sweeps", "cli_experiments", "cli_export", "exits"},
+    "click": COMMANDS,
     "rich": {"cli", "console"},
     "joblib": {"parallel"},
     "distributed": {"parallel"},

@@ -8,43 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from command_line import PACKAGE_PARENT, command, environment, refuse, run
 
 from makemore_cpp.presets import BEST
 
 SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
-PACKAGE_PARENT = Path(__import__("makemore_cpp").__file__).parents[1]
 RUN_FILES = {"model.safetensors", "config.json", "metrics.jsonl", "loss.png", "embeddings.png"}
-
-
-def command(*arguments):
-    return [sys.executable, "-m", "makemore_cpp", *map(str, arguments)]
-
-
-def environment(**more):
-    path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", **more}
-
-
-def run(folder, *arguments, code=0, **more):
-    result = subprocess.run(
-        command(*arguments), cwd=folder, env=environment(**more), capture_output=True, timeout=120
-    )
-    error = result.stderr.decode()
-    assert result.returncode == code, error
-    assert "Traceback" not in error
-    return result.stdout.decode(), error
-
-
-def refuse(folder, *arguments, **more):
-    """Run a command that must fail; return its one sentence."""
-    out, error = run(folder, *arguments, code=2, **more)
-    assert out == ""
-    assert error.startswith("makemore_cpp: ")
-    assert error.count("\n") == 1
-    return error
 
 
 @pytest.fixture(scope="module")
@@ -480,6 +451,8 @@ def test_info(tmp_path):
     info = json.loads(out)
     assert {"build", "sizes", "cut"} == set(info)
     assert info["build"]["isa"]["used"] in info["build"]["isa"]["found"]
+    is_installed = (PACKAGE_PARENT / "makemore_cpp" / "include").exists()
+    assert ("include_dir" in info["build"]) == ("cmake_dir" in info["build"]) == is_installed
     out, _ = run(tmp_path, "info", "--n-hidden", 64)
     assert info["build"]["version"] in out
     assert "n_hidden" in refuse(tmp_path, "info", "--n-hidden", 0)

@@ -1,4 +1,4 @@
-"""The command line: train, sample, eval and info. Parses, calls the library and prints."""
+"""The command line: train, eval and info; other files hold the rest. Parses, calls and prints."""
 
 import logging
 import sys
@@ -11,15 +11,25 @@ from makemore_cpp import (
     checks,
     cli_experiments,
     cli_export,
+    cli_score,
     cli_sweeps,
+    cli_text,
     console,
     diagnosis,
     evaluation,
     exits,
+    package_paths,
     runs,
     training,
 )
-from makemore_cpp._core import ArgumentError, DivergedError, __version__, build_info, how_cut
+from makemore_cpp._core import (
+    ArgumentError,
+    DivergedError,
+    FileError,
+    __version__,
+    build_info,
+    how_cut,
+)
 from makemore_cpp.cli_common import (
     boundary_option,
     data_option,
@@ -29,7 +39,7 @@ from makemore_cpp.cli_common import (
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.model import MLP
 from makemore_cpp.presets import PRESETS
-from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, iter_samples
+from makemore_cpp.sampling import iter_samples
 from makemore_cpp.schedules import SCHEDULES
 from makemore_cpp.words import load_words
 
@@ -199,27 +209,6 @@ def train(
     print(f"run folder: {folder}")
 
 
-@cli.command(context_settings={"show_default": True})
-@click.argument("run")
-@click.option("-n", "--n", default=20, help="Number of samples.")
-@click.option("--seed", default=42, help="Sample i depends on the model, the seed and i alone.")
-@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="Longer samples are cut here.")
-@json_option
-def sample(run: str, n: int, seed: int, max_length: int, as_json: bool) -> None:
-    """Print samples of RUN, a run folder or model file, one a line."""
-    cut = 0
-    for text, is_cut in iter_samples(MLP.load(run), n, seed=seed, max_length=max_length):
-        if as_json:
-            console.print_json({"text": text, "cut": is_cut})
-        else:
-            print(text + console.CUT_MARK * is_cut)
-        cut += is_cut
-    if cut:
-        console.note(
-            f"{cut} of {n} samples were cut at {max_length} characters, marked {console.CUT_MARK}"
-        )
-
-
 @cli.command("eval", context_settings={"show_default": True})
 @click.argument("run")
 @click.option("--data", help="Evaluate on this file.  [default: the file of the training]")
@@ -281,7 +270,7 @@ def _save_pictures(folder: str, model: MLP, data: Dataset) -> list[str]:
 @json_option
 def info(as_json: bool, **sizes: int) -> None:
     """Print how the core was built, what it uses here and how a training step would be cut."""
-    build = build_info()
+    build = {**build_info(), **_cpp_package()}
     cut = how_cut(**sizes)
     if as_json:
         console.print_json({"build": build, "sizes": sizes, "cut": cut})
@@ -291,6 +280,19 @@ def info(as_json: bool, **sizes: int) -> None:
     console.print_fields("is cut so, whatever the number of threads", cut)
 
 
+def _cpp_package() -> dict[str, str]:
+    """Return where a C++ program finds the library, if it was installed with this package."""
+    try:
+        return {
+            "include_dir": package_paths.get_include(),
+            "cmake_dir": package_paths.get_cmake_dir(),
+        }
+    except FileError:
+        return {}
+
+
+for text_command in (cli_text.sample, cli_text.complete, cli_score.score, cli_score.detect):
+    cli.add_command(text_command)
 cli.add_command(cli_sweeps.sweep)
 cli.add_command(cli_experiments.experiment)
 cli.add_command(cli_export.export)

@@ -1,8 +1,10 @@
 """What the commands show: results on stdout, progress on stderr and only on a terminal."""
 
 import json
+import math
+import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,11 +14,45 @@ from makemore_cpp.training import Progress
 
 CUT_MARK = "…"
 WIDEST_TABLE = 200  # more than any needs
+# What a terminal would obey, or what would turn the text around it; but not the tab.
+COMMANDS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+JSON = json.JSONEncoder(allow_nan=False)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines at once, so that whoever reads them has them now.
+
+    On a terminal control characters and those that change the direction of text are escaped.
+    """
+    if sys.stdout.isatty():
+        lines = map(printable, lines)
+    text = "".join(f"{line}\n" for line in lines)
+    try:
+        sys.stdout.write(text)
+    except UnicodeEncodeError as error:  # the lines before are written all the same
+        sys.stdout.write(text[: text.rfind("\n", 0, error.start) + 1])
+        raise
+    sys.stdout.flush()
+
+
+def printable(text: str) -> str:
+    r"""Return the text with escapes, like \x1b, in the place of what no terminal should be sent."""
+    return COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """Return a value as a line of JSON."""
+    return JSON.encode(value)
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number that JSON knows, None instead of others."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one line of JSON."""
-    print(json.dumps(value, allow_nan=False))
+    print(json_line(value))
 
 
 def note(sentence: str) -> None:
@@ -91,7 +127,7 @@ def print_diagnosis(found: Diagnosis) -> None:
 def print_samples(new: Sequence[str], known: Sequence[str]) -> None:
     """Print samples, apart those that the data already holds."""
     for texts, kind in ((new, "new samples"), (known, "already in the data")):
-        print(f"{len(texts)} {kind}{': ' if texts else ''}{', '.join(texts)}")
+        print_lines([f"{len(texts)} {kind}{': ' if texts else ''}{', '.join(texts)}"])
 
 
 @contextmanager

@@ -5,7 +5,8 @@ import sys
 from typing import NamedTuple
 
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.dataset import Dataset, Split, build_dataset
+from makemore_cpp.dataset import Dataset, Split, build_dataset, cut_words
+from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.model import MLP
 from makemore_cpp.ngram import NGram
 from makemore_cpp.words import Words, load_origin, load_words
@@ -60,7 +61,7 @@ def compare(model: MLP, data: Dataset, threads: int | None = None) -> list[Split
     return [SplitLosses(*row) for row in rows]
 
 
-def find_words(model: MLP, path: str | None = None) -> Words:
+def find_words(model: MLP | LanguageModel, path: str | None = None) -> Words:
     """Return the words of a file, or of the data that the model was trained on.
 
     Raises
@@ -89,10 +90,19 @@ def split_as_trained(model: MLP, words: Words) -> Dataset:
     ArgumentError
         A word does not fit the vocabulary.
     """
-    seed = DEFAULT_SPLIT_SEED
-    if model.data is not None and model.data.split_seed is not None:
-        seed = model.data.split_seed
-    return Dataset.split(words, model.block_size, seed, vocab=model.vocab)
+    return Dataset.split(words, model.block_size, _split_seed(model), vocab=model.vocab)
+
+
+def held_out_words(model: MLP | LanguageModel, words: Words) -> list[str]:
+    """Return the dev words, split as in the model's training, that do not also stand in train."""
+    train, dev, _ = cut_words(words, _split_seed(model))
+    known = set(train)
+    return [word for word in dev if word not in known]
+
+
+def _split_seed(model: MLP | LanguageModel) -> int:
+    known = None if model.data is None else model.data.split_seed
+    return DEFAULT_SPLIT_SEED if known is None else known
 
 
 def evaluate(

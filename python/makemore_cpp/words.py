@@ -2,18 +2,18 @@
 
 import gzip
 import hashlib
-import itertools
 import os
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from makemore_cpp import checks
 from makemore_cpp._core import FileError, FormatError
+from makemore_cpp.lines import Stream, read_lines
 from makemore_cpp.vocab import MAX_CHARACTERS
 
 BUNDLED = "names_us2017"
-MAX_LINE_BYTES = 1 << 20
 
 
 class DataOrigin(NamedTuple):
@@ -89,27 +89,12 @@ def load_origin(origin: DataOrigin) -> Words:
     return load_words(None if origin.name == BUNDLED else origin.name)
 
 
-def _read_words(stream: BinaryIO | gzip.GzipFile, shown: str, name: str) -> Words:
+def _read_words(stream: Stream, shown: str, name: str) -> Words:
     words = []
-    digest = hashlib.sha256()
+    hashed = _Hashed(stream)
     characters: set[str] = set()
-    for number in itertools.count(1):
-        line = stream.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            break
-        digest.update(line)
-        if len(line) > MAX_LINE_BYTES and not line.endswith(b"\n"):
-            raise FormatError(f"line {number} of {shown} is longer than {MAX_LINE_BYTES} bytes")
-        try:
-            text = line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise FormatError(
-                f"line {number} of {shown} is not UTF-8: "
-                f"byte {error.start + 1} of the line is 0x{line[error.start]:02x}"
-            ) from None
-        if number == 1:
-            text = text.removeprefix("\ufeff")
-        word = text.strip()
+    number = 0
+    for number, word in enumerate(chain.from_iterable(read_lines(hashed, shown)), 1):
         if word:
             words.append(word)
             characters.update(word)
@@ -119,6 +104,19 @@ def _read_words(stream: BinaryIO | gzip.GzipFile, shown: str, name: str) -> Word
                     f"{len(characters)}; at most {MAX_CHARACTERS} are allowed"
                 )
     if not words:
-        state = "has only blank lines" if number > 1 else "is empty"
+        state = "has only blank lines" if number > 0 else "is empty"
         raise FormatError(f"{shown} {state}; it must hold at least one word")
-    return Words(words, name, digest.hexdigest())
+    return Words(words, name, hashed.digest.hexdigest())
+
+
+class _Hashed:
+    """A stream, and the SHA-256 of what was read from it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+
+    def read1(self, size: int) -> bytes:
+        block = self._stream.read1(size)
+        self.digest.update(block)
+        return block

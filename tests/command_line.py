@@ -1,0 +1,72 @@
+"""The command line in a process of its own, as a user meets it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Any
+
+PACKAGE_PARENT = Path(__import__("makemore_cpp").__file__).parents[1]
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "makemore_cpp", *map(str, arguments)]
+
+
+def environment(**more: str) -> dict[str, str]:
+    path = os.pathsep.join(filter(None, [str(PACKAGE_PARENT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, "NO_COLOR": "1", **more}
+
+
+@contextmanager
+def started(folder: Path, *arguments: object, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a command whose streams are pipes unless `options` say otherwise.
+
+    It is ended at last, or after a minute: a test that reads from it fails and does not hang.
+    """
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(
+        command(*arguments), cwd=folder, env=environment(), **{**pipes, **options}
+    ) as process:
+        watch = Timer(60, process.kill)
+        watch.start()
+        try:
+            yield process
+        finally:
+            watch.cancel()
+            process.kill()
+
+
+def run(
+    folder: Path, *arguments: object, code: int = 0, text: str | bytes = "", **more: str
+) -> tuple[str, str]:
+    """Run a command with a text as its input; return what it wrote to stdout and stderr."""
+    result = subprocess.run(
+        command(*arguments),
+        cwd=folder,
+        env=environment(**more),
+        input=text.encode() if isinstance(text, str) else text,
+        capture_output=True,
+        timeout=120,
+    )
+    error = result.stderr.decode()
+    assert result.returncode == code, error
+    assert "Traceback" not in error
+    return result.stdout.decode(), error
+
+
+def is_one_sentence(error: str) -> bool:
+    return error.startswith("makemore_cpp: ") and error.count("\n") == 1
+
+
+def refuse(folder: Path, *arguments: object, **more: Any) -> str:
+    """Run a command that must fail; return its one sentence."""
+    out, error = run(folder, *arguments, code=2, **more)
+    assert out == ""
+    assert is_one_sentence(error), error
+    return error
