@@ -222,8 +222,10 @@ def test_evaluate_splits_again_the_same_way(tmp_path):
         assert row.loss == model.loss(split.X, split.Y)
         assert row.perplexity == math.exp(row.loss)
     assert [row.split for row in evaluation.evaluate(again, found)] == ["train", "dev"]
-    (row,) = evaluation.evaluate(again, found, "all")
-    assert row.words == len(words)
+    row, origin = evaluation.evaluate_file(again)
+    X, Y = mm.build_dataset(words, data.vocab, data.block_size)
+    assert (row.split, row.words, origin) == ("all", len(words), (words.name, words.sha256, None))
+    assert row.loss == pytest.approx(model.loss(X, Y), rel=1e-6)
 
 
 def test_changed_data_are_refused(tmp_path):
@@ -238,7 +240,10 @@ def test_changed_data_are_refused(tmp_path):
     path.write_text("anna\nbob\nnan\n")
     with pytest.raises(mm.ArgumentError, match=f"{path} has changed"):
         evaluation.find_words(model)
+    with pytest.raises(mm.ArgumentError, match=f"{path} has changed"):
+        evaluation.evaluate_file(model)
     assert evaluation.find_words(model, str(path)) == ["anna", "bob", "nan"]
+    assert evaluation.evaluate_file(model, str(path))[0].words == 3
     path.unlink()
     with pytest.raises(mm.FileError):
         evaluation.find_words(model)

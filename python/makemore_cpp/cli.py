@@ -232,9 +232,13 @@ def evaluate(
     """Print the losses of RUN, a run folder or model file, on its data, split as in training.
 
     Beside them stand those of counts, and a sentence says whether the model is underfitting, a
-    good fit or overfitting.
+    good fit or overfitting. All words together are read one by one, however many they are, and only
+    their loss is printed.
     """
     model = MLP.load(run)
+    if split_name == "all":
+        _evaluate_file(run, model, data, pictures, threads, as_json)
+        return
     words = evaluation.find_words(model, data)
     dataset = evaluation.split_as_trained(model, words)
     rows = evaluation.evaluate(model, dataset, split_name, threads)
@@ -242,7 +246,7 @@ def evaluate(
     files = [] if pictures is None else _save_pictures(pictures, model, dataset)
     result = {"data": words.name, "sha256": words.sha256, "losses": [row._asdict() for row in rows]}
     looks = None
-    if split_name in ("test", "all"):  # all words hold those of the test split
+    if split_name == "test":
         looks = runs.record_test_look(run, result)
     if as_json:
         more = {"diagnosis": findings.as_dict(), "pictures": files, "test_looks": looks}
@@ -254,6 +258,26 @@ def evaluate(
         print(f"picture: {file}")
     if looks is not None:
         print(f"looks at the test split recorded beside this model: {looks}")
+
+
+def _evaluate_file(
+    run: str,
+    model: MLP,
+    data: str | None,
+    pictures: str | None,
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    if pictures is not None:
+        raise ArgumentError("--pictures needs the words split as in training, without --split all")
+    row, origin = evaluation.evaluate_file(model, data, threads)
+    result = {"data": origin.name, "sha256": origin.sha256, "losses": [row._asdict()]}
+    looks = runs.record_test_look(run, result)  # all words hold those of the test split
+    if as_json:
+        console.print_json({"run": run, **result, "test_looks": looks})
+        return
+    console.print_evaluation(f"Loss of {run} on {origin.name}", [row])
+    print(f"looks at the test split recorded beside this model: {looks}")
 
 
 def _save_pictures(folder: str, model: MLP, data: Dataset) -> list[str]:

@@ -2,14 +2,17 @@
 
 import math
 import sys
+from collections.abc import Iterator
 from typing import NamedTuple
 
+from makemore_cpp import scoring
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.dataset import Dataset, Split, build_dataset, cut_words
+from makemore_cpp.dataset import Dataset, Split, cut_words
 from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.model import MLP
 from makemore_cpp.ngram import NGram
-from makemore_cpp.words import Words, load_origin, load_words
+from makemore_cpp.prediction import encode
+from makemore_cpp.words import DataOrigin, Words, WordStream, load_words, open_words, path_of
 
 DEFAULT_SPLIT_SEED = 42
 MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
@@ -69,17 +72,24 @@ def find_words(model: MLP | LanguageModel, path: str | None = None) -> Words:
     ArgumentError
         There is no path, and the model does not remember its data or the data has changed.
     """
-    if path is not None:
-        return load_words(path)
+    words = load_words(_path_of_data(model) if path is None else path)
+    if path is None:
+        _check_unchanged(model, words)
+    return words
+
+
+def _path_of_data(model: MLP | LanguageModel) -> str | None:
     if model.data is None:
         raise ArgumentError("this model does not remember its data; name a file with --data")
-    words = load_origin(model.data)
-    if words.sha256 != model.data.sha256:
+    return path_of(model.data)
+
+
+def _check_unchanged(model: MLP | LanguageModel, words: Words | WordStream) -> None:
+    if model.data is not None and words.sha256 != model.data.sha256:
         raise ArgumentError(
             f"{words.name} has changed since the training: its SHA-256 is {words.sha256} and was "
             f"{model.data.sha256}; to evaluate on it all the same, name it with --data"
         )
-    return words
 
 
 def split_as_trained(model: MLP, words: Words) -> Dataset:
@@ -105,6 +115,38 @@ def _split_seed(model: MLP | LanguageModel) -> int:
     return DEFAULT_SPLIT_SEED if known is None else known
 
 
+def evaluate_file(
+    model: MLP, path: str | None = None, threads: int | None = None
+) -> tuple[SplitLoss, DataOrigin]:
+    """Return the loss on all words of a file, or of the model's data, and which file that was.
+
+    The words are read one after another, so that memory does not grow with the file.
+
+    Raises
+    ------
+    ArgumentError
+        As `find_words`; or a character is not in the vocabulary, or the loss not finite.
+    """
+    count = 0
+    word = ""
+    with open_words(_path_of_data(model) if path is None else path) as words:
+
+        def counted() -> Iterator[str]:
+            nonlocal count, word
+            for word in words:
+                count += 1
+                yield word
+
+        try:
+            loss = scoring.mean_surprisal(model, counted(), threads=threads)
+        except ArgumentError:
+            encode(f"words[{count - 1}]", word, model.vocab)  # raises the same, and shows the word
+            raise
+    if path is None:
+        _check_unchanged(model, words)
+    return _row("all", count, loss), DataOrigin(words.name, words.sha256)
+
+
 def evaluate(
     model: MLP, data: Dataset, split_name: str | None = None, threads: int | None = None
 ) -> list[SplitLoss]:
@@ -115,17 +157,14 @@ def evaluate(
     model : MLP
     data : Dataset
         As of `split_as_trained`.
-    split_name : {"train", "dev", "test", "all"}, optional
-        "all" takes all words as one; by default train and dev, each.
+    split_name : {"train", "dev", "test"}, optional
+        By default train and dev, each.
 
     Raises
     ------
     ArgumentError
         A loss is not finite.
     """
-    if split_name == "all":
-        whole = Split(data.words, *build_dataset(data.words, model.vocab, model.block_size))
-        return [_split_loss_row(model, "all", whole, threads)]
     splits = {"train": data.train, "dev": data.dev, "test": data.test}
     names = ("train", "dev") if split_name is None else (split_name,)
     return [_split_loss_row(model, name, splits[name], threads) for name in names]
@@ -135,9 +174,13 @@ def _split_loss_row(model: MLP, name: str, split: Split, threads: int | None) ->
     loss = split_loss(model, split, threads)
     if loss is None:
         return SplitLoss(name, len(split.words), None, None)
+    return _row(name, len(split.words), loss)
+
+
+def _row(name: str, words: int, loss: float) -> SplitLoss:
     check_finite(name, loss)
     perplexity = math.exp(loss) if loss <= MAX_LOG_PERPLEXITY else None
-    return SplitLoss(name, len(split.words), loss, perplexity)
+    return SplitLoss(name, words, loss, perplexity)
 
 
 def check_finite(split_name: str, loss: float) -> None:

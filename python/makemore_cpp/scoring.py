@@ -125,7 +125,7 @@ def bits_per_char(
     ArgumentError
         There is no string.
     """
-    return _mean_surprisal(model, strings, oov, threads) / math.log(2)
+    return mean_surprisal(model, strings, oov=oov, threads=threads) / math.log(2)
 
 
 def perplexity(
@@ -133,10 +133,13 @@ def perplexity(
 ) -> float:
     """Return ``2**bits_per_char``: e to the mean surprisal in nats, ends counted; see there."""
     with np.errstate(over="ignore"):
-        return float(np.exp(_mean_surprisal(model, strings, oov, threads)))
+        return float(np.exp(mean_surprisal(model, strings, oov=oov, threads=threads)))
 
 
-def _mean_surprisal(model: Model, strings: Iterable[str], oov: OOV, threads: int | None) -> float:
+def mean_surprisal(
+    model: Model, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+) -> float:
+    """Return `bits_per_char` in nats: the mean loss of all characters and ends; see there."""
     _check_iterable(strings)
     skipped = _outside(model.vocab) if oov == "skip" else None
     tokens = 0

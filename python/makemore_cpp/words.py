@@ -3,7 +3,8 @@
 import gzip
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -68,45 +69,79 @@ def load_words(path: str | bytes | os.PathLike[str] | None = None) -> Words:
         A line is not UTF-8 or longer than 1 MiB, there are more than 65,535 distinct characters,
         or there is no word at all.
     """
+    with open_words(path) as stream:
+        words = list(stream)
+        return Words(words, stream.name, stream.sha256)
+
+
+def load_origin(origin: DataOrigin) -> Words:
+    """Return the words that `origin` names, as they are today."""
+    return load_words(path_of(origin))
+
+
+def path_of(origin: DataOrigin) -> str | None:
+    """Return the path of the file that `origin` names, None for the bundled one."""
+    return None if origin.name == BUNDLED else origin.name
+
+
+class WordStream:
+    """The words of one file, read as they are asked for, in bounded memory.
+
+    `name` is the file's, as `Words` has it.
+    """
+
+    def __init__(self, stream: Stream, shown: str, name: str) -> None:
+        self.name = name
+        self._shown = shown
+        self._stream = _Hashed(stream)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was read until now."""
+        return self._stream.digest.hexdigest()
+
+    def __iter__(self) -> Iterator[str]:
+        characters: set[str] = set()
+        number = words = 0
+        for number, word in enumerate(
+            chain.from_iterable(read_lines(self._stream, self._shown)), 1
+        ):
+            if not word:
+                continue
+            words += 1
+            characters.update(word)
+            if len(characters) > MAX_CHARACTERS:
+                raise FormatError(
+                    f"line {number} of {self._shown} brings the distinct characters to "
+                    f"{len(characters)}; at most {MAX_CHARACTERS} are allowed"
+                )
+            yield word
+        if not words:
+            state = "has only blank lines" if number > 0 else "is empty"
+            raise FormatError(f"{self._shown} {state}; it must hold at least one word")
+
+
+@contextmanager
+def open_words(path: str | bytes | os.PathLike[str] | None = None) -> Iterator[WordStream]:
+    """Open a file for `load_words` to read, or for others who need one word at a time.
+
+    It and the stream raise what `load_words` does.
+    """
     if path is None:
         bundled = Path(__file__).parent / "data" / f"{BUNDLED}.txt.gz"
         with gzip.open(bundled) as stream:
-            return _read_words(stream, BUNDLED, BUNDLED)
+            yield WordStream(stream, BUNDLED, BUNDLED)
+        return
     shown = checks.path("path", path)
     try:
         # A model file remembers the path as UTF-8; better to say so now than after the training.
         os.path.abspath(shown).encode("utf-8")
         with open(shown, "rb") as stream:
-            return _read_words(stream, shown, os.path.abspath(shown))
+            yield WordStream(stream, shown, os.path.abspath(shown))
     except UnicodeEncodeError:
         raise FileError(f"cannot read {shown!a}: the path is not UTF-8") from None
     except OSError as error:
         raise FileError(f"cannot read {shown}: {error.strerror}") from error
-
-
-def load_origin(origin: DataOrigin) -> Words:
-    """Return the words that `origin` names, as they are today."""
-    return load_words(None if origin.name == BUNDLED else origin.name)
-
-
-def _read_words(stream: Stream, shown: str, name: str) -> Words:
-    words = []
-    hashed = _Hashed(stream)
-    characters: set[str] = set()
-    number = 0
-    for number, word in enumerate(chain.from_iterable(read_lines(hashed, shown)), 1):
-        if word:
-            words.append(word)
-            characters.update(word)
-            if len(characters) > MAX_CHARACTERS:
-                raise FormatError(
-                    f"line {number} of {shown} brings the distinct characters to "
-                    f"{len(characters)}; at most {MAX_CHARACTERS} are allowed"
-                )
-    if not words:
-        state = "has only blank lines" if number > 0 else "is empty"
-        raise FormatError(f"{shown} {state}; it must hold at least one word")
-    return Words(words, name, hashed.digest.hexdigest())
 
 
 class _Hashed:
