@@ -229,7 +229,9 @@ def test_interrupt_keeps_the_model(tmp_path):
     assert process.returncode == 130, error
     assert out == b""
     assert re.fullmatch(
-        rb"makemore_cpp: interrupted after [\d,]+ of 1,000,000,000 steps, kept in runs/1\n", error
+        rb"makemore_cpp: interrupted after [\d,]+ of 1,000,000,000 steps, kept in runs/1; "
+        rb"train --resume runs/1 goes on\n",
+        error,
     )
     assert len(run(tmp_path, "sample", "runs/1", "-n", 3)[0].splitlines()) == 3
 

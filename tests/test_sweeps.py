@@ -60,6 +60,7 @@ def test_a_cell_is_what_train_does(data):
 def test_defaults_are_those_of_train(data):
     names = set(mm.train.__kwdefaults__) - {
         "seed", "threads", "eval_every", "on_progress", "should_stop",
+        "on_checkpoint", "checkpoint_every", "resume",
     }  # fmt: skip
     assert names < DEFAULTS.keys()
     results = []

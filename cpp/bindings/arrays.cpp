@@ -1,6 +1,7 @@
 // The conversions behind arrays.hpp.
 #include "arrays.hpp"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -59,6 +60,11 @@ py::array_t<float> float_array(const char* name, py::handle value) {
   return py::reinterpret_borrow<py::array_t<float>>(value);
 }
 
+// NumPy's own conversion.  (A method `copy` may be a subclass's, which returns what it likes.)
+template <typename T>
+using Converted = py::array_t<T, py::array::c_style | py::array::forcecast |
+                                     py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
+
 bool is_plain(const py::array& array) {
   constexpr int kPlain =
       py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
@@ -73,7 +79,7 @@ FloatArray float_input(const char* name, py::handle value, const Shape& shape) {
   const py::array_t<float> array = float_array(name, value);
   check_shape(name, array, shape);
   if (is_plain(array)) return py::reinterpret_borrow<FloatArray>(array);
-  return py::reinterpret_steal<FloatArray>(array.attr("copy")(py::arg("order") = "C").release());
+  return Converted<float>(array);
 }
 
 FloatArray float_in_place(const char* name, py::handle value) {
@@ -106,14 +112,14 @@ void check_apart(const char* a_name, const FloatArray& a, const char* b_name, co
 DoubleArray numbers_of(const char* name, py::handle value, const Shape& shape) {
   const py::array array = array_of_kinds(name, value, "fiu", "real numbers");
   check_shape(name, array, shape);
-  return py::array_t<double, py::array::c_style | py::array::forcecast>(array);
+  return Converted<double>(array);
 }
 
 namespace {
 
 template <typename Integer>
 void convert_tokens(int32_t* out, const char* name, const py::array& from, int64_t limit) {
-  const py::array_t<Integer, py::array::c_style | py::array::forcecast> values(from);
+  const Converted<Integer> values(from);
   const int64_t columns = from.ndim() < 2 ? -1 : static_cast<int64_t>(from.shape(1));
   for (int64_t i = 0; i < static_cast<int64_t>(values.size()); ++i) {
     const Integer value = values.data()[i];
@@ -148,7 +154,7 @@ RowArray rows_of(py::handle value, int64_t steps, int64_t n_examples) {
   const int64_t B = array.shape(1);
   if (B == 0) throw ArgumentError("rows has no columns, so its batches are empty");
   if (array.dtype().kind() == 'u') {
-    const py::array_t<uint64_t, py::array::c_style | py::array::forcecast> values(array);
+    const Converted<uint64_t> values(array);
     for (int64_t i = 0; i < steps * B; ++i) {
       const uint64_t row = values.data()[i];
       if (std::in_range<int64_t>(row)) continue;
@@ -157,9 +163,17 @@ RowArray rows_of(py::handle value, int64_t steps, int64_t n_examples) {
                        std::to_string(n_examples) + ")");
     }
   }
-  return py::array_t<int64_t, py::array::c_style | py::array::forcecast>(array);
+  return Converted<int64_t>(array);
 }
 
-FloatArray new_floats(const Shape& shape) { return FloatArray(shape); }
+FloatArray new_floats(const Shape& shape) {
+  int64_t bytes = sizeof(float);
+  for (const int64_t size : shape) {
+    if (__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes)) {
+      throw ArgumentError("the shape " + text_of(shape) + " of the result is too large");
+    }
+  }
+  return FloatArray(shape);
+}
 
 }  // namespace makemore::bindings

@@ -12,6 +12,7 @@ void bind_ops(pybind11::module_& m);
 void bind_model(pybind11::module_& m);
 void bind_vocabulary(pybind11::module_& m);
 void bind_saved_model(pybind11::module_& m);
+void bind_checkpoint(pybind11::module_& m);
 void bind_language_model(pybind11::module_& m);
 
 }  // namespace makemore::bindings

@@ -9,10 +9,12 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "check.hpp"
+#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "scalars.hpp"
 #include "signal_poll.hpp"
 #include "strings.hpp"
+#include "utf8.hpp"
 
 namespace makemore::bindings {
 
@@ -25,7 +27,7 @@ Unknown unknown_of(py::handle value) {
   if (name == "error") return Unknown::error;
   if (name == "skip") return Unknown::skip;
   if (name == "-inf") return Unknown::mark;
-  throw ArgumentError("oov is '" + std::string(name) +
+  throw ArgumentError("oov is '" + show_text(name) +
                       "'; it must be one of 'error', 'skip', '-inf'");
 }
 
@@ -37,7 +39,7 @@ FloatArray log_probs(const LanguageModel& model, py::object X, py::object thread
   FloatArray result = new_floats({N, sizes.vocab_size});
   float* out = result.mutable_data();
   SignalPoll poll;
-  const py::gil_scoped_release release;
+  const GilRelease release;
   model.log_probs(out, X_in.data(), N, n_threads, [&] { poll(); });
   return result;
 }
@@ -65,13 +67,14 @@ py::array_t<double> score(const LanguageModel& model, py::object strings, py::ob
   const auto score_waiting = [&] {
     const size_t scored = scores.size();
     scores.resize(scored + offsets.size() - 1);
-    const py::gil_scoped_release release;
+    const GilRelease release;
     model.score_tokens(scores.data() + scored, tokens, offsets, n_threads, [&] { poll(); });
     tokens.clear();
     offsets.resize(1);
   };
-  for (const py::handle string : py::iter(strings)) {
-    append_tokens(tokens, model.vocabulary(), string, unknown, [&] {
+  Elements elements("strings", strings);
+  while (elements.next()) {
+    append_tokens(tokens, model.vocabulary(), elements.value(), unknown, [&] {
       return "strings[" + std::to_string(scores.size() + offsets.size() - 1) + "]";
     });
     offsets.push_back(std::ssize(tokens));
@@ -90,7 +93,8 @@ NextLogProbs next_log_probs(const py::object& next, int64_t T, int64_t V) {
   return [=](float* out, const int32_t* X, int64_t N) {
     py::array_t<int32_t> contexts({N, T});
     std::copy_n(X, N * T, contexts.mutable_data());
-    const FloatArray result = float_input("log_probs(X)", next(contexts), {N, V});
+    PyObject* const arguments[] = {contexts.ptr()};
+    const FloatArray result = float_input("log_probs(X)", call(next, arguments, 1), {N, V});
     std::copy_n(result.data(), N * V, out);
   };
 }
@@ -100,6 +104,15 @@ const Vocabulary& vocabulary_of(const py::object& vocabulary) {
     throw py::type_error("vocabulary must be a Vocabulary, not " + type_name(vocabulary));
   }
   return vocabulary.cast<const Vocabulary&>();
+}
+
+// Tokens of one vocabulary are not those of another.
+const LanguageModel& model_of(const py::object& next, const Vocabulary& vocabulary) {
+  const auto& model = next.cast<const LanguageModel&>();
+  if (!(model.vocabulary() == vocabulary)) {
+    throw ArgumentError("vocabulary is not the vocabulary of next");
+  }
+  return model;
 }
 
 void check_callable(const py::object& next) {
@@ -116,7 +129,7 @@ class PySampler {
         options_(options),
         block_size_(integer("block_size", block_size)) {
     if (py::isinstance<LanguageModel>(next)) {
-      sampler_.emplace(next.cast<const LanguageModel&>(), options, prefix);
+      sampler_.emplace(model_of(next, vocabulary_), options, prefix);
       return;
     }
     check_callable(next);
@@ -143,7 +156,7 @@ class PySampler {
         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
       });
     }
-    const py::gil_scoped_release release;
+    const GilRelease release;
     return sampler_->draw(first, n, threads, [&] { poll(); });
   }
 
@@ -181,9 +194,9 @@ py::tuple complete_(const py::object& next, const py::object& vocabulary,
   const int64_t count = integer("k", k), longest = integer("max_length", max_length);
   Completions result;
   if (py::isinstance<LanguageModel>(next)) {
-    const auto& model = next.cast<const LanguageModel&>();
+    const LanguageModel& model = model_of(next, of_tokens);
     SignalPoll poll;
-    const py::gil_scoped_release release;
+    const GilRelease release;
     result = model.complete(beginning, count, longest, [&] { poll(); });
   } else {
     check_callable(next);

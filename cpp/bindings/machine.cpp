@@ -6,6 +6,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "dispatch.hpp"
+#include "gil.hpp"
 
 namespace makemore::bindings {
 
@@ -75,7 +76,7 @@ ArgumentError
       "_peak_operations",
       [](int64_t rounds) {
         float sink[2] = {0.5f, 0.25f};
-        const py::gil_scoped_release release;
+        const GilRelease release;
         return kernels().peak(sink, rounds);
       },
       py::arg("rounds"),

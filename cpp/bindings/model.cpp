@@ -12,11 +12,13 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "check.hpp"
+#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "makemore/forward.hpp"
 #include "makemore/trainer.hpp"
 #include "parameters.hpp"
 #include "signal_poll.hpp"
+#include "utf8.hpp"
 
 namespace makemore::bindings {
 
@@ -29,7 +31,7 @@ Batches batches_of(py::handle rows, int64_t batch_size, int64_t steps, int64_t n
   if (PyUnicode_Check(rows.ptr())) {
     const std::string_view which = text("rows", rows);
     if (which == "all") return {Batches::Kind::all, 0, nullptr};
-    throw ArgumentError("rows = '" + std::string(which) + "' is neither 'all' nor an array");
+    throw ArgumentError("rows = '" + show_text(which) + "' is neither 'all' nor an array");
   }
   holder = rows_of(rows, steps, n_examples);
   return {Batches::Kind::given, holder.shape(1), holder.data()};
@@ -106,6 +108,9 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
   options.dropout = number("dropout", dropout);
   options.seed = seed_of("seed", seed);
   options.threads = threads_of(threads);
+  if (!should_stop.is_none() && !PyCallable_Check(should_stop.ptr())) {
+    throw py::type_error("should_stop must be a function, not " + type_name(should_stop));
+  }
   const Parameters parameters = p.mutable_view();
 
   // An exception of a signal handler or of should_stop ends the steps like a stop, so that the
@@ -116,8 +121,8 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
     try {
       poll();
       if (should_stop.is_none()) return false;
-      const py::gil_scoped_acquire gil;
-      return py::bool_(should_stop());
+      const GilAcquire gil;
+      return py::bool_(call(should_stop, nullptr, 0));
     } catch (py::error_already_set&) {
       interruption = std::current_exception();
       return true;
@@ -126,10 +131,10 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
   std::vector<float> losses(static_cast<size_t>(steps));
   int64_t done = 0;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     done = train_steps(losses.data(), parameters, state_in.state, p.sizes,
                        {X_in.data(), Y_in.data(), N}, rates.data(), steps,
-                       static_cast<uint64_t>(first), batches, options, stop);
+                       static_cast<uint64_t>(first), batches, options, stop, [&] { poll(); });
   }
   if (interruption) std::rethrow_exception(interruption);
   return py::array_t<float>(done, losses.data());
@@ -143,7 +148,7 @@ double mean_loss_(py::object C, py::object W1, py::object b1, py::object W2, py:
   const Tokens Y_in = tokens_of("Y", Y, {N}, p.sizes.vocab_size);
   const int n_threads = threads_of(threads);
   SignalPoll poll;
-  const py::gil_scoped_release release;
+  const GilRelease release;
   return mean_loss(p.sizes, p.view(), X_in.data(), Y_in.data(), N, n_threads, [&] { poll(); });
 }
 
@@ -156,7 +161,7 @@ FloatArray log_probs_(py::object C, py::object W1, py::object b1, py::object W2,
   FloatArray result = new_floats({N, p.sizes.vocab_size});
   float* out = result.mutable_data();
   SignalPoll poll;
-  const py::gil_scoped_release release;
+  const GilRelease release;
   log_probs(out, p.sizes, p.view(), X_in.data(), N, n_threads, [&] { poll(); });
   return result;
 }

@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, m) {
   bind_model(m);
   bind_vocabulary(m);
   bind_saved_model(m);
+  bind_checkpoint(m);
   bind_language_model(m);
 }

@@ -4,6 +4,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "check.hpp"
+#include "gil.hpp"
 #include "makemore/model.hpp"
 
 namespace makemore::bindings {
@@ -19,7 +20,7 @@ FloatArray embedding_forward_(py::object C, py::object X, py::object threads) {
   const int n_threads = threads_of(threads);
   FloatArray emb = new_floats({N, T, E});
   float* out = emb.mutable_data();
-  const py::gil_scoped_release release;
+  const GilRelease release;
   embedding_forward(out, C_in.data(), tokens.data(), N, T, E, V, n_threads);
   return emb;
 }
@@ -34,7 +35,7 @@ FloatArray embedding_backward_(py::object demb, py::object X, py::object vocab_s
   const int n_threads = threads_of(threads);
   FloatArray dC = new_floats({V, E});
   float* out = dC.mutable_data();
-  const py::gil_scoped_release release;
+  const GilRelease release;
   embedding_backward(out, demb_in.data(), tokens.data(), N, T, E, V, n_threads);
   return dC;
 }
@@ -53,7 +54,7 @@ FloatArray linear_forward_(py::object x, py::object W, py::object b, py::object 
   const int n_threads = threads_of(threads);
   FloatArray y = new_floats({B, N});
   float* out = y.mutable_data();
-  const py::gil_scoped_release release;
+  const GilRelease release;
   forward(out, x_in.data(), W_in.data(), b_in.data(), B, K, N, n_threads);
   return y;
 }
@@ -68,7 +69,7 @@ py::tuple linear_backward_(py::object dy, py::object x, py::object W, py::object
   FloatArray dx = new_floats({B, K}), dW = new_floats({K, N}), db = new_floats({N});
   float *dx_out = dx.mutable_data(), *dW_out = dW.mutable_data(), *db_out = db.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     linear_backward(dx_out, dW_out, db_out, dy_in.data(), x_in.data(), W_in.data(), B, K, N,
                     n_threads);
   }
@@ -87,7 +88,7 @@ py::tuple linear_tanh_backward_(py::object dh, py::object h, py::object x, py::o
   FloatArray dx = new_floats({B, K}), dW = new_floats({K, H}), db = new_floats({H});
   float *dx_out = dx.mutable_data(), *dW_out = dW.mutable_data(), *db_out = db.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     linear_tanh_backward(dx_out, dW_out, db_out, dh_in.data(), h_in.data(), x_in.data(),
                          W_in.data(), B, K, H, n_threads);
   }
@@ -103,7 +104,7 @@ py::tuple cross_entropy_(py::object logits, py::object Y, py::object threads) {
   float* out = dlogits.mutable_data();
   double loss = 0;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     loss = cross_entropy(out, logits_in.data(), targets.data(), B, V, n_threads);
   }
   return py::make_tuple(loss, dlogits);
@@ -115,7 +116,7 @@ FloatArray log_softmax_(py::object logits, py::object threads) {
   const int n_threads = threads_of(threads);
   FloatArray result = new_floats({B, V});
   float* out = result.mutable_data();
-  const py::gil_scoped_release release;
+  const GilRelease release;
   log_softmax(out, logits_in.data(), B, V, n_threads);
   return result;
 }
@@ -126,7 +127,7 @@ void sgd_update_(py::object w, py::object dw, py::object lr, py::object weight_d
   check_apart("w", w_in_place, "dw", dw_in);
   const double rate = number("lr", lr), decay = number("weight_decay", weight_decay);
   float* out = w_in_place.mutable_data();
-  const py::gil_scoped_release release;
+  const GilRelease release;
   sgd_update(out, dw_in.data(), rate, decay, w_in_place.size());
 }
 
@@ -136,7 +137,7 @@ py::array_t<int32_t> sample_tokens_(py::object log_probs, py::object u) {
   const DoubleArray u_in = numbers_of("u", u, {N});
   py::array_t<int32_t> tokens(N);
   int32_t* out = tokens.mutable_data();
-  const py::gil_scoped_release release;
+  const GilRelease release;
   sample_tokens(out, log_probs_in.data(), u_in.data(), N, V);
   return tokens;
 }

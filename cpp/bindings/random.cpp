@@ -8,6 +8,7 @@
 #include "arrays.hpp"
 #include "bindings.hpp"
 #include "check.hpp"
+#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "signal_poll.hpp"
 
@@ -32,7 +33,7 @@ py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::obje
                               W2.mutable_data(), b2.mutable_data()};
   SignalPoll poll;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     initial_parameters(parameters, sizes, seed_value, init_value, [&] { poll(); });
   }
   return py::make_tuple(C, W1, b1, W2, b2);
@@ -53,7 +54,7 @@ py::array_t<int64_t> batch_rows_(py::object seed, py::object first_step, py::obj
   py::array_t<int64_t> rows({count, B});
   int64_t* out = rows.mutable_data();
   SignalPoll poll;
-  const py::gil_scoped_release release;
+  const GilRelease release;
   for (int64_t step = 0; step < count; ++step) {
     batch_rows(out + step * B, seed_value, static_cast<uint64_t>(first + step), B, N,
                [&] { poll(); });
@@ -72,7 +73,7 @@ py::array_t<double> sample_uniforms(py::object seed, py::object first_sample, py
   py::array_t<double> u(n);
   double* out = u.mutable_data();
   SignalPoll poll;
-  const py::gil_scoped_release release;
+  const GilRelease release;
   for (int64_t i = 0; i < n; ++i) {
     if (i % 65536 == 0) poll();
     out[i] =

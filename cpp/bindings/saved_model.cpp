@@ -1,4 +1,6 @@
 // SavedModel for Python: NumPy arrays in and out, and the bytes of its file.
+#include "saved_model.hpp"
+
 #include <pybind11/stl.h>  // optional
 
 #include <string>
@@ -7,6 +9,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model_file.hpp"
 #include "parameters.hpp"
@@ -16,14 +19,6 @@ namespace makemore::bindings {
 using namespace py::literals;
 
 namespace {
-
-std::vector<float> copy_of(const FloatArray& array) {
-  return {array.data(), array.data() + array.size()};
-}
-
-py::array_t<float> array_of(const std::vector<float>& values, const Shape& shape) {
-  return py::array_t<float>(shape, values.data());
-}
 
 DataOrigin data_origin(const py::object& object) {
   if (!py::isinstance<py::tuple>(object) || py::len(object) != 3) {
@@ -47,45 +42,23 @@ SavedModel make_model(const py::object& vocabulary, const py::object& C, const p
   const auto& of_tokens = vocabulary.cast<const Vocabulary&>();
   const ParameterArguments p = parameters_of(float_input, C, W1, b1, W2, b2, of_tokens.size());
   SavedModel model{.sizes = p.sizes, .vocabulary = of_tokens, .parameters = {}, .data = {}};
-  model.parameters.C = copy_of(p.C);
-  model.parameters.W1 = copy_of(p.W1);
-  model.parameters.b1 = copy_of(p.b1);
-  model.parameters.W2 = copy_of(p.W2);
-  model.parameters.b2 = copy_of(p.b2);
+  model.parameters = copies_of(p);
   if (!data.is_none()) model.data = data_origin(data);
   check_model(model);
   return model;
 }
 
-py::tuple parameters(const SavedModel& model) {
-  const auto [T, E, H, V] = model.sizes;
-  const ParameterArrays& arrays = model.parameters;
-  return py::make_tuple(array_of(arrays.C, {V, E}), array_of(arrays.W1, {T * E, H}),
-                        array_of(arrays.b1, {H}), array_of(arrays.W2, {H, V}),
-                        array_of(arrays.b2, {V}));
-}
+py::tuple parameters(const SavedModel& model) { return arrays_of(model.parameters, model.sizes); }
 
 py::object data_tuple(const SavedModel& model) {
   if (!model.data) return py::none();
   return py::make_tuple(model.data->name, model.data->sha256, model.data->split_seed);
 }
 
-// str or os.PathLike, in the encoding of the file system.
-std::string path_of(const py::object& path) {
-  PyObject* bytes = nullptr;
-  if (!PyUnicode_FSConverter(path.ptr(), &bytes)) {
-    const py::error_already_set reason;
-    if (!reason.matches(PyExc_ValueError)) throw reason;  // it is no path at all
-    const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(path.ptr()));
-    throw ArgumentError("path " + std::string(shown) + " is not one that a file can have");
-  }
-  return py::reinterpret_steal<py::bytes>(bytes);
-}
-
 py::bytes to_bytes(const SavedModel& model) {
   std::string bytes;
   {
-    const py::gil_scoped_release release;
+    const GilRelease release;
     bytes = model_to_bytes(model);
   }
   return py::bytes(bytes);
@@ -97,19 +70,19 @@ SavedModel from_bytes(const py::object& data, const py::object& name) {
   }
   const std::string_view bytes = py::reinterpret_borrow<py::bytes>(data);
   const std::string file(text("name", name));
-  const py::gil_scoped_release release;
+  const GilRelease release;
   return model_from_bytes(bytes, file);
 }
 
 void save(const SavedModel& model, const py::object& path) {
   const std::string file = path_of(path);
-  const py::gil_scoped_release release;
+  const GilRelease release;
   save_model(file, model);
 }
 
 SavedModel load(const py::object& path) {
   const std::string file = path_of(path);
-  const py::gil_scoped_release release;
+  const GilRelease release;
   return load_model(file);
 }
 
@@ -120,6 +93,43 @@ std::string repr(const SavedModel& model) {
 }
 
 }  // namespace
+
+// str or os.PathLike, in the encoding of the file system.
+std::string path_of(const py::object& path) {
+  PyObject* bytes = nullptr;
+  if (!PyUnicode_FSConverter(path.ptr(), &bytes)) {
+    const py::error_already_set reason;
+    if (reason.matches(PyExc_TypeError)) {
+      throw py::type_error("path must be a str, bytes or a path, not " + type_name(path));
+    }
+    if (!reason.matches(PyExc_ValueError)) throw reason;
+    const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(path.ptr()));
+    throw ArgumentError("path " + std::string(shown) + " is not one that a file can have");
+  }
+  return py::reinterpret_steal<py::bytes>(bytes);
+}
+
+ParameterArrays copies_of(const ParameterArguments& p) {
+  const auto copy = [](const FloatArray& array) {
+    return std::vector<float>(array.data(), array.data() + array.size());
+  };
+  ParameterArrays arrays;
+  arrays.C = copy(p.C);
+  arrays.W1 = copy(p.W1);
+  arrays.b1 = copy(p.b1);
+  arrays.W2 = copy(p.W2);
+  arrays.b2 = copy(p.b2);
+  return arrays;
+}
+
+py::tuple arrays_of(const ParameterArrays& arrays, const Sizes& sizes) {
+  const auto [T, E, H, V] = sizes;
+  const auto array = [](const std::vector<float>& values, const Shape& shape) {
+    return py::array_t<float>(shape, values.data());
+  };
+  return py::make_tuple(array(arrays.C, {V, E}), array(arrays.W1, {T * E, H}),
+                        array(arrays.b1, {H}), array(arrays.W2, {H, V}), array(arrays.b2, {V}));
+}
 
 void bind_saved_model(py::module_& m) {
   py::class_<SavedModel>(m, "SavedModel", R"(An immutable copy of a model, as its file holds it.

@@ -5,6 +5,8 @@
 
 #include <chrono>
 
+#include "gil.hpp"
+
 namespace makemore::bindings {
 
 // Runs Python's signal handlers now and then, from a thread that has released the GIL.
@@ -17,7 +19,7 @@ class SignalPoll {
     const auto now = std::chrono::steady_clock::now();
     if (now - last_ < kInterval) return;
     last_ = now;
-    const pybind11::gil_scoped_acquire gil;
+    const GilAcquire gil;
     if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
   }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "scalars.hpp"
 
@@ -61,6 +62,22 @@ PyObject* any_string(std::span<const int32_t> tokens, const Vocabulary& vocabula
 }
 
 }  // namespace
+
+Elements::Elements(const char* name, py::handle iterable)
+    : iterator_(py::reinterpret_steal<py::object>(PyObject_GetIter(iterable.ptr()))) {
+  if (iterator_) return;
+  const py::error_already_set reason;
+  if (!reason.matches(PyExc_TypeError)) throw reason;
+  throw py::type_error(std::string(name) + " must be an iterable of str, not " +
+                       type_name(iterable));
+}
+
+bool Elements::next() {
+  PyObject* const value = or_sleep([this] { return PyIter_Next(iterator_.ptr()); });
+  value_ = py::reinterpret_steal<py::object>(value);
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+  return value != nullptr;
+}
 
 bool append_known(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
                   Unknown unknown) {

@@ -14,6 +14,17 @@ namespace makemore::bindings {
 
 namespace py = pybind11;
 
+// The elements of an iterable, one after another.
+class Elements {
+ public:
+  Elements(const char* name, py::handle iterable);  // TypeError when it is none
+  bool next();                                      // false behind the last
+  py::handle value() const { return value_; }
+
+ private:
+  py::object iterator_, value_;
+};
+
 // Appends the tokens of a str.  `place` is called for what errors call it.  TypeError for another
 // type; ArgumentError as Vocabulary::encode, where a lone surrogate is an unknown character.
 template <typename Place>

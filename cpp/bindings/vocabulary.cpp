@@ -24,8 +24,9 @@ std::string element(const char* name, size_t index) {
 
 std::vector<std::string> strings_of(const py::object& texts, const char* name) {
   std::vector<std::string> strings;
-  for (const py::handle value : py::list(texts)) {
-    strings.emplace_back(text(element(name, strings.size()), value));
+  Elements elements(name, texts);
+  while (elements.next()) {
+    strings.emplace_back(text(element(name, strings.size()), elements.value()));
   }
   return strings;
 }
@@ -36,8 +37,9 @@ py::tuple encode_many(const Vocabulary& vocabulary, const py::object& texts) {
   }
   std::vector<int32_t> tokens;
   std::vector<int64_t> offsets{0};
-  for (const py::handle value : py::list(texts)) {
-    append_tokens(tokens, vocabulary, value, Unknown::error,
+  Elements elements("texts", texts);
+  while (elements.next()) {
+    append_tokens(tokens, vocabulary, elements.value(), Unknown::error,
                   [&] { return element("texts", offsets.size() - 1); });
     offsets.push_back(static_cast<int64_t>(tokens.size()));
   }

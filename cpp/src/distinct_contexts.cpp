@@ -18,6 +18,9 @@ int bits_for(int64_t max_examples) {
 // contexts that collide, some are taken for distinct, and the search does not become quadratic.
 constexpr int64_t kMaxProbes = 64;
 
+// Some milliseconds of work.
+constexpr int64_t kExamplesPerPoll = 1 << 16;
+
 }  // namespace
 
 DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples, bool share)
@@ -30,12 +33,17 @@ DistinctContexts::DistinctContexts(int64_t block_size, int64_t max_examples, boo
       starts_(max_examples + 1),
       Y_(max_examples) {}
 
-void DistinctContexts::build(const int32_t* X, const int32_t* Y, int64_t B) {
+void DistinctContexts::build(const int32_t* X, const int32_t* Y, int64_t B, const Poll& poll) {
   count_ = 0;
   if (share_) std::fill_n(slots_.get(), int64_t{1} << slot_bits_, -1);
-  for (int64_t b = 0; b < B; ++b) {
-    number_[b] = share_ ? number_of(X + b * T_) : add(X + b * T_);
+  for (int64_t begin = 0; begin < B; begin += kExamplesPerPoll) {
+    if (poll) poll();
+    const int64_t end = std::min(B, begin + kExamplesPerPoll);
+    for (int64_t b = begin; b < end; ++b) {
+      number_[b] = share_ ? number_of(X + b * T_) : add(X + b * T_);
+    }
   }
+  if (poll) poll();
 
   std::fill_n(starts_.get(), count_ + 1, 0);
   for (int64_t b = 0; b < B; ++b) ++starts_[number_[b]];

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "buffer.hpp"
+#include "makemore/poll.hpp"
 
 namespace makemore {
 
@@ -18,8 +19,8 @@ class DistinctContexts {
   DistinctContexts(int64_t block_size, int64_t max_examples, bool share);
 
   // Finds the contexts of X (B,T), numbered by first appearance, and sorts the targets Y (B) by
-  // them.
-  void build(const int32_t* X, const int32_t* Y, int64_t B);
+  // them.  Where `poll` throws, the contexts are those of no batch.
+  void build(const int32_t* X, const int32_t* Y, int64_t B, const Poll& poll = {});
 
   int64_t count() const { return count_; }
   const int32_t* X() const { return X_.get(); }  // (count,T)

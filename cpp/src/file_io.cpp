@@ -153,6 +153,8 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
       fail(kWrite, path, "it is not a regular file");
     }
     if (S_ISREG(status.st_mode)) mode = status.st_mode & 0777;
+  } else if (errno != ENOENT) {
+    fail_with_errno(kWrite, path);
   }
 
   TemporaryFile temporary(folder.get());

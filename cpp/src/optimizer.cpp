@@ -3,6 +3,7 @@
 
 #include "check.hpp"
 #include "makemore/error.hpp"
+#include "utf8.hpp"
 
 namespace makemore {
 
@@ -11,8 +12,15 @@ Optimizer optimizer_named(const std::string& name) {
   if (name == "momentum") return Optimizer::momentum;
   if (name == "adam") return Optimizer::adam;
   if (name == "adamw") return Optimizer::adamw;
-  throw ArgumentError("optimizer = '" + name +
+  throw ArgumentError("optimizer = '" + show_text(name) +
                       "' is not one of 'sgd', 'momentum', 'adam', 'adamw'");
+}
+
+std::string name_of(Optimizer optimizer) {
+  for (const char* name : {"sgd", "momentum", "adam"}) {
+    if (optimizer_named(name) == optimizer) return name;
+  }
+  return "adamw";
 }
 
 std::vector<std::string> moments_of(Optimizer optimizer) {

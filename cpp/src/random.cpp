@@ -6,6 +6,7 @@
 
 #include "check.hpp"
 #include "makemore/error.hpp"
+#include "utf8.hpp"
 
 namespace makemore {
 
@@ -81,7 +82,7 @@ double normal_of_word(uint32_t word) {
 Init init_named(const std::string& name) {
   if (name == "scaled") return Init::scaled;
   if (name == "lecture") return Init::lecture;
-  throw ArgumentError("init = '" + name + "' is not one of 'scaled', 'lecture'");
+  throw ArgumentError("init = '" + show_text(name) + "' is not one of 'scaled', 'lecture'");
 }
 
 namespace {

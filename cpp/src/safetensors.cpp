@@ -14,6 +14,7 @@ namespace makemore {
 // The file's numbers are copied to and from memory as they are.
 static_assert(std::endian::native == std::endian::little);
 static_assert(sizeof(float) == 4 && std::numeric_limits<float>::is_iec559);
+static_assert(sizeof(double) == 8 && std::numeric_limits<double>::is_iec559);
 
 namespace {
 
@@ -23,7 +24,7 @@ constexpr char kMetadata[] = "__metadata__";
 constexpr char kOurKey[] = "makemore";
 
 int64_t tensor_bytes(const TensorShape& tensor) {
-  int64_t bytes = sizeof(float);
+  int64_t bytes = number_bytes(tensor.number);
   for (const int64_t size : tensor.shape) bytes *= size;
   return bytes;
 }
@@ -40,7 +41,8 @@ json::Object tensor_entries(const std::vector<TensorShape>& tensors) {
   int64_t begin = 0;
   for (const TensorShape& tensor : tensors) {
     const int64_t end = begin + tensor_bytes(tensor);
-    entries.push_back({tensor.name, json::Object{{"dtype", "F32"},
+    const char* const dtype = tensor.number == Number::float32 ? "F32" : "F64";
+    entries.push_back({tensor.name, json::Object{{"dtype", dtype},
                                                  {"shape", integers(tensor.shape)},
                                                  {"data_offsets", integers({begin, end})}}});
     begin = end;
@@ -81,6 +83,10 @@ std::string our_metadata(const json::Object& entries) {
 }
 
 }  // namespace
+
+int64_t number_bytes(Number number) {
+  return number == Number::float32 ? sizeof(float) : sizeof(double);
+}
 
 std::string write_safetensors_header(const std::string& metadata,
                                      const std::vector<TensorShape>& tensors) {

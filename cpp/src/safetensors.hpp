@@ -1,5 +1,5 @@
-// The header of a safetensors file (https://huggingface.co/docs/safetensors): which float32 tensors
-// follow it, without holes, and one text under one metadata key.
+// The header of a safetensors file (https://huggingface.co/docs/safetensors): which tensors follow
+// it, without holes, and one text under one metadata key.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,13 @@
 
 namespace makemore {
 
+enum class Number { float32, float64 };
+int64_t number_bytes(Number number);
+
 struct TensorShape {
   std::string name;
   std::vector<int64_t> shape;
+  Number number = Number::float32;
 };
 
 // Room for the largest vocabulary, about 600 kB when every character needs four bytes.

@@ -9,6 +9,8 @@
 
 namespace makemore {
 
+constexpr size_t kDigestDigits = 64;
+
 class Sha256 {
  public:
   void update(std::string_view bytes);

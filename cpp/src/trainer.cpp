@@ -67,7 +67,7 @@ class Batch {
   }
 
   // Checks what was copied: the caller's arrays may have changed since.
-  void check_and_fold() {
+  void check_and_fold(const Poll& poll = {}) {
     const int64_t T = sizes_.block_size, V = sizes_.vocab_size;
     if (!all_inside(X.get(), B_ * T, V) || !all_inside(Y.get(), B_, V)) {
       for (int64_t b = 0; b < B_; ++b) {
@@ -75,7 +75,7 @@ class Batch {
         check_token_vector("Y", &Y[b], 1, V, rows[b]);
       }
     }
-    contexts.build(X.get(), Y.get(), B_);
+    contexts.build(X.get(), Y.get(), B_, poll);
     fold.build(contexts.X(), contexts.count());
   }
 
@@ -131,13 +131,11 @@ class Trainer {
 
   // Does the steps and returns how many; see train_steps.
   int64_t run(float* losses, const double* lr, int64_t steps, uint64_t first_step, int threads,
-              const std::function<bool()>& should_stop) {
+              const std::function<bool()>& should_stop, const Poll& poll) {
     const int size = static_cast<int>(std::min<int64_t>(threads, block_count()));
     std::atomic<int64_t> end{steps};  // a late thread must not read it torn
     contexts_.resize(static_cast<size_t>(steps));
-    choose_rows(0, first_step);
-    batch_of(0).copy(examples_, 0, B_);
-    fold_batch(0);
+    make_first_batch(first_step, poll);
     if (batches_.kind == Batches::Kind::all)
       std::fill(contexts_.begin(), contexts_.end(), contexts_[0]);
     if (has_batch_of_its_own(1, steps)) choose_rows(1, first_step);
@@ -193,6 +191,16 @@ class Trainer {
     return step < steps && (step == 0 || batches_.kind != Batches::Kind::all);
   }
 
+  void make_first_batch(uint64_t first_step, const Poll& poll) {
+    constexpr int64_t kExamplesPerPoll = 1 << 20;
+    choose_rows(0, first_step);
+    for (int64_t begin = 0; begin < B_; begin += kExamplesPerPoll) {
+      if (poll) poll();
+      batch_of(0).copy(examples_, begin, std::min(B_, begin + kExamplesPerPoll));
+    }
+    fold_batch(0, poll);
+  }
+
   void choose_rows(int64_t step, uint64_t first_step) {
     Batch& batch = batch_of(step);
     if (batches_.kind == Batches::Kind::drawn) {
@@ -218,10 +226,10 @@ class Trainer {
     return 0;
   }
 
-  void fold_batch(int64_t step) {
+  void fold_batch(int64_t step, const Poll& poll = {}) {
     Batch& batch = batch_of(step);
     try {
-      if (!batch.error) batch.check_and_fold();
+      if (!batch.error) batch.check_and_fold(poll);
     } catch (const RangeError&) {
       batch.error = std::current_exception();
     }
@@ -414,7 +422,7 @@ void check_arguments(const Sizes& sizes, const Examples& examples, const double*
 int64_t train_steps(float* losses, const Parameters& parameters, const OptimizerState& state,
                     const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
                     uint64_t first_step, const Batches& batches, const TrainOptions& options,
-                    const std::function<bool()>& should_stop) {
+                    const std::function<bool()>& should_stop, const Poll& poll) {
   check_arguments(sizes, examples, lr, steps, batches);
   check_options(options, sizes, batch_size_of(batches, examples));
   const std::vector<Parameters> arrays =
@@ -422,7 +430,7 @@ int64_t train_steps(float* losses, const Parameters& parameters, const Optimizer
   const int threads = checked_threads(options.threads);
   Trainer trainer(sizes, arrays, examples, batches, options);
   if (steps == 0) return 0;
-  const int64_t done = trainer.run(losses, lr, steps, first_step, threads, should_stop);
+  const int64_t done = trainer.run(losses, lr, steps, first_step, threads, should_stop, poll);
   trainer.write_back(arrays);
   return done;
 }

@@ -4,7 +4,7 @@ import math
 import operator
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, SupportsFloat, SupportsIndex
+from typing import Any, SupportsFloat, SupportsIndex, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,8 @@ def integer(name: str, value: SupportsIndex, low: int, high: int) -> int:
     except TypeError:
         raise TypeError(f"{name} must be an integer, not {type(value).__name__}") from None
     if not low <= number <= high:
-        raise ArgumentError(f"{name} is {number}, outside [{low}, {high}]")
+        shown_number = "is" if abs(number) > 2**128 else f"is {number},"  # not thousands of digits
+        raise ArgumentError(f"{name} {shown_number} outside [{low}, {high}]")
     return number
 
 
@@ -52,12 +53,17 @@ def pair(name: str, value: object) -> tuple[float, float]:
 
 def string_list(name: str, values: object) -> list[str]:
     """Return `values` as a list of str, refusing a single str, which would read as its letters."""
-    if isinstance(values, str) or not hasattr(values, "__iter__"):
+    try:
+        iterator = None if isinstance(values, str) else iter(cast(Iterable[object], values))
+    except TypeError:
+        iterator = None
+    if iterator is None:
         raise TypeError(f"{name} must be a list of str, not {type(values).__name__}")
-    strings = list(values)
-    for i, string in enumerate(strings):
+    strings: list[str] = []
+    for string in iterator:  # stops at the first that is none, however many claim to follow
         if not isinstance(string, str):
-            raise TypeError(f"{name}[{i}] must be a str, not {type(string).__name__}")
+            raise TypeError(f"{name}[{len(strings)}] must be a str, not {type(string).__name__}")
+        strings.append(string)
     return strings
 
 
@@ -139,11 +145,14 @@ def parameter_shapes(
 
 
 def path(name: str, value: object) -> str:
-    """Return a path (str, bytes or os.PathLike) as str; else TypeError."""
+    """Return a path (str, bytes or os.PathLike) as str; else TypeError or ArgumentError."""
     try:
-        return os.fsdecode(value)  # type: ignore[arg-type]
+        text = os.fsdecode(value)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{name} must be a path, not {type(value).__name__}") from None
+    if "\0" in text:
+        raise ArgumentError(f"{name} {shown(text)} contains a zero byte")
+    return text
 
 
 def shown(text: str) -> str:

@@ -2,12 +2,16 @@
 
 import logging
 import sys
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
 import click
 from click.core import ParameterSource
 
 from makemore_cpp import (
+    checkpoint,
     checks,
     cli_experiments,
     cli_export,
@@ -37,14 +41,18 @@ from makemore_cpp.cli_common import (
     split_seed_option,
 )
 from makemore_cpp.dataset import Dataset
+from makemore_cpp.language_model import CHECKPOINT_FILE
 from makemore_cpp.model import MLP
 from makemore_cpp.presets import PRESETS
 from makemore_cpp.sampling import iter_samples
 from makemore_cpp.schedules import SCHEDULES
+from makemore_cpp.training_state import TrainingState
 from makemore_cpp.words import load_words
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
-MAX_SAMPLES = 10**6  # of a training; they are kept until the end, unlike those of `sample`
+MAX_SAMPLES = checkpoint.MAX_SAMPLES  # of a training; they are kept until the end
+# What may stand beside --resume: nothing that the result depends on.
+RESUME_OPTIONS = {"resume", "checkpoint_every", "samples", "threads", "as_json"}
 
 threads_option = click.option(
     "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
@@ -123,77 +131,147 @@ def cli(context: click.Context) -> None:
 @click.option("--samples", default=20, help="Samples to print at the end.")
 @click.option("--out", help="Run folder.  [default: runs/<n>]")
 @click.option("--overwrite", is_flag=True, help="Allow --out to hold files already.")
+@click.option(
+    "--checkpoint-every",
+    type=int,
+    help="Steps between checkpoints, 0 for none.  [default: about 30 seconds]",
+)
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, as it was begun.")
 @threads_option
 @json_option
 def train(
-    data: str | None,
-    block_size: int,
-    n_embd: int,
-    n_hidden: int,
-    split_seed: int,
-    boundary: str,
-    init: str,
-    samples: int,
-    out: str | None,
-    overwrite: bool,
-    threads: int | None,
-    as_json: bool,
-    **options: Any,
+    samples: int, checkpoint_every: int | None, threads: int | None, as_json: bool, **options: Any
 ) -> None:
     """Train a model; without options, the lecture's recipe on the bundled names."""
-    options["betas"] = (options.pop("beta1"), options.pop("beta2"))
-    floor_source = click.get_current_context().get_parameter_source("lr_floor")
-    if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
-        options["lr_floor"] = None  # the preset's is that of its own schedule
     samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
-    split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
-    words = load_words(data)
-    dataset = Dataset.split(words, block_size, split_seed, boundary=boundary)
-    model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)  # type: ignore[arg-type]
     # Its remarks on where it caches fonts are not this command's.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    begin = _new_run if options["resume"] is None else _resumed_run
     try:
-        with (
-            runs.new_run(out, overwrite) as folder,
-            console.training_progress(options["steps"]) as show,
-            exits.stop_on_interrupt() as received,
-        ):
-            history = training.train(
-                model,
-                dataset,
-                threads=threads,
-                on_progress=show,
-                should_stop=lambda: bool(received),
-                **options,
-            )
+        with begin(samples, options) as run, exits.stop_on_interrupt() as received:
+            history = _train(run, received, checkpoint_every, threads)
             done = len(history.losses)
             if done == 0:
                 raise KeyboardInterrupt
-            comparison = evaluation.compare(model, dataset, threads)
+            comparison = evaluation.compare(run.model, run.data, threads)
             for name, loss in (("train", comparison[-1].train), ("dev", comparison[-1].dev)):
                 if loss is not None:
                     training.check_loss(name, loss, done - 1, history.lr[-1])
             best_step = None if history.best is None else history.best.step
-            settings = {"init": init, "steps_done": done, "best_step": best_step, **options}
-            runs.save_run(folder, model, history, comparison, settings)
+            settings = {"init": run.init, "steps_done": done, "best_step": best_step}
+            settings |= {**history.options, "builds": run.builds}
+            has_checkpoint = checkpoint_every != 0 or run.state is not None
+            is_resumable = history.stopped and has_checkpoint
+            runs.save_run(run.folder, run.model, history, comparison, settings, is_resumable)
     except DivergedError as error:
         raise ArgumentError(f"{error}; try a smaller --lr") from error
     if received:
-        console.note(f"interrupted after {done:,} of {options['steps']:,} steps, kept in {folder}")
+        steps = f"{done:,} of {history.options['steps']:,} steps"
+        how = f"; train --resume {run.folder} goes on" * is_resumable
+        console.note(f"interrupted after {steps}, kept in {run.folder}{how}")
         sys.exit(exits.INTERRUPTED)
+    _show_run(run, history, comparison, threads, as_json)
 
-    findings = diagnosis.diagnose(model, dataset, threads, comparison=comparison, quick=True)
-    known_words = set(dataset.words)
-    texts = [text + console.CUT_MARK * cut for text, cut in iter_samples(model, samples)]
+
+class _Run(NamedTuple):
+    """A training run that is to begin, or to go on from a state."""
+
+    folder: Path
+    model: MLP
+    data: Dataset
+    options: dict[str, Any]  # of `training.train`
+    init: str
+    samples: int
+    builds: tuple[str, ...]
+    state: TrainingState | None = None
+
+
+@contextmanager
+def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
+    """Give the run of these options of the command line."""
+    names = ("data", "block_size", "n_embd", "n_hidden", "split_seed", "boundary", "init", "out")
+    data, block_size, n_embd, n_hidden, split_seed, boundary, init, out = map(options.pop, names)
+    overwrite = options.pop("overwrite")
+    del options["resume"]
+    options["betas"] = (options.pop("beta1"), options.pop("beta2"))
+    floor_source = click.get_current_context().get_parameter_source("lr_floor")
+    if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
+        options["lr_floor"] = None  # the preset's is that of its own schedule
+    split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
+    dataset = Dataset.split(load_words(data), block_size, split_seed, boundary=boundary)
+    model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)
+    with runs.new_run(out, overwrite) as folder:
+        yield _Run(folder, model, dataset, options, init, samples, (checkpoint.this_build(),))
+
+
+@contextmanager
+def _resumed_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
+    """Give the run of a checkpoint; no other options may be given."""
+    context = click.get_current_context()
+    for name in context.params.keys() | {"preset"}:
+        source = context.get_parameter_source(name)
+        if source is ParameterSource.COMMANDLINE and name not in RESUME_OPTIONS:
+            shown = name.replace("_", "-")
+            raise ArgumentError(f"--{shown} cannot be given with --resume: the run has its own")
+    folder = Path(options["resume"])
+    with runs.locked(folder):
+        kept = checkpoint.load_run(folder)
+        build = checkpoint.this_build()
+        if build != kept.builds[-1]:
+            console.note(
+                f"the run was at work with {kept.builds[-1]} and goes on with {build}: its results "
+                "will not be, to the last bit, those that it would have had"
+            )
+            kept = kept._replace(builds=(*kept.builds, build))
+        if context.get_parameter_source("samples") is not ParameterSource.COMMANDLINE:
+            samples = kept.samples
+        state = kept.state
+        data = checkpoint.find_data(state)
+        yield _Run(folder, state.model, data, state.options, kept.init, samples, kept.builds, state)
+
+
+def _train(
+    run: _Run, received: list[int], checkpoint_every: int | None, threads: int | None
+) -> training.History:
+    def save(state: TrainingState) -> None:
+        kept = checkpoint.Checkpoint(state, run.init, run.samples, run.builds)
+        checkpoint.save(run.folder / CHECKPOINT_FILE, kept)
+
+    with console.training_progress(run.options["steps"]) as show:
+        return training.train(
+            run.model,
+            run.data,
+            threads=threads,
+            on_progress=show,
+            should_stop=lambda: bool(received),
+            on_checkpoint=save,
+            checkpoint_every=checkpoint_every,
+            resume=run.state,
+            **run.options,
+        )
+
+
+def _show_run(
+    run: _Run,
+    history: training.History,
+    comparison: list[evaluation.SplitLosses],
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    model = run.model
+    findings = diagnosis.diagnose(model, run.data, threads, comparison=comparison, quick=True)
+    known_words = set(run.data.words)
+    texts = [text + console.CUT_MARK * cut for text, cut in iter_samples(model, run.samples)]
     new = [text for text in texts if text not in known_words]
     known = [text for text in texts if text in known_words]
+    done = len(history.losses)
     if as_json:
         console.print_json(
             {
-                "run": str(folder),
+                "run": str(run.folder),
                 "n_parameters": model.n_parameters,
                 "steps": done,
-                "best_step": best_step,
+                "best_step": None if history.best is None else history.best.step,
                 "seconds": history.seconds,
                 "losses": [row._asdict() for row in comparison],
                 "diagnosis": findings.as_dict(),
@@ -206,7 +284,7 @@ def train(
         print(f"kept the parameters of step {history.best.step:,}, whose dev loss was the best")
     console.print_diagnosis(findings)
     console.print_samples(new, known)
-    print(f"run folder: {folder}")
+    print(f"run folder: {run.folder}")
 
 
 @cli.command("eval", context_settings={"show_default": True})

@@ -4,11 +4,13 @@ import os
 from typing import Any, Self, final
 
 from makemore_cpp import _core, checks
+from makemore_cpp._core import FileError
 from makemore_cpp.text_model import TextModel
 from makemore_cpp.vocab import Vocab
 from makemore_cpp.words import DataOrigin
 
 MODEL_FILE = "model.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"  # of a run that is not finished
 
 
 @final
@@ -110,7 +112,12 @@ def _of_bytes(data: bytes, vocab: Vocab) -> LanguageModel:
 def load_saved(path: str | bytes | os.PathLike[str]) -> _core.SavedModel:
     """Return the contents of a model file, or of that of a run folder."""
     place = checks.path("path", path)
-    return _core.SavedModel.load(os.path.join(place, MODEL_FILE) if os.path.isdir(place) else place)
+    if not os.path.isdir(place):
+        return _core.SavedModel.load(place)
+    file = os.path.join(place, MODEL_FILE)
+    if not os.path.exists(file) and os.path.exists(os.path.join(place, CHECKPOINT_FILE)):
+        raise FileError(f"the run in {place} is not finished; train --resume {place} goes on")
+    return _core.SavedModel.load(file)
 
 
 def vocab_of(saved: _core.SavedModel) -> Vocab:

@@ -1,8 +1,11 @@
 """Run folders: where a training run keeps its model, its numbers and its pictures."""
 
 import contextlib
+import errno
+import fcntl
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -13,7 +16,7 @@ import numpy as np
 
 from makemore_cpp._core import FileError
 from makemore_cpp.evaluation import SplitLosses
-from makemore_cpp.language_model import MODEL_FILE
+from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.model import MLP
 from makemore_cpp.training import History
 
@@ -23,6 +26,10 @@ LOSS_PICTURE = "loss.png"
 EMBEDDINGS_PICTURE = "embeddings.png"
 TEST_LOOKS_FILE = "test_looks.jsonl"
 METRICS_LINES = 200
+# What a killed process leaves of a save: the core's temporary file, or a folder of ours.
+STRAYS = (".makemore-*.tmp", ".unfinished-*")
+# How a file system says that it knows no such locks, as some of a network do.
+NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
 
 
 def create_run(
@@ -44,18 +51,30 @@ def create_run(
     FileError
         The folder cannot be made, or holds files already.
     """
+    folder = _make(out, root)
+    if out is not None and not overwrite:
+        _check_empty(folder)
+    return folder
+
+
+def _make(out: str | os.PathLike[str] | None, root: str | os.PathLike[str]) -> Path:
     try:
         if out is None:
             return _create_numbered(Path(root))
         folder = Path(out)
         folder.mkdir(parents=True, exist_ok=True)
-        if not overwrite and any(folder.iterdir()):
-            raise FileError(f"{folder} is not empty; give another folder, or allow overwrite")
         return folder
-    except FileError:
-        raise
     except OSError as error:
         raise FileError(f"cannot make the folder {error.filename}: {error.strerror}") from error
+
+
+def _check_empty(folder: Path) -> None:
+    try:
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise FileError(f"cannot list the folder {folder}: {error.strerror}") from error
+    if not is_empty:
+        raise FileError(f"{folder} is not empty; give another folder, or allow overwrite")
 
 
 def _create_numbered(root: Path) -> Path:
@@ -78,18 +97,67 @@ def new_run(
     overwrite: bool = False,
     root: str | os.PathLike[str] = "runs",
 ) -> Iterator[Path]:
-    """Give the folder of `create_run`; if nothing is kept in it, remove all folders made for it."""
+    """Give the folder of `create_run`, locked; if nothing is kept, remove all folders made for it.
+
+    Raises
+    ------
+    FileError
+        As of `create_run` and `locked`.
+    """
     place = Path(root if out is None else out)
     made = [path for path in (place, *place.parents) if not os.path.lexists(path)]
     try:
-        folder = create_run(out, overwrite, root)
+        folder = _make(out, root)
         if out is None:
             made.insert(0, folder)
-        yield folder
+        with locked(folder):
+            if not overwrite:
+                _check_empty(folder)
+            yield folder
     finally:
         for path in made:  # innermost first; one that holds anything stays
             with contextlib.suppress(OSError):
                 path.rmdir()
+
+
+@contextlib.contextmanager
+def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Be the only writer in a folder, rid of what killed writers left there.
+
+    The lock is on the folder itself, so that it leaves no file and ends with the process. Where
+    the file system knows no locks there is none.
+
+    Raises
+    ------
+    FileError
+        Another process is at work in it, or there is no such folder.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise FileError(f"cannot open the folder {folder}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileError(f"another process is at work in {folder}") from None
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise FileError(f"cannot lock {folder}: {error.strerror}") from error
+        for pattern in STRAYS:
+            for stray in Path(folder).glob(pattern):
+                _remove(stray)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove(stray: Path) -> None:
+    with contextlib.suppress(OSError):  # then it is only in the way
+        if stray.is_dir() and not stray.is_symlink():
+            shutil.rmtree(stray)
+        else:
+            stray.unlink()
 
 
 def save_run(
@@ -98,12 +166,13 @@ def save_run(
     history: History,
     comparison: Iterable[SplitLosses],
     options: Mapping[str, Any],
+    keep_checkpoint: bool = False,
 ) -> None:
     """Write everything that a run keeps: the model, numbers and pictures.
 
     All files are written in a folder of their own inside `folder` and then moved, so that a full
     disk leaves an older run as it was. The same run writes the same bytes, as no clock time goes
-    into them.
+    into them. Once they are there to stay, the checkpoint goes, unless the run is not finished.
 
     Raises
     ------
@@ -113,15 +182,33 @@ def save_run(
     try:
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
             _write_files(Path(unfinished), model, history, comparison, options)
+            names = (MODEL_FILE, CONFIG_FILE, METRICS_FILE, LOSS_PICTURE, EMBEDDINGS_PICTURE)
+            for name in names:
+                _sync(Path(unfinished) / name)
             # The model first: it alone is ever read, the others are for people.
-            for name in (MODEL_FILE, CONFIG_FILE, METRICS_FILE, LOSS_PICTURE, EMBEDDINGS_PICTURE):
+            for name in names:
                 os.replace(Path(unfinished) / name, folder / name)
             # Looks at the test split that an overwritten model had are not this model's.
             (folder / TEST_LOOKS_FILE).unlink(missing_ok=True)
+        _sync(folder)
+        if not keep_checkpoint:
+            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     except FileError:
         raise
     except OSError as error:
         raise FileError(f"cannot write in {folder}: {error.strerror}") from error
+
+
+def _sync(path: Path) -> None:
+    """Return when a file, or a folder's list of files, will outlive a crash of the machine."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # a file system that cannot sync folders
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _write_files(

@@ -141,7 +141,7 @@ def mean_surprisal(
 ) -> float:
     """Return `bits_per_char` in nats: the mean loss of all characters and ends; see there."""
     _check_iterable(strings)
-    skipped = _outside(model.vocab) if oov == "skip" else None
+    skipped = _outside(model.vocab) if isinstance(oov, str) and oov == "skip" else None
     tokens = 0
 
     def counted() -> Iterator[str]:
@@ -159,7 +159,12 @@ def mean_surprisal(
 
 # -- models that are not frozen nets ---------------------------------------------------------------
 def _check_iterable(strings: object) -> None:
-    if isinstance(strings, str) or not hasattr(strings, "__iter__"):
+    # An array without dimensions has __iter__, and refuses.
+    if (
+        isinstance(strings, str)
+        or not hasattr(strings, "__iter__")
+        or getattr(strings, "ndim", 1) == 0
+    ):
         raise TypeError(f"strings must be an iterable of str, not {type(strings).__name__}")
 
 

@@ -19,7 +19,10 @@ from makemore_cpp.training import History, train
 
 LAST_STEPS = 100
 # They change no result of a row, or are its own.
-NOT_OPTIONS = {"seed", "threads", "eval_every", "on_progress", "should_stop"}
+NOT_OPTIONS = {
+    "seed", "threads", "eval_every", "on_progress", "should_stop",
+    "on_checkpoint", "checkpoint_every", "resume",
+}  # fmt: skip
 # Every option of a run with its default.
 DEFAULTS: dict[str, Any] = {
     **{

@@ -4,8 +4,8 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Unpack
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 
@@ -14,17 +14,16 @@ from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.model import MLP, UPDATE_DEFAULTS, UpdateOptions
+from makemore_cpp.training_state import Evaluation as Evaluation
+from makemore_cpp.training_state import TrainingState, check_resumable, examples_digest, plain
 
 DEFAULT_EVALUATIONS = 10
 # How long one call of the core should take: short enough for a live display and for a stop.
 SECONDS_PER_CALL = 0.2
-
-
-class Evaluation(NamedTuple):
-    """The loss on the dev split after `step` steps, in nats per token."""
-
-    step: int
-    dev_loss: float
+# How much work an interruption may lose where nothing is said; and no more than a twentieth of the
+# time goes into checkpoints, however large they are.
+SECONDS_PER_CHECKPOINT = 30.0
+LEAST_SHARE_OF_TRAINING = 20
 
 
 class Progress(NamedTuple):
@@ -51,6 +50,10 @@ class History:
         Wall-clock time of the whole run.
     best : Evaluation or None
         With patience, the evaluation whose parameters the model has now.
+    options : dict
+        All options of `train` that the result depends on.
+    stopped : bool
+        Whether `should_stop` ended the run before its time.
     """
 
     losses: Float32
@@ -58,6 +61,8 @@ class History:
     evaluations: list[Evaluation]
     seconds: float
     best: Evaluation | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    stopped: bool = False
 
 
 def train(
@@ -76,12 +81,16 @@ def train(
     patience: int | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     should_stop: Callable[[], bool] | None = None,
+    on_checkpoint: Callable[[TrainingState], object] | None = None,
+    checkpoint_every: int | None = None,
+    resume: TrainingState | None = None,
     **options: Unpack[UpdateOptions],
 ) -> History:
     """Train the model in place on ``data.train``; the defaults are the lecture's recipe.
 
     The resulting parameters depend on the model, the data and the options alone: not on threads
-    or the machine's speed nor, without patience, on evaluations.
+    or the machine's speed, not on interruptions and checkpoints nor, without patience, on
+    evaluations.
 
     Parameters
     ----------
@@ -104,6 +113,13 @@ def train(
         Called with a `Progress` a few times a second.
     should_stop : callable, optional
         Asked a few times a second; true ends the run early, after a completed step.
+    on_checkpoint : callable, optional
+        Called with a `TrainingState` now and then, and when `should_stop` ends the run.
+    checkpoint_every : int, optional
+        Steps between these calls; by default every 30 seconds or so, and 0 for none at all.
+    resume : TrainingState, optional
+        Go on from there. `data` and all options must be those of that run, whose `options` the
+        state holds; the model gets the state's parameters.
     optimizer, momentum, betas, epsilon, weight_decay, decay_biases, dropout
         As in `MLP.train_steps`.
 
@@ -117,11 +133,12 @@ def train(
         A loss or parameter is not finite, on ``data.dev`` after the last step too (on
         ``data.train`` if dev is empty); the model is as it was before the run.
     ArgumentError, TypeError
-        An option is out of range or of a wrong type, or `data` does not fit the model.
+        An option is out of range or of a wrong type, `data` does not fit the model, or one of
+        them is not that of the run to resume.
     KeyboardInterrupt
         As usual; the model is as it was after some completed step, with patience the best one.
     """
-    started = time.perf_counter()
+    started = time.perf_counter() - (0.0 if resume is None else resume.seconds)
     steps = checks.integer("steps", steps, 1, schedules.MAX_STEPS)
     if eval_every is None:
         eval_every = math.ceil(steps / DEFAULT_EVALUATIONS)
@@ -130,12 +147,25 @@ def train(
         patience = checks.integer("patience", patience, 1, schedules.MAX_STEPS)
         if eval_every == 0 or len(data.dev.Y) == 0:
             raise ArgumentError("patience needs evaluations on dev, of which there are none")
-    if len(data.dev.Y) == 0:
-        eval_every = 0
     for name, value in (("lr_floor", lr_floor), ("lr_decay", lr_decay)):
         if value is not None:
             checks.non_negative(name, value)
     _check_fit(model, data)
+    all_options: dict[str, Any] = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "lr": lr,
+        "schedule": schedule,
+        "lr_floor": lr_floor,
+        "lr_decay": lr_decay,
+        "seed": seed,
+        "eval_every": eval_every,
+        "patience": patience,
+        **UPDATE_DEFAULTS,
+        **options,
+    }
+    if len(data.dev.Y) == 0:
+        eval_every = 0
 
     def rates(first_step: int, count: int) -> Float64:
         return schedules.learning_rates(
@@ -146,8 +176,16 @@ def train(
     evaluations: list[Evaluation] = []
     best = _Best(model, patience)
     state = model.optimizer_state(options.get("optimizer", UPDATE_DEFAULTS["optimizer"]))
+    clock = _CheckpointClock(checkpoint_every)
     done = 0
     count = 1
+
+    if resume is not None:
+        check_resumable(resume, model, data, {k: plain(v) for k, v in all_options.items()})
+        done = len(resume.losses)
+        losses[:done] = resume.losses
+        evaluations += resume.evaluations
+        state = {name: array.copy() for name, array in resume.optimizer_state.items()}
 
     def evaluate() -> None:
         loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
@@ -155,9 +193,36 @@ def train(
         evaluations.append(Evaluation(done, loss))
         best.see(evaluations[-1])
 
+    def give_checkpoint() -> None:
+        if on_checkpoint is None or checkpoint_every == 0 or done == 0:
+            return
+        with clock.running():
+            on_checkpoint(
+                TrainingState(
+                    options={name: plain(value) for name, value in all_options.items()},
+                    model=model,
+                    optimizer_state=state,
+                    losses=losses[:done],
+                    evaluations=evaluations,
+                    best=best.parameters,
+                    examples_sha256=clock.digest_of(data),
+                    seconds=time.perf_counter() - started,
+                )
+            )
+
+    stopped = False
     with _restored_on_divergence(model), best:
-        while done < steps and not best.is_final() and not (should_stop and should_stop()):
-            pause = min(steps, (done // eval_every + 1) * eval_every) if eval_every else steps
+        if resume is not None:
+            for name, array in model.parameters.items():
+                array[...] = resume.model.parameters[name]
+            model.data = data.origin
+            best.replay(resume.evaluations, resume.best)
+        while done < steps and not best.is_final():
+            stopped = bool(should_stop and should_stop())
+            if stopped:
+                give_checkpoint()
+                break
+            pause = min(_next_multiple(every, done, steps) for every in (eval_every, clock.steps))
             count = min(count, pause - done)
             call_started = time.perf_counter()
             losses[done : done + count] = model.train_steps(
@@ -179,8 +244,10 @@ def train(
                 latest = float(losses[done - count : done].mean(dtype=np.float64))
                 on_progress(Progress(done, steps, latest, now - started))
             count = _next_count(count, now - call_started)
-            if eval_every and done == pause:
+            if eval_every and (done % eval_every == 0 or done == steps):
                 evaluate()
+            if done < steps and not best.is_final() and clock.is_due(done):
+                give_checkpoint()
         # The core looks at a loss before its update: the last update may still be too large.
         if done > 0 and eval_every == 0:
             name, split = ("dev", data.dev) if len(data.dev.Y) else ("train", data.train)
@@ -188,8 +255,15 @@ def train(
             check_loss(name, loss, done - 1, rates(done - 1, 1)[0])
         elif done > 0 and not (evaluations and evaluations[-1].step == done):
             evaluate()
-    seconds = time.perf_counter() - started
-    return History(losses[:done], rates(0, done), evaluations, seconds, best.evaluation)
+    return History(
+        losses[:done],
+        rates(0, done),
+        evaluations,
+        time.perf_counter() - started,
+        best.evaluation,
+        {name: plain(value) for name, value in all_options.items()},
+        stopped,
+    )
 
 
 class _Best:
@@ -197,20 +271,30 @@ class _Best:
 
     def __init__(self, model: MLP, patience: int | None) -> None:
         self.evaluation: Evaluation | None = None
+        self.parameters: dict[str, Float32] = {}
         self._model = model
         self._patience = patience
-        self._parameters: dict[str, Float32] = {}
         self._worse_in_a_row = 0
 
     def see(self, evaluation: Evaluation) -> None:
+        if self._is_better(evaluation):
+            self.parameters = {k: array.copy() for k, array in self._model.parameters.items()}
+
+    def replay(self, evaluations: list[Evaluation], parameters: dict[str, Float32]) -> None:
+        """Be as after these evaluations, of which the best one had these parameters."""
+        for evaluation in evaluations:
+            self._is_better(evaluation)
+        self.parameters = {name: array.copy() for name, array in parameters.items()}
+
+    def _is_better(self, evaluation: Evaluation) -> bool:
         if self._patience is None:
-            return
+            return False
         if self.evaluation is None or evaluation.dev_loss < self.evaluation.dev_loss:
             self.evaluation = evaluation
-            self._parameters = {k: array.copy() for k, array in self._model.parameters.items()}
             self._worse_in_a_row = 0
-        else:
-            self._worse_in_a_row += 1
+            return True
+        self._worse_in_a_row += 1
+        return False
 
     def is_final(self) -> bool:
         return self._patience is not None and self._worse_in_a_row >= self._patience
@@ -219,8 +303,39 @@ class _Best:
         pass
 
     def __exit__(self, *_: object) -> None:
-        for name, array in self._parameters.items():
+        for name, array in self.parameters.items():
             self._model.parameters[name][...] = array
+
+
+class _CheckpointClock:
+    """Knows when the next checkpoint is due: after so many steps, or so many seconds."""
+
+    def __init__(self, every: int | None) -> None:
+        if every is not None:
+            every = checks.integer("checkpoint_every", every, 0, schedules.MAX_STEPS)
+        self.steps = every or 0
+        self._by_time = every is None
+        self._due = time.perf_counter() + SECONDS_PER_CHECKPOINT
+        self._digest: str | None = None
+
+    def is_due(self, done: int) -> bool:
+        if self._by_time:
+            return time.perf_counter() >= self._due
+        return self.steps > 0 and done % self.steps == 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Time a checkpoint, on which the next one depends."""
+        begin = time.perf_counter()
+        yield
+        end = time.perf_counter()
+        self._due = end + max(SECONDS_PER_CHECKPOINT, LEAST_SHARE_OF_TRAINING * (end - begin))
+
+    def digest_of(self, data: Dataset) -> str:
+        """Return the digest of the examples, computed once."""
+        if self._digest is None:
+            self._digest = examples_digest(data)
+        return self._digest
 
 
 def check_loss(split_name: str, loss: float, step: int, learning_rate: float) -> None:
@@ -254,6 +369,11 @@ def _restored_on_divergence(model: MLP) -> Iterator[None]:
 def _next_count(count: int, seconds: float) -> int:
     """Steps for the next call, from what the last one took; at most twice as many."""
     return max(1, min(2 * count, int(count * SECONDS_PER_CALL / max(seconds, 1e-9))))
+
+
+def _next_multiple(every: int, done: int, steps: int) -> int:
+    """Return the step after `done` at which something is due that is due every so many steps."""
+    return min(steps, (done // every + 1) * every) if every else steps
 
 
 def _check_fit(model: MLP, data: Dataset) -> None:

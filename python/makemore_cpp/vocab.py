@@ -48,6 +48,8 @@ class Vocab(Vocabulary):
         ArgumentError
             A word contains the boundary, or there are more than 65,535 distinct characters.
         """
+        if not isinstance(boundary, str):
+            raise TypeError(f"boundary must be a str, not {type(boundary).__name__}")
         strings = checks.string_list("words", words)
         characters = sorted(set("".join(strings)))
         if boundary in characters:

@@ -133,15 +133,16 @@ def open_words(path: str | bytes | os.PathLike[str] | None = None) -> Iterator[W
             yield WordStream(stream, BUNDLED, BUNDLED)
         return
     shown = checks.path("path", path)
+    on_one_line = shown.replace("\n", "\\n")
     try:
         # A model file remembers the path as UTF-8; better to say so now than after the training.
         os.path.abspath(shown).encode("utf-8")
         with open(shown, "rb") as stream:
-            yield WordStream(stream, shown, os.path.abspath(shown))
+            yield WordStream(stream, on_one_line, os.path.abspath(shown))
     except UnicodeEncodeError:
         raise FileError(f"cannot read {shown!a}: the path is not UTF-8") from None
     except OSError as error:
-        raise FileError(f"cannot read {shown}: {error.strerror}") from error
+        raise FileError(f"cannot read {on_one_line}: {error.strerror}") from error
 
 
 class _Hashed:

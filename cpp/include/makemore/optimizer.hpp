@@ -17,6 +17,7 @@ namespace makemore {
 //             (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019)
 enum class Optimizer { sgd, momentum, adam, adamw };
 Optimizer optimizer_named(const std::string& name);  // throws ArgumentError
+std::string name_of(Optimizer optimizer);
 
 // What an optimiser remembers of each parameter: nothing; "velocity"; "m" and "v".
 std::vector<std::string> moments_of(Optimizer optimizer);

@@ -6,6 +6,7 @@
 
 #include "makemore/model.hpp"
 #include "makemore/optimizer.hpp"
+#include "makemore/poll.hpp"
 
 namespace makemore {
 
@@ -41,7 +42,8 @@ struct TrainOptions {
 // Does steps first_step, first_step + 1, ... with learning rates lr (steps) and writes the loss of
 // each batch, in nats per token before the step's update, to losses (steps).  Returns the number of
 // steps done: fewer than `steps` only when should_stop, polled between steps on the calling thread,
-// said so.  The parameters then hold the last completed step.
+// said so.  The parameters then hold the last completed step.  `poll` is called while the first
+// batch is made, which takes long when it is all of many examples.
 //
 // The result depends on the arguments alone: n steps in one call equal any division into calls, bit
 // for bit, with any number of threads.
@@ -52,6 +54,6 @@ struct TrainOptions {
 int64_t train_steps(float* losses, const Parameters& parameters, const OptimizerState& state,
                     const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
                     uint64_t first_step, const Batches& batches, const TrainOptions& options,
-                    const std::function<bool()>& should_stop = {});
+                    const std::function<bool()>& should_stop = {}, const Poll& poll = {});
 
 }  // namespace makemore

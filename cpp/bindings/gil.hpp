@@ -1,0 +1,68 @@
+// Python's global lock: given away during long calls, taken back to ask Python something.
+//
+// A daemon thread that wants the lock after the interpreter began to end is ended by CPython before
+// 3.14 with pthread_exit, whose unwinding of a C++ stack ends the process.  Here such a thread
+// sleeps until the process is gone, which is what later versions do.
+#pragma once
+
+#include <cxxabi.h>
+#include <pybind11/pybind11.h>
+#include <unistd.h>
+
+namespace makemore::bindings {
+
+// Calls what may wait for the lock.
+template <typename Call>
+auto or_sleep(const Call& call) {
+#ifdef __GLIBCXX__
+  try {
+    return call();
+  } catch (abi::__forced_unwind&) {
+    for (;;) ::pause();
+  }
+#else
+  return call();
+#endif
+}
+
+// While it lives, other threads may run Python.
+class GilRelease {
+ public:
+  GilRelease() : state_(PyEval_SaveThread()) {}
+  ~GilRelease() {
+    or_sleep([this] { PyEval_RestoreThread(state_); });
+  }
+  GilRelease(const GilRelease&) = delete;
+  GilRelease& operator=(const GilRelease&) = delete;
+
+ private:
+  PyThreadState* state_;
+};
+
+// While it lives, a thread that has given the lock away has it again.
+class GilAcquire {
+ public:
+  GilAcquire() : state_(or_sleep(&ensure)) {}
+  ~GilAcquire() { PyGILState_Release(state_); }
+  GilAcquire(const GilAcquire&) = delete;
+  GilAcquire& operator=(const GilAcquire&) = delete;
+
+ private:
+  static PyGILState_STATE ensure() {
+    // The thread came from Python; that its state is gone says that the interpreter is.
+    while (PyGILState_GetThisThreadState() == nullptr) ::pause();
+    return PyGILState_Ensure();
+  }
+
+  PyGILState_STATE state_;
+};
+
+// function(*arguments), an array of n; throws Python's exception.
+inline pybind11::object call(pybind11::handle function, PyObject* const* arguments, size_t n) {
+  PyObject* const result =
+      or_sleep([&] { return PyObject_Vectorcall(function.ptr(), arguments, n, nullptr); });
+  if (result == nullptr) throw pybind11::error_already_set();
+  return pybind11::reinterpret_steal<pybind11::object>(result);
+}
+
+}  // namespace makemore::bindings

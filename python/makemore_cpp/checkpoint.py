@@ -1,0 +1,272 @@
+"""The file from which an interrupted training run goes on, and what it remembers of the run."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from makemore_cpp import _core, checks, schedules
+from makemore_cpp._core import ArgumentError, FileError, FormatError, RangeError
+from makemore_cpp.arrays import Float32
+from makemore_cpp.dataset import Dataset
+from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.model import MLP, NAMES, UPDATE_DEFAULTS
+from makemore_cpp.training_state import Evaluation, TrainingState
+from makemore_cpp.words import load_origin
+
+# The types of the options of a run, in the order in which `train` has them.
+NUMBER = (int, float)
+OPTION_TYPES: dict[str, tuple[type, ...]] = {
+    "steps": (int,),
+    "batch_size": (int, str),
+    "lr": NUMBER,
+    "schedule": (str,),
+    "lr_floor": (*NUMBER, type(None)),
+    "lr_decay": (*NUMBER, type(None)),
+    "seed": (int,),
+    "eval_every": (int,),
+    "patience": (int, type(None)),
+    "optimizer": (str,),
+    "momentum": NUMBER,
+    "betas": (tuple,),
+    "epsilon": NUMBER,
+    "weight_decay": NUMBER,
+    "decay_biases": (bool,),
+    "dropout": NUMBER,
+}
+MAX_SAMPLES = 10**6
+
+
+class Checkpoint(NamedTuple):
+    """A training run between two steps, and what only the command line needs to go on.
+
+    Attributes
+    ----------
+    state : TrainingState
+    init : str
+        How the initial parameters were drawn.
+    samples : int
+        How many samples to print at the end.
+    builds : tuple of str
+        The builds of the core that took part, as of `this_build`, in their order. The result is
+        that of an uninterrupted run where there is only one.
+    """
+
+    state: TrainingState
+    init: str = "scaled"
+    samples: int = 20
+    builds: tuple[str, ...] = ()
+
+
+def this_build() -> str:
+    """Return the release and the instruction set, on which the bits of a result depend."""
+    return f"{_core.__version__}, {_core.build_info()['isa']['used']}"
+
+
+# -- writing -------------------------------------------------------------------------------------
+def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write the file, atomically and durably.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written; an older one is as it was.
+    ArgumentError
+        A number is not finite.
+    """
+    state = checkpoint.state
+    _core.Checkpoint(
+        state.model._saved(),
+        state.options["optimizer"],
+        {
+            moment: _five(state.optimizer_state, f"{moment}.")
+            for moment in _core.moments_of(state.options["optimizer"])
+        },
+        state.losses,
+        np.array([evaluation.dev_loss for evaluation in state.evaluations], np.float64),
+        _five(state.best) if state.best else None,
+        _text(checkpoint),
+    ).save(os.fspath(path))
+
+
+def _five(arrays: dict[str, Float32], prefix: str = "") -> Any:
+    return tuple(arrays[prefix + name] for name in NAMES)
+
+
+def _text(checkpoint: Checkpoint) -> str:
+    state = checkpoint.state
+    return _canonical(
+        {
+            "options": state.options,
+            "examples_sha256": state.examples_sha256,
+            "seconds": state.seconds,
+            "init": checkpoint.init,
+            "samples": checkpoint.samples,
+            "builds": checkpoint.builds,
+        }
+    )
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+# -- reading -------------------------------------------------------------------------------------
+def load(path: str | os.PathLike[str]) -> Checkpoint:
+    """Return the checkpoint of a file.
+
+    Raises
+    ------
+    FileError
+        The file cannot be read.
+    FormatError
+        Its bytes are not a checkpoint's, or were changed.
+    """
+    file = _core.Checkpoint.load(os.fspath(path))
+    try:
+        return _checkpoint_of(file)
+    except (ArgumentError, RangeError, TypeError) as error:
+        raise FormatError(f"{os.fspath(path)}: {error}") from None
+
+
+def _checkpoint_of(file: _core.Checkpoint) -> Checkpoint:
+    progress = _parse(file.progress)
+    options = progress["options"]
+    done = len(file.losses)
+    if file.optimizer != options["optimizer"]:
+        raise ArgumentError(
+            f"it holds the state of {file.optimizer!r} and names {options['optimizer']!r}"
+        )
+    every, dev_losses = options["eval_every"], file.dev_losses.tolist()
+    if dev_losses and (every == 0 or len(dev_losses) != done // every):
+        raise ArgumentError(
+            f"it holds {len(dev_losses)} evaluations of {done} steps with eval_every {every}"
+        )
+    state = TrainingState(
+        options=options,
+        model=MLP._of_saved(file.model),
+        optimizer_state={
+            f"{moment}.{name}": array
+            for moment, arrays in file.moments.items()
+            for name, array in zip(NAMES, arrays, strict=True)
+        },
+        losses=file.losses,
+        evaluations=[Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)],
+        best={} if file.best is None else dict(zip(NAMES, file.best, strict=True)),
+        examples_sha256=progress["examples_sha256"],
+        seconds=progress["seconds"],
+    )
+    if bool(state.best) != (options["patience"] is not None and len(dev_losses) > 0):
+        raise ArgumentError("it holds parameters of a best evaluation, or lacks them, wrongly")
+    _check_options(state)
+    return Checkpoint(state, progress["init"], progress["samples"], tuple(progress["builds"]))
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Return the fields of the text that `_text` writes, each of its type."""
+    try:
+        progress: dict[str, Any] = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ArgumentError("its progress is not JSON") from None
+    types = {
+        "options": (dict,),
+        "examples_sha256": (str,),
+        "seconds": NUMBER,
+        "init": (str,),
+        "samples": (int,),
+        "builds": (list,),
+    }
+    _check_types("its progress", progress, types)
+    options = progress["options"]
+    if isinstance(options.get("betas"), list):  # JSON has no tuples
+        options["betas"] = tuple(options["betas"])
+    _check_types("options in its progress", options, OPTION_TYPES)
+    if not all(isinstance(build, str) for build in progress["builds"]) or not progress["builds"]:
+        raise ArgumentError("builds in its progress is not a list of texts")
+    if progress["init"] not in ("scaled", "lecture"):
+        raise ArgumentError(f"init is {progress['init']!r:.40}, neither 'scaled' nor 'lecture'")
+    checks.integer("samples", progress["samples"], 0, MAX_SAMPLES)
+    checks.non_negative("seconds", progress["seconds"])
+    if _canonical(progress) != text:
+        raise ArgumentError("its progress is not in the one form that it must have")
+    return progress
+
+
+def _check_types(what: str, found: Any, types: Mapping[str, tuple[type, ...]]) -> None:
+    if not isinstance(found, dict) or list(found) != list(types):
+        raise ArgumentError(f"{what} does not have the fields {', '.join(types)}")
+    for name, value in found.items():
+        if type(value) not in types[name]:
+            raise ArgumentError(f"{name} in {what} has the wrong type")
+
+
+def _check_options(state: TrainingState) -> None:
+    """Raise what `train` would, before it takes a step, and what it would take for granted."""
+    options = state.options
+    checks.integer("steps", options["steps"], len(state.losses) + 1, schedules.MAX_STEPS)
+    checks.integer("eval_every", options["eval_every"], 0, schedules.MAX_STEPS)
+    if options["patience"] is not None:
+        checks.integer("patience", options["patience"], 1, schedules.MAX_STEPS)
+    if isinstance(options["batch_size"], str) and options["batch_size"] != "all":
+        raise ArgumentError(f"batch_size is {options['batch_size']!r:.40}, no number and not 'all'")
+    schedules.learning_rates(
+        options["schedule"],
+        options["lr"],
+        options["steps"],
+        count=0,
+        floor=options["lr_floor"],
+        decay=options["lr_decay"],
+    )
+    nothing = np.zeros((1, state.model.block_size), np.int32)
+    state.model.train_steps(
+        nothing,
+        nothing[:, 0],
+        [],
+        batch_size=1 if options["batch_size"] == "all" else options["batch_size"],
+        seed=options["seed"],
+        state=state.optimizer_state,
+        **{name: options[name] for name in UPDATE_DEFAULTS},
+    )
+
+
+# -- going on ------------------------------------------------------------------------------------
+def load_run(folder: str | os.PathLike[str]) -> Checkpoint:
+    """Return the checkpoint in a run folder.
+
+    Raises
+    ------
+    FileError
+        There is none, or it cannot be read.
+    FormatError
+        Its bytes are not a checkpoint's, or were changed.
+    """
+    path = Path(folder) / CHECKPOINT_FILE
+    if not path.exists() and (Path(folder) / MODEL_FILE).exists():
+        raise FileError(f"{folder} holds a finished run: there is nothing to resume")
+    return load(path)
+
+
+def find_data(state: TrainingState) -> Dataset:
+    """Return the data of the run, read and split again.
+
+    Raises
+    ------
+    ArgumentError
+        The run does not remember its data, or the file has changed since.
+    FileError, FormatError
+        The file cannot be read.
+    """
+    origin = state.model.data
+    if origin is None or origin.split_seed is None:
+        raise ArgumentError("the run to resume does not remember its data")
+    words = load_origin(origin)
+    if words.sha256 != origin.sha256:
+        raise ArgumentError(
+            f"{words.name} has changed since the run began, which cannot go on with other data: "
+            f"its SHA-256 is {words.sha256} and was {origin.sha256}"
+        )
+    model = state.model
+    return Dataset.split(words, model.block_size, origin.split_seed, boundary=model.vocab.boundary)

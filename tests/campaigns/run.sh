@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The whole campaign against the public surface, in a fresh environment: hostile arguments and
+# texts, forks, exits, leaks, system calls that fail; then the fuzzer and all Python tests under
+# AddressSanitizer and UndefinedBehaviorSanitizer.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"
+. "$work/venv/bin/activate"
+pip install --quiet ".[test]" "cmake>=3.25" ninja "pybind11>=3"
+
+MAKEMORE_CAMPAIGN=1 pytest -q tests/test_bindings_hostile.py tests/test_words_hostile.py \
+  tests/test_manners.py tests/test_leaks.py tests/test_system_faults.py
+python tests/campaigns/syscalls.py
+tests/campaigns/sanitized.sh "$work/sanitized" tests
+"$work/sanitized/tests/cpp/fuzz" 200000

@@ -1,0 +1,321 @@
+// A mutation fuzzer for everything that reads somebody else's bytes: fuzz [executions] [seed].
+//
+// The same seed gives the same bytes.  A sanitizer finds what must not happen; the checks here find
+// what must not be accepted.  A new target is a function over bytes and a line in `targets`.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "json.hpp"
+#include "makemore/checkpoint.hpp"
+#include "makemore/error.hpp"
+#include "makemore/model_file.hpp"
+#include "model_metadata.hpp"
+#include "safetensors.hpp"
+#include "sha256.hpp"
+#include "utf8.hpp"
+
+namespace json = makemore::json;
+using makemore::SavedModel;
+using makemore::Vocabulary;
+
+namespace {
+
+[[noreturn]] void fail(const std::string& sentence) {
+  std::printf("%s\n", sentence.c_str());
+  std::exit(1);
+}
+
+void expect(bool ok, const char* sentence) {
+  if (!ok) fail(sentence);
+}
+
+// -- mutations
+// --------------------------------------------------------------------------------------
+
+using Random = std::mt19937_64;
+
+size_t below(Random& random, size_t n) { return n == 0 ? 0 : random() % n; }
+
+const std::vector<std::string> kWords = {"{",
+                                         "}",
+                                         "[",
+                                         "]",
+                                         "\"",
+                                         ":",
+                                         ",",
+                                         "\\",
+                                         "\\u0000",
+                                         "\\ud800",
+                                         "\\ud83d\\ude00",
+                                         "null",
+                                         "true",
+                                         "-1",
+                                         "1.0",
+                                         "1e9",
+                                         "0",
+                                         "00",
+                                         "18446744073709551615",
+                                         "18446744073709551616",
+                                         "NaN",
+                                         "\"digest\":\"",
+                                         "\"version\":1",
+                                         "\"version\":2",
+                                         "\"shape\":[",
+                                         "\"F32\"",
+                                         "\"F64\"",
+                                         "\"data_offsets\":[0,0]",
+                                         "__metadata__",
+                                         "makemore",
+                                         "characters",
+                                         "boundary",
+                                         "split_seed",
+                                         "block_size",
+                                         "n_embd",
+                                         "n_hidden",
+                                         "vocab_size",
+                                         std::string(1, '\0'),
+                                         std::string(8, '\xFF'),
+                                         std::string(4, '\0') + "\x80\x7F",
+                                         "\xC0\x80",
+                                         "\xED\xA0\x80",
+                                         "\xF4\x90\x80\x80",
+                                         "\xEF\xBB\xBF",
+                                         "\xF0\x9F\x98\x80",
+                                         "\xE2\x80\xAE",
+                                         std::string("\0\0\xC0\x7F", 4),
+                                         std::string("\0\0\x80\x7F", 4),
+                                         std::string(300, '['),
+                                         std::string(70, '{')};
+
+// One change: of a bit, a byte or an integer, or a piece left out, repeated, put in or moved.
+void mutate(std::string& bytes, Random& random, const std::vector<std::string>& seeds) {
+  const size_t at = below(random, bytes.size() + 1);
+  const size_t length = below(random, std::min<size_t>(64, bytes.size() - at) + 1);
+  switch (below(random, 9)) {
+    case 0:
+      if (at < bytes.size()) bytes[at] = static_cast<char>(bytes[at] ^ (1 << below(random, 8)));
+      break;
+    case 1:
+      if (at < bytes.size()) bytes[at] = static_cast<char>(random());
+      break;
+    case 2:  // a digit for a digit leaves most texts well formed
+      for (size_t i = at; i < bytes.size(); ++i) {
+        if (bytes[i] < '0' || bytes[i] > '9') continue;
+        bytes[i] = static_cast<char>('0' + below(random, 10));
+        break;
+      }
+      break;
+    case 3:
+      bytes.erase(at, length);
+      break;
+    case 4:
+      bytes.insert(at, bytes.substr(at, length));
+      break;
+    case 5:
+      bytes.resize(at);
+      break;
+    case 6:
+      bytes.insert(at, kWords[below(random, kWords.size())]);
+      break;
+    case 7: {  // in place of as many bytes, so that what follows stays where it is
+      const std::string& word = kWords[below(random, kWords.size())];
+      if (word.size() <= bytes.size() - at) bytes.replace(at, word.size(), word);
+      break;
+    }
+    default: {  // the beginning of one and the end of another
+      const std::string& other = seeds[below(random, seeds.size())];
+      bytes = bytes.substr(0, at) + other.substr(below(random, other.size() + 1));
+    }
+  }
+}
+
+// -- targets
+// ----------------------------------------------------------------------------------------
+
+// Each returns whether the bytes were accepted.  They stand in memory of exactly their size, so
+// that a sanitizer sees a read past the end.
+using Target = bool (*)(std::string_view bytes);
+
+template <typename Error, typename Read>
+bool accepts(Read read, const std::string& name) {
+  try {
+    read();
+    return true;
+  } catch (const Error& error) {
+    const std::string sentence = error.what();
+    expect(sentence.find(name) != std::string::npos, "an error does not name what it is about");
+    expect(makemore::is_utf8(sentence), "an error's sentence is not UTF-8");
+    expect(sentence.find('\n') == std::string::npos, "an error's sentence has more than one line");
+    return false;
+  }
+}
+
+bool read_model(std::string_view bytes) {
+  return accepts<makemore::FormatError>(
+      [&] {
+        const SavedModel model = makemore::model_from_bytes(bytes, "some.file");
+        expect(makemore::model_to_bytes(model) == bytes,
+               "another file of the same model is accepted");
+        for (const auto* array : {&model.parameters.C, &model.parameters.W1, &model.parameters.b1,
+                                  &model.parameters.W2, &model.parameters.b2}) {
+          for (const float value : *array) expect(std::isfinite(value), "NaN is accepted");
+        }
+      },
+      "some.file: ");
+}
+
+bool read_checkpoint(std::string_view bytes) {
+  return accepts<makemore::FormatError>(
+      [&] {
+        const auto checkpoint = makemore::checkpoint_from_bytes(bytes, "some.file");
+        expect(makemore::checkpoint_to_bytes(checkpoint) == bytes,
+               "another file of the same checkpoint is accepted");
+        for (const float value : checkpoint.losses) expect(std::isfinite(value), "NaN is accepted");
+      },
+      "some.file: ");
+}
+
+bool read_header(std::string_view bytes) {
+  return accepts<makemore::ArgumentError>(
+      [&] {
+        makemore::Fields metadata = makemore::read_metadata(
+            makemore::kModelFile, makemore::read_safetensors_header(bytes).metadata);
+        makemore::take_model(metadata);
+      },
+      "");
+}
+
+bool read_json(std::string_view bytes) {
+  return accepts<makemore::FormatError>(
+      [&] {
+        const std::string once = json::write(json::parse_object(bytes, "the text"));
+        expect(json::write(json::parse_object(once, "the text")) == once, "JSON is not canonical");
+      },
+      "the text");
+}
+
+bool read_text(std::string_view bytes) {
+  static const Vocabulary vocabulary({"a", "b", "\xC3\xA9", "\xF0\x9F\x98\x80", "{", "\""});
+  const bool known = accepts<makemore::ArgumentError>(
+      [&] {
+        expect(vocabulary.decode(vocabulary.encode(bytes)) == bytes, "the text comes back changed");
+      },
+      " at position ");
+  const bool one = accepts<makemore::ArgumentError>(
+      [&] {
+        const std::vector<std::string> characters = Vocabulary({std::string(bytes)}).characters();
+        expect(characters == std::vector<std::string>{std::string(bytes)},
+               "a character is changed");
+      },
+      "characters[0]");
+  expect(makemore::is_utf8(makemore::show_text(bytes)), "what a sentence shows is not UTF-8");
+  expect(makemore::is_utf8(bytes) || !(known || one), "what is not UTF-8 is accepted");
+  return known;
+}
+
+// -- seeds
+// ------------------------------------------------------------------------------------------
+
+std::string model_bytes(const std::vector<std::string>& characters, int64_t n_hidden,
+                        std::optional<makemore::DataOrigin> data) {
+  const makemore::Sizes sizes{2, 1, n_hidden, std::ssize(characters) + 1};
+  SavedModel model{sizes, Vocabulary(characters), makemore::ParameterArrays(sizes), data};
+  model.parameters.C[0] = 1.5f;
+  model.parameters.b1.back() = -1e-30f;
+  return makemore::model_to_bytes(model);
+}
+
+std::vector<std::string> model_seeds() {
+  return {
+      model_bytes({"a"}, 1, {}), model_bytes({"a", "\xC3\xA9", "\""}, 3, {}),
+      model_bytes({"\n", "\\"}, 2, makemore::DataOrigin{"names.txt", std::string(64, 'a'), 42})};
+}
+
+std::vector<std::string> checkpoint_seeds() {
+  std::vector<std::string> seeds;
+  for (const std::string& bytes : model_seeds()) {
+    makemore::Checkpoint checkpoint{.model = makemore::model_from_bytes(bytes, "")};
+    checkpoint.losses = {1.5f, 2.5f};
+    if (!seeds.empty()) {
+      checkpoint.optimizer = makemore::Optimizer::adam;
+      checkpoint.moments.assign(2, checkpoint.model.parameters);
+      checkpoint.best = checkpoint.model.parameters;
+      checkpoint.dev_losses = {2.25};
+      checkpoint.progress = R"({"seed":1})";
+    }
+    seeds.push_back(makemore::checkpoint_to_bytes(checkpoint));
+  }
+  return seeds;
+}
+
+// Gives a file the digest that its bytes should have, so that what is behind that check is reached.
+void sign(std::string& bytes) {
+  const std::string before = "\\\"digest\\\":\\\"";
+  const size_t place = bytes.find(before);
+  if (place == std::string::npos ||
+      place + before.size() + makemore::kDigestDigits > bytes.size()) {
+    return;
+  }
+  const auto digest = bytes.begin() + static_cast<long>(place + before.size());
+  std::fill_n(digest, makemore::kDigestDigits, '0');
+  makemore::Sha256 sha256;
+  sha256.update(bytes);
+  const std::string digits = sha256.finish();
+  std::copy(digits.begin(), digits.end(), digest);
+}
+
+const std::vector<std::string> kJson = {
+    R"({"a":1,"b":[null,"x",{"c":18446744073709551615}],"d":{}})",
+    R"( { "é" : "\u00e9\n\ud83d\ude00" } )", R"({"":[],"k":[[[[]]],0]})"};
+const std::vector<std::string> kTexts = {"", "a", "abba",
+                                         "b\xC3\xA9"
+                                         "a\xF0\x9F\x98\x80",
+                                         "{\"a\"}"};
+
+struct Subject {
+  const char* name;
+  Target target;
+  std::vector<std::string> seeds;
+  bool is_signed;
+};
+
+void run(const Subject& subject, long executions, uint64_t seed) {
+  Random random(seed);
+  long accepted = 0;
+  for (const std::string& bytes : subject.seeds) subject.target(bytes);
+  for (long i = 0; i < executions; ++i) {
+    std::string bytes = subject.seeds[below(random, subject.seeds.size())];
+    for (size_t changes = 1 + below(random, 4); changes > 0; --changes) {
+      mutate(bytes, random, subject.seeds);
+    }
+    if (subject.is_signed && i % 2 == 0) sign(bytes);
+    const std::vector<char> exactly(bytes.begin(), bytes.end());
+    accepted += subject.target({exactly.data(), exactly.size()});
+  }
+  std::printf("%-20s %ld executions, %ld accepted\n", subject.name, executions, accepted);
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const long executions = count > 1 ? std::atol(arguments[1]) : 20'000;
+  const uint64_t seed = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1;
+  const std::vector<Subject> subjects = {
+      {"model file", read_model, model_seeds(), true},
+      {"checkpoint", read_checkpoint, checkpoint_seeds(), true},
+      {"header", read_header, model_seeds(), false},
+      {"JSON", read_json, kJson, false},
+      {"text", read_text, kTexts, false},
+  };
+  try {
+    for (const Subject& subject : subjects) run(subject, executions, seed);
+  } catch (const std::exception& error) {
+    fail(std::string("unexpected exception: ") + error.what());
+  }
+  return 0;
+}

@@ -1,0 +1,366 @@
+"""The checkpoint file: what it holds, what it refuses, and the folder that holds it."""
+
+from __future__ import annotations
+
+import copy
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from command_line import command, environment
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import makemore_cpp as mm
+from makemore_cpp import _core, checkpoint, runs
+from makemore_cpp.training_state import TrainingState
+
+FILE = "checkpoint.safetensors"
+OPTIONS: dict[str, Any] = {
+    "steps": 20, "optimizer": "adam", "lr": 0.01, "eval_every": 3, "patience": 9,
+    "schedule": "cosine", "dropout": 0.1,
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept() -> checkpoint.Checkpoint:
+    """A checkpoint after step 7 of 20."""
+    words = mm.load_words()
+    some = mm.words.Words(words[:200], words.name, words.sha256)
+    data = mm.Dataset.split(some, block_size=2)
+    states: list[TrainingState] = []
+    mm.train(
+        mm.MLP(data.vocab, 2, 3, 5),
+        data,
+        on_checkpoint=lambda state: states.append(copy.deepcopy(state)),
+        checkpoint_every=7,
+        **OPTIONS,
+    )
+    return checkpoint.Checkpoint(states[0], "lecture", 3, ("a", checkpoint.this_build()))
+
+
+@pytest.fixture(scope="module")
+def saved(kept: checkpoint.Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("run") / FILE
+    checkpoint.save(path, kept)
+    return path
+
+
+# -- the file --------------------------------------------------------------------------------------
+def test_all_of_it_comes_back(kept: checkpoint.Checkpoint, saved: Path) -> None:
+    loaded = checkpoint.load(saved)
+    assert loaded[1:] == kept[1:]
+    a, b = kept.state, loaded.state
+    assert b.options == a.options
+    assert list(b.options) == list(checkpoint.OPTION_TYPES)
+    assert (b.options["steps"], b.options["betas"]) == (20, (0.9, 0.999))
+    assert b.model.to_bytes() == a.model.to_bytes()
+    assert b.model.data == a.model.data == (a.model.data.name, a.model.data.sha256, 42)
+    assert b.losses.tobytes() == a.losses.tobytes()
+    assert len(b.losses) == 7
+    assert b.evaluations == a.evaluations
+    assert [evaluation.step for evaluation in b.evaluations] == [3, 6]
+    for one, other in ((a.optimizer_state, b.optimizer_state), (a.best, b.best)):
+        assert list(one) == list(other)
+        assert all(np.array_equal(one[name], other[name]) for name in one)
+    assert len(b.optimizer_state) == 10
+    assert len(b.best) == 5
+    assert (b.examples_sha256, b.seconds) == (a.examples_sha256, a.seconds)
+    before = saved.read_bytes()
+    checkpoint.save(saved, loaded)
+    assert saved.read_bytes() == before
+
+
+def test_the_safetensors_package_reads_it(kept: checkpoint.Checkpoint, saved: Path) -> None:
+    arrays = safetensors.numpy.load_file(saved)
+    assert len(arrays) == 2 + 5 * 4
+    assert np.array_equal(arrays["v.W1"], kept.state.optimizer_state["v.W1"])
+    assert np.array_equal(arrays["best.C"], kept.state.best["C"])
+    assert np.array_equal(arrays["losses"], kept.state.losses)
+    losses = [evaluation.dev_loss for evaluation in kept.state.evaluations]
+    assert arrays["dev_losses"].dtype == np.float64
+    assert arrays["dev_losses"].tolist() == losses
+
+
+def test_a_model_and_a_checkpoint_are_told_apart(
+    kept: checkpoint.Checkpoint, saved: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(mm.FormatError, match="it is the checkpoint of a training run, not a model"):
+        mm.MLP.load(saved)
+    for load in (mm.MLP.load, mm.LanguageModel.load):
+        with pytest.raises(mm.FileError, match=r"is not finished; train --resume .* goes on"):
+            load(saved.parent)
+    kept.state.model.save(tmp_path / FILE)
+    with pytest.raises(mm.FormatError, match="it is a model, not the checkpoint of a training run"):
+        checkpoint.load(tmp_path / FILE)
+
+
+def test_a_number_that_is_not_finite_is_not_written(
+    kept: checkpoint.Checkpoint, tmp_path: Path
+) -> None:
+    state = copy.deepcopy(kept.state)
+    state.optimizer_state["v.b1"][2] = np.inf
+    with pytest.raises(mm.ArgumentError, match=r"^v\.b1\[2\] is inf: every number that is saved"):
+        checkpoint.save(tmp_path / FILE, checkpoint.Checkpoint(state))
+    assert list(tmp_path.iterdir()) == []
+
+
+def refused(path: Path, sentence: str | None = None) -> None:
+    with pytest.raises(mm.FormatError, match=sentence) as caught:
+        checkpoint.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "\n" not in str(caught.value)
+
+
+def rewrite(path: Path, saved: Path, progress: str) -> None:
+    """Write the checkpoint with another text for progress, under a right digest."""
+    file = _core.Checkpoint.load(saved)
+    parts = (file.model, file.optimizer, file.moments, file.losses, file.dev_losses, file.best)
+    _core.Checkpoint(*parts, progress).save(path)
+
+
+def forge(path: Path, saved: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    progress = json.loads(_core.Checkpoint.load(saved).progress)
+    edit(progress)
+    rewrite(path, saved, json.dumps(progress, separators=(",", ":")))
+
+
+def put(value: Any, *keys: str) -> Callable[[dict[str, Any]], object]:
+    def edit(progress: dict[str, Any]) -> None:
+        for key in keys[:-1]:
+            progress = progress[key]
+        progress[keys[-1]] = value
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (put("x", "surprise"), "its progress does not have the fields options,"),
+        (lambda p: p.pop("seconds"), "its progress does not have the fields"),
+        (lambda p: p.update(options=p.pop("options")), "its progress does not have the fields"),
+        (put([], "options"), "options in its progress has the wrong type"),
+        (put(1, "options", "surprise"), "options in its progress does not have the fields"),
+        (put(7, "options", "steps"), "steps is 7, outside"),
+        (put(10**10, "options", "steps"), "steps is 10000000000, outside"),
+        (put(20.0, "options", "steps"), "steps in options in its progress has the wrong type"),
+        (put(True, "options", "steps"), "steps in options in its progress has the wrong type"),
+        (put(0, "options", "batch_size"), "batch_size"),
+        (put("some", "options", "batch_size"), "batch_size is 'some'"),
+        (put(-1.0, "options", "lr"), "lr is -1.0"),
+        (put("0.1", "options", "lr"), "lr in options in its progress has the wrong type"),
+        (put("linear", "options", "schedule"), "schedule is 'linear'"),
+        (put(0.5, "options", "lr_decay"), "decay belongs to the inverse schedule"),
+        (put(-1, "options", "seed"), "seed"),
+        (put(2**64, "options", "seed"), "seed"),
+        (put(4, "options", "eval_every"), "it holds 2 evaluations of 7 steps with eval_every 4"),
+        (put(0, "options", "eval_every"), "it holds 2 evaluations of 7 steps with eval_every 0"),
+        (put(None, "options", "patience"), "best evaluation"),
+        (put(0, "options", "patience"), "patience is 0"),
+        (put("adamw", "options", "optimizer"), "it holds the state of 'adam' and names 'adamw'"),
+        (put([0.9], "options", "betas"), "betas must be two numbers"),
+        (put([0.9, 1.5], "options", "betas"), "beta2 = 1.5"),
+        (put({}, "options", "betas"), "betas in options in its progress has the wrong type"),
+        (put(2.0, "options", "dropout"), "dropout"),
+        (put(1, "options", "decay_biases"), "decay_biases in options"),
+        (put(-0.5, "seconds"), "seconds is -0.5"),
+        (put("zeros", "init"), "init is 'zeros'"),
+        (put(-1, "samples"), "samples is -1"),
+        (put([], "builds"), "builds in its progress"),
+        (put([1], "builds"), "builds in its progress"),
+    ],
+)
+def test_forged_progress_with_a_right_digest_is_refused(
+    saved: Path, tmp_path: Path, edit: Callable[[dict[str, Any]], object], sentence: str
+) -> None:
+    forge(tmp_path / FILE, saved, edit)
+    refused(tmp_path / FILE, sentence)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", "{", "NaN", "[" * 8000, '{"a":1e999}'])
+def test_other_texts_for_progress_are_refused(saved: Path, tmp_path: Path, text: str) -> None:
+    rewrite(tmp_path / FILE, saved, text)
+    refused(tmp_path / FILE, "progress")
+
+
+def test_progress_has_one_form_only(saved: Path, tmp_path: Path) -> None:
+    text = _core.Checkpoint.load(saved).progress
+    twice = text.replace('"seed":1', '"seed":2,"seed":1')
+    for other in (text + " ", text.replace(":", ": ", 1), text.replace("20", "20e0", 1), twice):
+        assert other != text
+        rewrite(tmp_path / FILE, saved, other)
+        refused(tmp_path / FILE)
+    rewrite(tmp_path / FILE, saved, text.replace('"seconds":', '"seconds":NaN,"x":'))
+    refused(tmp_path / FILE)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_damaged_bytes_are_refused(saved: Path, data: st.DataObject) -> None:
+    original = saved.read_bytes()
+    begin, end = sorted(data.draw(st.tuples(*[st.integers(0, len(original))] * 2)))
+    changed = original[:begin] + data.draw(st.binary(max_size=20)) + original[end:]
+    if changed != original:
+        other = saved.parent / "damaged"
+        other.write_bytes(changed)
+        refused(other)
+
+
+def test_what_python_passes_is_checked(saved: Path) -> None:
+    file = _core.Checkpoint.load(saved)
+    good: dict[str, Any] = {
+        "model": file.model,
+        "optimizer": "adam",
+        "moments": file.moments,
+        "losses": file.losses,
+        "dev_losses": file.dev_losses,
+        "best": file.best,
+        "progress": "",
+    }
+    _core.Checkpoint(**good)
+    five = file.best
+    for kind, changed, sentence in [
+        (TypeError, {"model": 1}, "^model must be a SavedModel, not int"),
+        (TypeError, {"moments": []}, "^moments must be a dict of tuples, not list"),
+        (TypeError, {"moments": {"m": five, "v": 1}}, r"^moments\['v'\] must be a tuple of five"),
+        (mm.ArgumentError, {"moments": {"m": five}}, "^moments lacks v$"),
+        (mm.ArgumentError, {"moments": {"m": five, "v": five, "x": five}}, "more than"),
+        (mm.ArgumentError, {"optimizer": "lion"}, "optimizer = 'lion' is not one of"),
+        (TypeError, {"losses": [1.0]}, "^losses must be a float32 array"),
+        (mm.ArgumentError, {"losses": np.zeros((1, 1), np.float32)}, "^losses has the shape"),
+        (mm.ArgumentError, {"losses": np.zeros(0, np.float32)}, "^the number of losses = 0"),
+        (TypeError, {"dev_losses": "x"}, "^dev_losses"),
+        (TypeError, {"best": five[:4]}, "^best must be a tuple of five arrays, not tuple"),
+        (TypeError, {"progress": b""}, "^progress must be a str, not bytes"),
+        (mm.ArgumentError, {"progress": "x" * 20000}, "^progress must be UTF-8 of at most 16384"),
+    ]:
+        with pytest.raises(kind, match=sentence):
+            _core.Checkpoint(**{**good, **changed})
+
+
+# -- the folder ------------------------------------------------------------------------------------
+SMALL = ("--steps", "300", "--n-hidden", "8", "--samples", "0")
+
+
+def sentence_of(folder: Path, *arguments: object) -> str:
+    result = subprocess.run(
+        command("train", *arguments),
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.fixture
+def unfinished(tmp_path: Path) -> Path:
+    """A folder with data.txt and a run that was killed, once it had a checkpoint."""
+    words = mm.load_words()[:300]
+    (tmp_path / "data.txt").write_text("\n".join(words) + "\n")
+    process = subprocess.Popen(
+        command("train", "--data", "data.txt", "--out", "run", "--checkpoint-every", "50",
+                "--n-hidden", "8", "--steps", 10**9),
+        cwd=tmp_path,
+        env=environment(),
+    )  # fmt: skip
+    while not (tmp_path / "run" / FILE).exists():
+        assert process.poll() is None
+    other = sentence_of(tmp_path, "--out", "run", "--overwrite", *SMALL)
+    assert other == "makemore_cpp: another process is at work in run\n"
+    assert "another process is at work in run" in sentence_of(tmp_path, "--resume", "run")
+    process.kill()
+    process.wait()
+    return tmp_path
+
+
+def test_one_writer_and_its_lock_ends_with_it(unfinished: Path) -> None:
+    with runs.locked(unfinished / "run"):
+        assert "another process is at work" in sentence_of(unfinished, "--resume", "run")
+    assert "is not empty" in sentence_of(unfinished, *SMALL, "--out", "run")
+    subprocess.run(
+        command("train", *SMALL, "--out", "run", "--overwrite"),
+        cwd=unfinished,
+        env=environment(),
+        check=True,
+        capture_output=True,
+    )
+    names = {path.name for path in (unfinished / "run").iterdir()}
+    assert "model.safetensors" in names
+    assert FILE not in names, "the checkpoint of the run that was overwritten"
+
+
+def test_an_interrupt_never_takes_the_checkpoint_away(unfinished: Path) -> None:
+    before = (unfinished / "run" / FILE).read_bytes()
+    process = subprocess.Popen(
+        command("train", "--resume", "run", "--checkpoint-every", "0"),
+        cwd=unfinished,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
+    )
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130, error
+    assert error.endswith("kept in run; train --resume run goes on\n")
+    assert (unfinished / "run" / FILE).read_bytes() == before
+    assert (unfinished / "run" / "model.safetensors").exists()
+
+
+def test_what_cannot_go_on_is_refused_by_name(unfinished: Path) -> None:
+    for more in (("--lr", "0.1"), ("--preset", "best"), ("--out", "x"), ("--seed", "1")):
+        sentence = sentence_of(unfinished, "--resume", "run", *more)
+        assert f"{more[0]} cannot be given with --resume" in sentence
+    assert "cannot open the folder nowhere: No such file" in sentence_of(
+        unfinished, "--resume", "nowhere"
+    )
+    with open(unfinished / "data.txt", "a") as stream:
+        stream.write("zoe\n")
+    assert "data.txt has changed since the run began" in sentence_of(unfinished, "--resume", "run")
+    (unfinished / "data.txt").unlink()
+    assert "cannot read" in sentence_of(unfinished, "--resume", "run")
+    path = unfinished / "run" / FILE
+    path.write_bytes(path.read_bytes()[:-1])
+    assert f"run/{FILE}: the file is cut off" in sentence_of(unfinished, "--resume", "run")
+    path.unlink()
+    assert f"cannot read 'run/{FILE}'" in sentence_of(unfinished, "--resume", "run")
+    (unfinished / "run" / "model.safetensors").touch()
+    assert "run holds a finished run: there is nothing to resume" in sentence_of(
+        unfinished, "--resume", "run"
+    )
+
+
+def test_what_killed_saves_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".makemore-123-4.tmp").write_bytes(b"half")
+    (tmp_path / ".unfinished-abc").mkdir()
+    (tmp_path / ".unfinished-abc" / "model.safetensors").write_bytes(b"half")
+    (tmp_path / "mine.tmp").write_bytes(b"")
+    (tmp_path / ".unfinished-link").symlink_to(tmp_path / "mine.tmp")
+    with runs.new_run(tmp_path, overwrite=True) as folder:
+        assert [path.name for path in folder.iterdir()] == ["mine.tmp"]
+    (tmp_path / "mine.tmp").unlink()
+    (tmp_path / ".makemore-123-4.tmp").write_bytes(b"half")
+    with runs.new_run(tmp_path) as folder:  # which counts as empty
+        assert list(folder.iterdir()) == []
+
+
+def test_the_lock_is_given_back(tmp_path: Path) -> None:
+    for _ in range(2):
+        with runs.locked(tmp_path), pytest.raises(mm.FileError, match="another process"):
+            runs.locked(tmp_path).__enter__()
+    with pytest.raises(KeyError), runs.locked(tmp_path):
+        raise KeyError
+    with runs.locked(tmp_path):
+        pass

@@ -1,0 +1,77 @@
+"""When the system refuses: calls of a save that fail, and memory that cannot be had."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SYSCALLS = Path(__file__).parent / "campaigns" / "syscalls.py"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
+
+
+def python(*arguments: str) -> str:
+    run = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=120, env=ENVIRONMENT
+    )
+    assert (run.returncode, run.stderr) == (0, ""), run.stdout
+    return run.stdout
+
+
+@pytest.mark.skipif(SANITIZED, reason="the child would be traced with its sanitizer")
+def test_a_save_survives_the_failure_of_any_system_call() -> None:
+    """Some of them; all, when run as a program."""
+    output = python(str(SYSCALLS), "--only", "fsync,renameat")
+    if output.startswith("skipped"):
+        pytest.skip(output)
+    assert "faults, each left the old or the new file" in output
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+from makemore_cpp import _core
+p = _core.initial_parameters(3, 10, 200, 27, 1)
+X, Y = np.zeros((400_000, 3), np.int32), np.zeros(400_000, np.int32)
+floats = np.zeros((200_000, 60), np.float32)
+model = _core.LanguageModel(_core.SavedModel(_core.Vocabulary("abcdefghijklmnopqrstuvwxyz"), *p))
+sampler = _core.Sampler(model, model.vocabulary, 3)
+before = [a.copy() for a in p]
+calls = {
+    "initial_parameters": lambda: _core.initial_parameters(3, 10, 1 << 19, 27, 1),
+    "batch_rows": lambda: _core.batch_rows(1, 0, 10**4, 1000, 100),
+    "log_probs": lambda: _core.log_probs(*p, X, 2),
+    "LanguageModel.log_probs": lambda: model.log_probs(X, 2),
+    "train_steps": lambda: _core.train_steps(*p, X, Y, [0.1], batch_size=10**7, threads=2),
+    "train_steps, all": lambda: _core.train_steps(*p, X, Y, [0.1], rows="all", threads=2),
+    "log_softmax": lambda: _core.log_softmax(floats, 2),
+    "linear_forward": lambda: _core.linear_forward(floats, np.zeros((60, 90), "f4"),
+                                                   np.zeros(90, "f4"), 2),
+    "draw": lambda: sampler.draw(0, 1 << 23, 2),
+    "encode": lambda: _core.Vocabulary(["a"]).encode("a" * 15_000_000),
+}
+expected = [_core.log_probs(*p, X[:1000], 2), sampler.draw(0, 50, 2)]  # starts the pool too
+pages = int(open("/proc/self/statm").read().split()[0])
+limit = pages * resource.getpagesize() + (16 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for name, call in calls.items():
+    try:
+        call()
+        print(name, "had enough memory")
+    except MemoryError:
+        pass
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(p, before)), name
+again = [_core.log_probs(*p, X[:1000], 2), sampler.draw(0, 50, 2)]
+assert again[0].tobytes() == expected[0].tobytes() and again[1][0] == expected[1][0]
+"""
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer needs address space")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not bound it")
+def test_memory_that_cannot_be_had_is_a_memory_error() -> None:
+    """And the next call, which needs less, is right."""
+    assert python("-c", OUT_OF_MEMORY) == ""
