@@ -466,7 +466,7 @@ def test_places_that_cannot_be_written(tmp_path):
     ]:
         with pytest.raises(mm.FileError, match=f"^cannot write .*{reason}"):
             export_header(MODELS["letters"], os.path.join(tmp_path, place), "m")
-    with pytest.raises(mm.ArgumentError, match="^path .* contains a zero byte"):
+    with pytest.raises(mm.ArgumentError, match=r"^path .* contains a zero byte"):
         export_header(MODELS["letters"], os.path.join(tmp_path, "zero\0.h"), "m")
     with pytest.raises(mm.FileError, match="/dev/null: it is not a regular file"):
         export_header(MODELS["letters"], "/dev/null", "m")

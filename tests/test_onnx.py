@@ -166,7 +166,7 @@ def test_paths_that_cannot_be_written(onnx, tmp_path):
         with pytest.raises(mm.FileError, match="cannot write ") as caught:
             mm.export_onnx(model, path)
         assert "\n" not in str(caught.value)
-    with pytest.raises(mm.ArgumentError, match="^path .* contains a zero byte"):
+    with pytest.raises(mm.ArgumentError, match=r"^path .* contains a zero byte"):
         mm.export_onnx(model, tmp_path / "zero\0byte")
     for path in (None, 3, ["m"]):
         with pytest.raises(TypeError, match="path must be a path, not "):
