@@ -25,36 +25,30 @@ auto or_sleep(const Call& call) {
 #endif
 }
 
+// The Python thread of this thread, while it has given the lock away.
+inline thread_local PyThreadState* without_lock = nullptr;
+
 // While it lives, other threads may run Python.
 class GilRelease {
  public:
-  GilRelease() : state_(PyEval_SaveThread()) {}
+  GilRelease() { without_lock = PyEval_SaveThread(); }
   ~GilRelease() {
-    or_sleep([this] { PyEval_RestoreThread(state_); });
+    or_sleep([] { PyEval_RestoreThread(without_lock); });
   }
   GilRelease(const GilRelease&) = delete;
   GilRelease& operator=(const GilRelease&) = delete;
-
- private:
-  PyThreadState* state_;
 };
 
-// While it lives, a thread that has given the lock away has it again.
+// While it lives, a thread inside a GilRelease has the lock again.  (PyGILState_Ensure would ask
+// the interpreter for the thread's state, and crash once there is no interpreter any more.)
 class GilAcquire {
  public:
-  GilAcquire() : state_(or_sleep(&ensure)) {}
-  ~GilAcquire() { PyGILState_Release(state_); }
+  GilAcquire() {
+    or_sleep([] { PyEval_RestoreThread(without_lock); });
+  }
+  ~GilAcquire() { without_lock = PyEval_SaveThread(); }
   GilAcquire(const GilAcquire&) = delete;
   GilAcquire& operator=(const GilAcquire&) = delete;
-
- private:
-  static PyGILState_STATE ensure() {
-    // The thread came from Python; that its state is gone says that the interpreter is.
-    while (PyGILState_GetThisThreadState() == nullptr) ::pause();
-    return PyGILState_Ensure();
-  }
-
-  PyGILState_STATE state_;
 };
 
 // function(*arguments), an array of n; throws Python's exception.
