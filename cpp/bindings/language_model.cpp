@@ -206,11 +206,16 @@ py::tuple complete_(const py::object& next, const py::object& vocabulary,
                         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
                       });
   }
-  py::list found;
+  std::vector<int32_t> tokens;
+  std::vector<int64_t> offsets{0};
   for (const Completion& completion : result.found) {
-    const int64_t offsets[] = {0, std::ssize(completion.tokens)};
-    found.append(
-        py::make_tuple(strings_of(completion.tokens, offsets, of_tokens)[0], completion.log_prob));
+    tokens.insert(tokens.end(), completion.tokens.begin(), completion.tokens.end());
+    offsets.push_back(std::ssize(tokens));
+  }
+  const py::list texts = strings_of(tokens, offsets, of_tokens);
+  py::list found;
+  for (size_t i = 0; i < result.found.size(); ++i) {
+    found.append(py::make_tuple(texts[i], result.found[i].log_prob));
   }
   return py::make_tuple(found, result.gave_up);
 }

@@ -7,20 +7,29 @@
 
 namespace makemore {
 
+namespace {
+
+struct Named {
+  const char* name;
+  Optimizer optimizer;
+};
+constexpr Named kOptimizers[] = {{"sgd", Optimizer::sgd},
+                                 {"momentum", Optimizer::momentum},
+                                 {"adam", Optimizer::adam},
+                                 {"adamw", Optimizer::adamw}};
+
+}  // namespace
+
 Optimizer optimizer_named(const std::string& name) {
-  if (name == "sgd") return Optimizer::sgd;
-  if (name == "momentum") return Optimizer::momentum;
-  if (name == "adam") return Optimizer::adam;
-  if (name == "adamw") return Optimizer::adamw;
+  for (const Named& known : kOptimizers) {
+    if (name == known.name) return known.optimizer;
+  }
   throw ArgumentError("optimizer = '" + show_text(name) +
                       "' is not one of 'sgd', 'momentum', 'adam', 'adamw'");
 }
 
 std::string name_of(Optimizer optimizer) {
-  for (const char* name : {"sgd", "momentum", "adam"}) {
-    if (optimizer_named(name) == optimizer) return name;
-  }
-  return "adamw";
+  return kOptimizers[static_cast<size_t>(optimizer)].name;  // in the order of the enumeration
 }
 
 std::vector<std::string> moments_of(Optimizer optimizer) {

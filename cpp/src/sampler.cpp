@@ -49,7 +49,6 @@ void append(Samples& all, const Samples& part) {
 }  // namespace
 
 struct Sampler::State {
-  std::shared_ptr<const Vocabulary> vocabulary;
   std::shared_ptr<const FrozenNet> net;
   SampleOptions options;
   std::vector<int32_t> prefix;
@@ -67,7 +66,6 @@ struct Sampler::State {
 
 Sampler::Sampler(const LanguageModel& model, const SampleOptions& options, std::string_view prefix)
     : state_(std::make_shared<State>()) {
-  state_->vocabulary = model.vocabulary_;
   state_->net = model.net_;
   state_->options = options;
   state_->prefix = model.vocabulary().encode(prefix);

@@ -15,7 +15,7 @@ from makemore_cpp.dataset import Dataset
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.model import MLP, NAMES, UPDATE_DEFAULTS
 from makemore_cpp.training_state import Evaluation, TrainingState
-from makemore_cpp.words import load_origin
+from makemore_cpp.words import check_unchanged, load_origin
 
 # The types of the options of a run, in the order in which `train` has them.
 NUMBER = (int, float)
@@ -263,10 +263,6 @@ def find_data(state: TrainingState) -> Dataset:
     if origin is None or origin.split_seed is None:
         raise ArgumentError("the run to resume does not remember its data")
     words = load_origin(origin)
-    if words.sha256 != origin.sha256:
-        raise ArgumentError(
-            f"{words.name} has changed since the run began, which cannot go on with other data: "
-            f"its SHA-256 is {words.sha256} and was {origin.sha256}"
-        )
+    check_unchanged(words, origin, "the run began, which cannot go on with other data")
     model = state.model
     return Dataset.split(words, model.block_size, origin.split_seed, boundary=model.vocab.boundary)

@@ -12,7 +12,15 @@ from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.model import MLP
 from makemore_cpp.ngram import NGram
 from makemore_cpp.prediction import encode
-from makemore_cpp.words import DataOrigin, Words, WordStream, load_words, open_words, path_of
+from makemore_cpp.words import (
+    DataOrigin,
+    Words,
+    WordStream,
+    check_unchanged,
+    load_words,
+    open_words,
+    path_of,
+)
 
 DEFAULT_SPLIT_SEED = 42
 MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
@@ -85,11 +93,9 @@ def _path_of_data(model: MLP | LanguageModel) -> str | None:
 
 
 def _check_unchanged(model: MLP | LanguageModel, words: Words | WordStream) -> None:
-    if model.data is not None and words.sha256 != model.data.sha256:
-        raise ArgumentError(
-            f"{words.name} has changed since the training: its SHA-256 is {words.sha256} and was "
-            f"{model.data.sha256}; to evaluate on it all the same, name it with --data"
-        )
+    if model.data is not None:
+        advice = "; to evaluate on it all the same, name it with --data"
+        check_unchanged(words, model.data, advice=advice)
 
 
 def split_as_trained(model: MLP, words: Words) -> Dataset:

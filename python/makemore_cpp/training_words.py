@@ -1,8 +1,7 @@
 """The words that a model was trained on."""
 
-from makemore_cpp._core import ArgumentError
 from makemore_cpp.dataset import cut_words
-from makemore_cpp.words import DataOrigin, load_origin
+from makemore_cpp.words import DataOrigin, check_unchanged, load_origin
 
 
 def training_words(data: DataOrigin) -> list[str]:
@@ -18,9 +17,5 @@ def training_words(data: DataOrigin) -> list[str]:
         It holds no words.
     """
     words = load_origin(data)
-    if words.sha256 != data.sha256:
-        raise ArgumentError(
-            f"{words.name} has changed since the training: its SHA-256 is {words.sha256} and was "
-            f"{data.sha256}"
-        )
+    check_unchanged(words, data)
     return words if data.split_seed is None else cut_words(words, data.split_seed)[0]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from makemore_cpp import checks
-from makemore_cpp._core import FileError, FormatError
+from makemore_cpp._core import ArgumentError, FileError, FormatError
 from makemore_cpp.lines import Stream, read_lines
 from makemore_cpp.vocab import MAX_CHARACTERS
 
@@ -82,6 +82,17 @@ def load_origin(origin: DataOrigin) -> Words:
 def path_of(origin: DataOrigin) -> str | None:
     """Return the path of the file that `origin` names, None for the bundled one."""
     return None if origin.name == BUNDLED else origin.name
+
+
+def check_unchanged(
+    words: "Words | WordStream", origin: DataOrigin, since: str = "the training", advice: str = ""
+) -> None:
+    """Raise ArgumentError, which ends with `advice`, unless `words` are still those of `origin`."""
+    if words.sha256 != origin.sha256:
+        raise ArgumentError(
+            f"{words.name} has changed since {since}: its SHA-256 is {words.sha256} and was "
+            f"{origin.sha256}{advice}"
+        )
 
 
 class WordStream:
