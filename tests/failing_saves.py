@@ -3,32 +3,34 @@
     python tests/failing_saves.py
 
 A run whose save fails must say so; what it leaves must load, and go on to the bytes of a run
-without failures.
+without failures. With --fault a mistake is planted, which must be found.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from command_line import command, environment
-from interruptions import digests
+from interruptions import FAULTS, MAIN, digests
 
 import makemore_cpp as mm
 from makemore_cpp import checkpoint
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 
 CALLS = (
-    "openat", "write", "fsync", "rename", "renameat", "renameat2", "close", "fchmod",
+    "openat", "newfstatat", "fchmod", "write", "fsync", "rename", "renameat", "renameat2", "close",
     "mkdir", "unlink", "unlinkat", "rmdir",
 )  # fmt: skip
-ERRORS = ("EIO", "ENOSPC", "EDQUOT", "EROFS")
+ERRORS = ("EIO", "ENOSPC")
 OPTIONS = (
     "--steps", "3", "--checkpoint-every", "1", "--n-hidden", "8", "--samples", "0",
     "--threads", "1", "--optimizer", "adam",
@@ -44,91 +46,114 @@ class Call(NamedTuple):
 
     @property
     def may_pass(self) -> bool:
-        """Whether its failure loses nothing: a descriptor of a folder."""
+        """Whether its failure loses nothing: a look, or the end of what is no file."""
         is_file = re.search(r"\.makemore-|\.unfinished-[^/>]*/", self.shown)
-        return self.kind == "close" and not is_file
+        return self.kind in ("newfstatat", "rmdir") or (self.kind == "close" and not is_file)
 
 
 def has_strace() -> bool:
     """Whether strace is there and allowed to trace."""
     strace = shutil.which("strace")
-    command = [strace or "", "-o", os.devnull, "true"]
+    command = [strace or "", "-f", "-o", os.devnull, "true"]
     return strace is not None and subprocess.run(command, capture_output=True).returncode == 0
-
-
-def traced(folder: Path, log: Path, *more: str) -> subprocess.CompletedProcess[bytes]:
-    """Run a training under strace, which writes a log."""
-    strace = ["strace", "-y", "-o", str(log), "-e", f"trace={','.join(CALLS)}", *more]
-    variables = {**environment(), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
-    traced_command = [*strace, *command("train", *OPTIONS, "--out", folder)]
-    return subprocess.run(traced_command, env=variables, capture_output=True, timeout=120)
 
 
 def calls_of_saves(folder: Path, log: Path) -> list[Call]:
     """Every call that has to do with the folder of a run, from its first save on."""
-    numbers = dict.fromkeys(CALLS, 0)
+    numbers: Counter[tuple[str, str]] = Counter()
     calls: list[Call] = []
     for line in log.read_text(errors="replace").splitlines():
-        kind = line.split("(")[0]
-        if kind in numbers:
-            numbers[kind] += 1
+        found = re.match(r"(?P<thread>\d+) +(?P<kind>\w+)\(", line)
+        if found:
+            numbers[found.groups()] += 1  # strace counts those of each thread
             begins = calls or ".makemore-" in line
             if begins and str(folder) in line:
-                calls.append(Call(kind, numbers[kind], line))
+                calls.append(Call(found["kind"], numbers[found.groups()], line))
     return calls
 
 
-def let_fail(call: Call, error: str, folder: Path, expected: dict[str, str]) -> str | None:
-    """Run with one failing call; say what is wrong with how it ends or with what it leaves."""
-    log = folder.with_suffix(".log")
-    inject = f"inject={call.kind}:error={error}:when={call.number}"
-    run = traced(folder, log, "-e", inject)
-    injected = [line for line in log.read_text(errors="replace").splitlines() if "INJECTED" in line]
-    if len(injected) != 1 or str(folder) not in injected[0]:
-        return f"the failure was not where it should be: {injected}"
-    sentence = run.stderr.decode()
-    if run.returncode == 0:
-        if not call.may_pass:
-            return "it ended with exit code 0"
-    elif run.returncode != 2 or "Traceback" in sentence or sentence.count("\n") != 1:
-        return f"it ended with {run.returncode}: {sentence}"
-    kept = folder / CHECKPOINT_FILE
-    if kept.exists():
-        checkpoint.load(kept)
-    if (folder / MODEL_FILE).exists():
-        mm.MLP.load(folder)
-    if run.returncode != 0:
-        again = (
-            ("--resume", folder) if kept.exists() else (*OPTIONS, "--overwrite", "--out", folder)
-        )
-        after = subprocess.run(
-            command("train", *again), env=environment(), capture_output=True, timeout=120
-        )
-        if after.returncode != 0:
-            return f"going on, it ended with {after.returncode}: {after.stderr.decode()}"
-    return None if digests(folder) == expected else "it left other bytes"
+class Harness:
+    """Runs whose saves fail, against one whose saves do not."""
+
+    def __init__(self, place: Path, fault: str | None = None) -> None:
+        self._place = place
+        self._code = (FAULTS[fault] if fault else "") + MAIN
+        self._count = 0
+        for _ in range(2):  # the second finds all caches filled
+            folder, log, run = self._traced()
+            assert run.returncode == 0, run.stderr
+        self.expected = digests(folder)
+        self.calls = calls_of_saves(folder, log)
+
+    def _traced(self, *more: str) -> tuple[Path, Path, subprocess.CompletedProcess[bytes]]:
+        """Run a training under strace; return its folder, strace's log and the run."""
+        # Every path has the same length, and every process makes the same calls.
+        self._count += 1
+        folder = self._place / f"run-{self._count:04}"
+        log = folder.with_suffix(".log")
+        strace = ["strace", "-f", "--seccomp-bpf", "-y", "-o", str(log)]  # the filter is fast
+        strace += ["-e", f"trace={','.join(CALLS)}", *more]
+        variables = {**environment(), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
+        train = [sys.executable, "-c", self._code, "train", *OPTIONS, "--out", str(folder)]
+        run = subprocess.run([*strace, *train], env=variables, capture_output=True, timeout=120)
+        return folder, log, run
+
+    def let_fail(self, call: Call, error: str) -> str | None:
+        """Run with one failing call; say what is wrong with how it ends or with what it leaves."""
+        inject = f"inject={call.kind}:error={error}:when={call.number}"
+        folder, log, run = self._traced("-e", inject)
+        text = log.read_text(errors="replace")
+        injected = [line for line in text.splitlines() if "INJECTED" in line]
+        if len(injected) != 1 or str(folder) not in injected[0]:
+            return f"the failure was not where it should be: {injected}"
+        sentence = run.stderr.decode()
+        if run.returncode == 0:
+            if not call.may_pass:
+                return "it ended with exit code 0"
+        elif run.returncode != 2 or "Traceback" in sentence or sentence.count("\n") != 1:
+            return f"it ended with {run.returncode}: {sentence}"
+        kept = folder / CHECKPOINT_FILE
+        try:
+            if kept.exists():
+                checkpoint.load(kept)
+            if (folder / MODEL_FILE).exists():
+                mm.MLP.load(folder)
+        except mm.Error as broken:
+            return f"it left a file that does not load: {broken}"
+        if run.returncode != 0:
+            again = (
+                ("--resume", folder)
+                if kept.exists()
+                else (*OPTIONS, "--overwrite", "--out", folder)
+            )
+            after = subprocess.run(
+                command("train", *again), env=environment(), capture_output=True, timeout=120
+            )
+            if after.returncode != 0:
+                return f"going on, it ended with {after.returncode}: {after.stderr.decode()}"
+        found = digests(folder)
+        shutil.rmtree(folder)
+        return None if found == self.expected else "it left other bytes"
 
 
-def main(every: int = 1) -> int:
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--fault", choices=FAULTS)
+    fault = parser.parse_args().fault
+    if not has_strace():
+        print("strace is not here, or may not trace")
+        return 1
     wrong = 0
     with tempfile.TemporaryDirectory() as place:
-        # Every path has the same length, and every process makes the same calls.
-        whole = Path(place) / "run-0000"
-        for _ in range(2):  # the second finds all caches filled
-            shutil.rmtree(whole, ignore_errors=True)
-            run = traced(whole, Path(place) / "log")
-            assert run.returncode == 0, run.stderr
-        expected = digests(whole)
-        calls = calls_of_saves(whole, Path(place) / "log")[::every]
-        for i, call in enumerate(calls, 1):
-            folder = Path(place) / f"run-{i:04}"
-            found = let_fail(call, ERRORS[i % len(ERRORS)], folder, expected)
-            if found:
-                wrong += 1
-                print(f"{call.shown}\n    {found}", flush=True)
-            shutil.rmtree(folder, ignore_errors=True)
-        print(f"{len(calls)} failures, {wrong} of them handled wrongly")
-    return 1 if wrong or not calls else 0
+        harness = Harness(Path(place), fault)
+        for call in harness.calls:
+            for error in ERRORS:
+                found = harness.let_fail(call, error)
+                if found:
+                    wrong += 1
+                    print(f"{call.shown}\n    {error}: {found}", flush=True)
+        print(f"{2 * len(harness.calls)} failures of {len(harness.calls)} calls, {wrong} wrong")
+    return 1 if wrong or not harness.calls else 0
 
 
 if __name__ == "__main__":

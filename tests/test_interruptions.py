@@ -11,6 +11,8 @@ import failing_saves
 import pytest
 from interruptions import FAULTS, Campaign
 
+from makemore_cpp.language_model import CHECKPOINT_FILE
+
 
 def test_killed_and_interrupted_runs_end_in_the_same_bytes(tmp_path: Path) -> None:
     campaign = Campaign(tmp_path, seed=3)
@@ -28,12 +30,15 @@ def test_planted_faults_are_found(tmp_path: Path, fault: str) -> None:
 
 @pytest.mark.skipif(not failing_saves.has_strace(), reason="needs strace")
 def test_a_save_that_fails_loses_nothing(tmp_path: Path) -> None:
-    whole, log = tmp_path / "run-0000", tmp_path / "log"
-    assert failing_saves.traced(whole, log).returncode == 0
-    expected = failing_saves.digests(whole)
-    calls = failing_saves.calls_of_saves(whole, log)
-    kinds = {call.kind: call for call in reversed(calls)}
-    assert {"write", "fsync", "renameat"} <= kinds.keys()
-    for i, kind in enumerate(("write", "fsync", "renameat"), 1):
-        folder = tmp_path / f"run-{i:04}"
-        assert failing_saves.let_fail(kinds[kind], "ENOSPC", folder, expected) is None
+    harness = failing_saves.Harness(tmp_path)
+    first = {call.kind: call for call in reversed(harness.calls)}
+    for kind in ("newfstatat", "write", "fsync", "renameat"):
+        assert harness.let_fail(first[kind], "ENOSPC") is None
+
+
+@pytest.mark.skipif(not failing_saves.has_strace(), reason="needs strace")
+def test_a_save_into_the_old_file_is_found(tmp_path: Path) -> None:
+    harness = failing_saves.Harness(tmp_path, "torn writes")
+    writes = [c for c in harness.calls if c.kind == "write" and f"/{CHECKPOINT_FILE}>" in c.shown]
+    found = harness.let_fail(writes[-1], "EIO")
+    assert "does not load" in str(found)

@@ -159,7 +159,7 @@ def train(
                     training.check_loss(name, loss, done - 1, history.lr[-1])
             best_step = None if history.best is None else history.best.step
             settings = {"init": run.init, "steps_done": done, "best_step": best_step}
-            settings |= {**history.options, "builds": run.builds}
+            settings |= {"diverged": history.diverged, **history.options, "builds": run.builds}
             has_checkpoint = checkpoint_every != 0 or run.state is not None
             is_resumable = history.stopped and has_checkpoint
             runs.save_run(run.folder, run.model, history, comparison, settings, is_resumable)
@@ -273,6 +273,7 @@ def _show_run(
                 "steps": done,
                 "best_step": None if history.best is None else history.best.step,
                 "seconds": history.seconds,
+                "diverged": history.diverged,
                 "losses": [row._asdict() for row in comparison],
                 "diagnosis": findings.as_dict(),
                 "samples": {"new": new, "known": known},
@@ -283,6 +284,11 @@ def _show_run(
     if history.best is not None:
         print(f"kept the parameters of step {history.best.step:,}, whose dev loss was the best")
     console.print_diagnosis(findings)
+    if history.diverged:
+        print(
+            f"The run diverged: its minibatch losses rose from {history.losses[0]:.4g} to "
+            f"{history.last_loss:.4g}; try a smaller --lr."
+        )
     console.print_samples(new, known)
     print(f"run folder: {run.folder}")
 

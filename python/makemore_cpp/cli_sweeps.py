@@ -7,7 +7,8 @@ import click
 
 from makemore_cpp import cli_common, console, lr_search, sweeps
 from makemore_cpp.cli_common import Value, run_options, sweep_options
-from makemore_cpp.sweep_cell import DEFAULTS, LAST_STEPS
+from makemore_cpp.sweep_cell import DEFAULTS
+from makemore_cpp.training import LAST_STEPS
 
 DEFAULT_STEPS = 50_000
 CURVE_PICTURE_FILE = "growing_rate.png"

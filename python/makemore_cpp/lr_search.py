@@ -11,13 +11,9 @@ from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.model import MLP, UPDATE_DEFAULTS
-from makemore_cpp.sweep_cell import (
-    DEFAULTS,
-    LAST_STEPS,
-    MODEL_OPTIONS,
-    with_block_size,
-)
+from makemore_cpp.sweep_cell import DEFAULTS, MODEL_OPTIONS, with_block_size
 from makemore_cpp.sweep_table import Table, mean
+from makemore_cpp.training import LAST_STEPS
 
 # The options of a search, which is about the rate and so has no schedule.
 OPTIONS = (*MODEL_OPTIONS, "batch_size", *UPDATE_DEFAULTS)

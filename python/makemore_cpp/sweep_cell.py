@@ -8,16 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from makemore_cpp._core import DivergedError, build_info
-from makemore_cpp.arrays import Float32
 from makemore_cpp.dataset import Dataset, Split, build_dataset
 from makemore_cpp.model import MLP, UPDATE_DEFAULTS
 from makemore_cpp.sweep_table import Row
 from makemore_cpp.training import History, train
 
-LAST_STEPS = 100
 # They change no result of a row, or are its own.
 NOT_OPTIONS = {
     "seed", "threads", "eval_every", "on_progress", "should_stop",
@@ -53,8 +49,7 @@ class Stopped(Exception):  # noqa: N818 - no error, but the answer to an interru
 def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = None) -> Row:
     """Train the model of one cell on one thread and return its row.
 
-    A run that diverges has a row too: a loss is not finite, or the mean loss of the last 100 steps
-    is above that of the first step and above ln V, the loss of the uniform guess.
+    A run that diverges has a row too: a loss is not finite, or it has risen (`History.diverged`).
     """
     if is_stopped is not None and is_stopped():
         raise Stopped
@@ -94,15 +89,13 @@ def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = 
     steps = len(history.losses)
     examples = steps * _examples_per_step(data, cell)
     row = replace(row, steps=steps, examples=examples, seconds=history.seconds)
-    first, last = float(history.losses[0]), _mean(history.losses[-LAST_STEPS:])
-    is_worse_than_guessing = last > max(math.log(len(data.vocab)), first)
-    if is_worse_than_guessing or not all(loss is None or math.isfinite(loss) for loss in losses):
+    if history.diverged or not all(loss is None or math.isfinite(loss) for loss in losses):
         return row
     return replace(
         row,
         train=losses[0],
         dev=losses[1],
-        last_100=last,
+        last_100=history.last_loss,
         diverged=False,
         samples=model.sample(cell.samples),
     )
@@ -111,10 +104,6 @@ def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = 
 def _examples_per_step(data: Dataset, cell: Cell) -> int:
     batch_size = cell.options["batch_size"]
     return len(data.train.Y) if batch_size == "all" else int(batch_size)
-
-
-def _mean(losses: Float32) -> float:
-    return float(losses.mean(dtype=np.float64))
 
 
 def _new_model(data: Dataset, cell: Cell) -> MLP:

@@ -24,6 +24,7 @@ SECONDS_PER_CALL = 0.2
 # time goes into checkpoints, however large they are.
 SECONDS_PER_CHECKPOINT = 30.0
 LEAST_SHARE_OF_TRAINING = 20
+LAST_STEPS = 100  # whose mean loss says where a run has ended
 
 
 class Progress(NamedTuple):
@@ -54,6 +55,9 @@ class History:
         All options of `train` that the result depends on.
     stopped : bool
         Whether `should_stop` ended the run before its time.
+    diverged : bool
+        Whether training has made the model worse than no model: `last_loss` is above the first loss
+        and above ln V, that of a uniform guess. All losses are finite all the same.
     """
 
     losses: Float32
@@ -63,6 +67,12 @@ class History:
     best: Evaluation | None = None
     options: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
+    diverged: bool = False
+
+    @property
+    def last_loss(self) -> float:
+        """The mean loss of the last 100 steps, or of all if there are fewer."""
+        return _last_loss(self.losses)
 
 
 def train(
@@ -263,7 +273,13 @@ def train(
         best.evaluation,
         {name: plain(value) for name, value in all_options.items()},
         stopped,
+        diverged=done > 0
+        and _last_loss(losses[:done]) > max(float(losses[0]), math.log(len(data.vocab))),
     )
+
+
+def _last_loss(losses: Float32) -> float:
+    return float(losses[-LAST_STEPS:].mean(dtype=np.float64))
 
 
 class _Best:
