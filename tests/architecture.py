@@ -55,7 +55,7 @@ PYTHON_LAYERS = [
     {"lr_search", "experiments"},
     {"plotting_sweeps"},
     {"cli_common"},
-    {"cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_score"},
+    {"cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_train", "cli_score"},
     {"cli"},
     {"__init__", "__main__"},
 ]
@@ -69,8 +69,8 @@ PLOTTING = {
     "plotting", "plotting_style", "plotting_embeddings", "plotting_hidden", "plotting_sweeps",
 }  # fmt: skip
 COMMANDS = {
-    "cli", "cli_common", "cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_score",
-    "exits",
+    "cli", "cli_common", "cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_train",
+    "cli_score", "exits",
 }  # fmt: skip
 GUESTS = {
     "matplotlib": PLOTTING,

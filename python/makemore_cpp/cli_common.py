@@ -17,7 +17,7 @@ from makemore_cpp.sweep_folder import sweep_folder
 from makemore_cpp.sweep_table import Row, Table, shown
 from makemore_cpp.words import load_words
 
-# Options that `train` has too.
+# Options of several commands.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 boundary_option = click.option(
     "--boundary", default=".", help="Shows token 0; no item may contain it."
@@ -27,6 +27,9 @@ split_seed_option = click.option(
 )
 data_option = click.option(
     "--data", help="Text file, one item a line.  [default: bundled US names of 2017]"
+)
+threads_option = click.option(
+    "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
 )
 
 TABLE_FILE = "table.csv"
@@ -90,6 +93,17 @@ class Value(click.ParamType):  # type: ignore[type-arg]
         except (ValueError, KeyError):
             expected = " or ".join([KINDS[self._kind], *self._words])
             self.fail(f"{text!r} is not {expected}", param, context)
+
+
+def size_options(command: Any) -> Any:
+    """Add the options for the sizes of a net, with the lecture's as defaults."""
+    for name, default, help_text in (
+        ("--n-hidden", 200, "Hidden units."),
+        ("--n-embd", 10, "Length of an embedding."),
+        ("--block-size", 3, "Tokens of context."),
+    ):
+        command = click.option(name, default=default, show_default=True, help=help_text)(command)
+    return command
 
 
 def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callable[[Any], Any]:

@@ -3,9 +3,10 @@
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, NoReturn
 
 import click
 
@@ -21,24 +22,43 @@ BROKEN_PIPE = 1  # quiet, as click does it
 def stop_on_interrupt() -> Iterator[list[int]]:
     """Collect the first SIGINT in the given list; the next one interrupts as usual."""
     received: list[int] = []
-    previous = signal.getsignal(signal.SIGINT)
-    if previous is signal.SIG_IGN:  # as under nohup: it stays ignored
+    with _handled_once(received.append, then=signal.getsignal(signal.SIGINT)):
         yield received
+
+
+@contextmanager
+def _handled_once(handle: Callable[[int], object], then: Any) -> Iterator[None]:
+    """Let the first SIGINT be handled so, and those after it, or after the end, by `then`."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: it stays ignored
+        yield
         return
 
-    def handle(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def handle_first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, then)
+        handle(number)
 
-    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGINT, handle_first)
     try:
-        yield received
+        yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGINT, then)
+
+
+def _interrupt(number: int) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def run(command: click.Command) -> int:
-    """Run the command and return the exit code; every error becomes one sentence."""
+    """Run the command and return the exit code; every error becomes one sentence.
+
+    An interrupt is an error too; one that comes while it is dealt with, or while the interpreter
+    ends after the command, ends the process at once.
+    """
+    with _handled_once(_interrupt, then=signal.SIG_DFL):
+        return _run(command)
+
+
+def _run(command: click.Command) -> int:
     if sys.stdout is None:  # as after `>&-`
         console.note("standard output is closed, so nothing can be shown")
         return ERROR

@@ -25,6 +25,8 @@ METRICS_FILE = "metrics.jsonl"
 LOSS_PICTURE = "loss.png"
 EMBEDDINGS_PICTURE = "embeddings.png"
 TEST_LOOKS_FILE = "test_looks.jsonl"
+# The model first: it alone is ever read, the others are for people.
+RUN_FILES = (MODEL_FILE, CONFIG_FILE, METRICS_FILE, LOSS_PICTURE, EMBEDDINGS_PICTURE)
 METRICS_LINES = 200
 # What a killed process leaves of a save: the core's temporary file, or a folder of ours.
 STRAYS = (".makemore-*.tmp", ".unfinished-*")
@@ -166,13 +168,12 @@ def save_run(
     history: History,
     comparison: Iterable[SplitLosses],
     options: Mapping[str, Any],
-    keep_checkpoint: bool = False,
 ) -> None:
     """Write everything that a run keeps: the model, numbers and pictures.
 
     All files are written in a folder of their own inside `folder` and then moved, so that a full
     disk leaves an older run as it was. The same run writes the same bytes, as no clock time goes
-    into them. Once they are there to stay, the checkpoint goes, unless the run is not finished.
+    into them. Once they are there to stay, the checkpoint goes.
 
     Raises
     ------
@@ -182,21 +183,36 @@ def save_run(
     try:
         with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=folder) as unfinished:
             _write_files(Path(unfinished), model, history, comparison, options)
-            names = (MODEL_FILE, CONFIG_FILE, METRICS_FILE, LOSS_PICTURE, EMBEDDINGS_PICTURE)
-            for name in names:
+            for name in RUN_FILES:
                 _sync(Path(unfinished) / name)
-            # The model first: it alone is ever read, the others are for people.
-            for name in names:
+            for name in RUN_FILES:
                 os.replace(Path(unfinished) / name, folder / name)
             # Looks at the test split that an overwritten model had are not this model's.
             (folder / TEST_LOOKS_FILE).unlink(missing_ok=True)
         _sync(folder)
-        if not keep_checkpoint:
-            (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
+        (folder / CHECKPOINT_FILE).unlink(missing_ok=True)
     except FileError:
         raise
     except OSError as error:
         raise FileError(f"cannot write in {folder}: {error.strerror}") from error
+
+
+def save_unfinished(folder: Path, model: MLP) -> None:
+    """Write the model of an interrupted run beside its checkpoint, without pictures and numbers.
+
+    Those of an older run in this folder go, as they are not of this model.
+
+    Raises
+    ------
+    FileError
+        The model cannot be written, or an older file not be removed.
+    """
+    model.save(folder / MODEL_FILE)
+    try:
+        for name in (*RUN_FILES[1:], TEST_LOOKS_FILE):
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot remove {error.filename}: {error.strerror}") from error
 
 
 def _sync(path: Path) -> None:

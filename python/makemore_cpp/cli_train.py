@@ -1,0 +1,258 @@
+"""The command `train`: a new run or one that goes on. Parses, calls the library and prints."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+from click.core import ParameterSource
+
+from makemore_cpp import checkpoint, checks, console, diagnosis, evaluation, exits, runs, training
+from makemore_cpp._core import ArgumentError, DivergedError
+from makemore_cpp.cli_common import (
+    WORDS,
+    Value,
+    boundary_option,
+    data_option,
+    json_option,
+    size_options,
+    split_seed_option,
+    threads_option,
+)
+from makemore_cpp.dataset import Dataset
+from makemore_cpp.language_model import CHECKPOINT_FILE
+from makemore_cpp.model import MLP
+from makemore_cpp.presets import PRESETS
+from makemore_cpp.sampling import iter_samples
+from makemore_cpp.schedules import SCHEDULES
+from makemore_cpp.training_state import TrainingState
+from makemore_cpp.words import load_words
+
+OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
+MAX_SAMPLES = checkpoint.MAX_SAMPLES  # of a training; they are kept until the end
+# What may stand beside --resume: nothing that the result depends on.
+RESUME_OPTIONS = {"resume", "checkpoint_every", "samples", "threads", "as_json"}
+
+
+def _use_preset(context: click.Context, _: click.Parameter, name: str | None) -> None:
+    """Let the options that are not given be the preset's."""
+    if name is not None:
+        preset = PRESETS[name]
+        context.default_map = {**preset.sizes, **preset.training}
+
+
+@click.command(context_settings={"show_default": True})
+@click.option(
+    "--preset",
+    type=click.Choice(list(PRESETS)),
+    is_eager=True,
+    expose_value=False,
+    callback=_use_preset,
+    help="Other defaults: the lecture's, or those of the best dev loss known.",
+)
+@data_option
+@click.option("--steps", default=200_000, help="Steps of the optimizer.")
+@size_options
+@click.option(
+    "--batch-size", default=32, type=Value(int, WORDS["batch_size"]), help="Examples in a step."
+)
+@click.option("--optimizer", default="sgd", help=f"One of {', '.join(OPTIMIZERS)}.")
+@click.option("--momentum", default=0.9, help="Of the optimizer of that name.")
+@click.option("--beta1", default=0.9, help="Of adam and adamw.")
+@click.option("--beta2", default=0.999, help="Of adam and adamw.")
+@click.option("--lr", default=0.1, help="First learning rate.")
+@click.option("--schedule", default="step", help=f"One of {', '.join(SCHEDULES)}.")
+@click.option("--lr-floor", type=float, help="End of the cosine schedule.  [default: lr / 10]")
+@click.option("--lr-decay", type=float, help="r of lr / (1 + r t).  [default: 9 / steps]")
+@click.option("--weight-decay", default=0.0, help="lambda, on C, W1 and W2.")
+@click.option("--decay-biases", is_flag=True, help="Weight decay on b1 and b2 too.")
+@click.option("--dropout", default=0.0, help="Share of the hidden units that are left out.")
+@click.option("--init", default="scaled", help="Initial parameters: scaled or lecture.")
+@click.option("--seed", default=1, help="Seed of the initial parameters and the minibatches.")
+@split_seed_option
+@boundary_option
+@click.option("--eval-every", type=int, help="Steps between dev losses.  [default: steps / 10]")
+@click.option("--patience", type=int, help="Stop after so many dev losses that are no better.")
+@click.option("--samples", default=20, help="Samples to print at the end.")
+@click.option("--out", help="Run folder.  [default: runs/<n>]")
+@click.option("--overwrite", is_flag=True, help="Allow --out to hold files already.")
+@click.option(
+    "--checkpoint-every",
+    type=int,
+    help="Steps between checkpoints, 0 for none.  [default: about 30 seconds]",
+)
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, as it was begun.")
+@threads_option
+@json_option
+def train(
+    samples: int, checkpoint_every: int | None, threads: int | None, as_json: bool, **options: Any
+) -> None:
+    """Train a model; without options, the lecture's recipe on the bundled names."""
+    samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
+    # Its remarks on where it caches fonts are not this command's.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    begin = _new_run if options["resume"] is None else _resumed_run
+    try:
+        with begin(samples, options) as run, exits.stop_on_interrupt() as received:
+            history = _train(run, received, checkpoint_every, threads)
+            done = len(history.losses)
+            if done == 0:
+                raise KeyboardInterrupt
+            # What else there is to do a resumed run does, so that an interrupt is answered at once.
+            is_resumable = history.stopped and (checkpoint_every != 0 or run.state is not None)
+            if is_resumable:
+                runs.save_unfinished(run.folder, run.model)
+            else:
+                comparison = _save(run, history, threads)
+    except DivergedError as error:
+        raise ArgumentError(f"{error}; try a smaller --lr") from error
+    if received:
+        steps = f"{done:,} of {history.options['steps']:,} steps"
+        how = f"; train --resume {run.folder} goes on" * is_resumable
+        console.note(f"interrupted after {steps}, kept in {run.folder}{how}")
+        sys.exit(exits.INTERRUPTED)
+    _show_run(run, history, comparison, threads, as_json)
+
+
+class _Run(NamedTuple):
+    """A training run that is to begin, or to go on from a state."""
+
+    folder: Path
+    model: MLP
+    data: Dataset
+    options: dict[str, Any]  # of `training.train`
+    init: str
+    samples: int
+    builds: tuple[str, ...]
+    state: TrainingState | None = None
+
+
+@contextmanager
+def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
+    """Give the run of these options of the command line."""
+    names = ("data", "block_size", "n_embd", "n_hidden", "split_seed", "boundary", "init", "out")
+    data, block_size, n_embd, n_hidden, split_seed, boundary, init, out = map(options.pop, names)
+    overwrite = options.pop("overwrite")
+    del options["resume"]
+    options["betas"] = (options.pop("beta1"), options.pop("beta2"))
+    floor_source = click.get_current_context().get_parameter_source("lr_floor")
+    if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
+        options["lr_floor"] = None  # the preset's is that of its own schedule
+    split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
+    dataset = Dataset.split(load_words(data), block_size, split_seed, boundary=boundary)
+    model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)
+    with runs.new_run(out, overwrite) as folder:
+        yield _Run(folder, model, dataset, options, init, samples, (checkpoint.this_build(),))
+
+
+@contextmanager
+def _resumed_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
+    """Give the run of a checkpoint; no other options may be given."""
+    context = click.get_current_context()
+    for name in context.params.keys() | {"preset"}:
+        source = context.get_parameter_source(name)
+        if source is ParameterSource.COMMANDLINE and name not in RESUME_OPTIONS:
+            shown = name.replace("_", "-")
+            raise ArgumentError(f"--{shown} cannot be given with --resume: the run has its own")
+    folder = Path(options["resume"])
+    with runs.locked(folder):
+        kept = checkpoint.load_run(folder)
+        build = checkpoint.this_build()
+        if build != kept.builds[-1]:
+            console.note(
+                f"the run was at work with {kept.builds[-1]} and goes on with {build}: its results "
+                "will not be, to the last bit, those that it would have had"
+            )
+            kept = kept._replace(builds=(*kept.builds, build))
+        if context.get_parameter_source("samples") is not ParameterSource.COMMANDLINE:
+            samples = kept.samples
+        state = kept.state
+        data = checkpoint.find_data(state)
+        yield _Run(folder, state.model, data, state.options, kept.init, samples, kept.builds, state)
+
+
+def _train(
+    run: _Run, received: list[int], checkpoint_every: int | None, threads: int | None
+) -> training.History:
+    def save(state: TrainingState) -> None:
+        kept = checkpoint.Checkpoint(state, run.init, run.samples, run.builds)
+        checkpoint.save(run.folder / CHECKPOINT_FILE, kept)
+
+    with console.training_progress(run.options["steps"]) as show:
+        return training.train(
+            run.model,
+            run.data,
+            threads=threads,
+            on_progress=show,
+            should_stop=lambda: bool(received),
+            on_checkpoint=save,
+            checkpoint_every=checkpoint_every,
+            resume=run.state,
+            **run.options,
+        )
+
+
+def _save(
+    run: _Run, history: training.History, threads: int | None
+) -> list[evaluation.SplitLosses]:
+    """Write the files of the run; return its losses beside those of counts."""
+    comparison = evaluation.compare(run.model, run.data, threads)
+    done = len(history.losses)
+    for name, loss in (("train", comparison[-1].train), ("dev", comparison[-1].dev)):
+        if loss is not None:
+            training.check_loss(name, loss, done - 1, history.lr[-1])
+    settings = {
+        "init": run.init,
+        "steps_done": done,
+        "best_step": None if history.best is None else history.best.step,
+        "diverged": history.diverged,
+        **history.options,
+        "builds": run.builds,
+    }
+    runs.save_run(run.folder, run.model, history, comparison, settings)
+    return comparison
+
+
+def _show_run(
+    run: _Run,
+    history: training.History,
+    comparison: list[evaluation.SplitLosses],
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    model = run.model
+    findings = diagnosis.diagnose(model, run.data, threads, comparison=comparison, quick=True)
+    known_words = set(run.data.words)
+    texts = [text + console.CUT_MARK * cut for text, cut in iter_samples(model, run.samples)]
+    new = [text for text in texts if text not in known_words]
+    known = [text for text in texts if text in known_words]
+    done = len(history.losses)
+    if as_json:
+        console.print_json(
+            {
+                "run": str(run.folder),
+                "n_parameters": model.n_parameters,
+                "steps": done,
+                "best_step": None if history.best is None else history.best.step,
+                "seconds": history.seconds,
+                "diverged": history.diverged,
+                "losses": [row._asdict() for row in comparison],
+                "diagnosis": findings.as_dict(),
+                "samples": {"new": new, "known": known},
+            }
+        )
+        return
+    print(f"{model!r}, {done:,} steps in {history.seconds:.1f} s")
+    if history.best is not None:
+        print(f"kept the parameters of step {history.best.step:,}, whose dev loss was the best")
+    console.print_diagnosis(findings)
+    if history.diverged:
+        print(
+            f"The run diverged: its minibatch losses rose from {history.losses[0]:.4g} to "
+            f"{history.last_loss:.4g}; try a smaller --lr."
+        )
+    console.print_samples(new, known)
+    print(f"run folder: {run.folder}")
