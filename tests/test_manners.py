@@ -75,6 +75,29 @@ def test_a_child_forked_while_others_are_inside_calls() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_child_forked_inside_a_call_leaves_it() -> None:
+    """By the caller's own function; the parent's call goes on, with the same result."""
+    run, parent, children = Run(), os.getpid(), []
+    expected = run.train(np.full(40, 0.1), threads=2)[0].tobytes()
+
+    def fork() -> bool:
+        children.append(os.fork() if os.getpid() == parent and len(children) < 5 else -1)
+        return False
+
+    try:
+        found = run.train(np.full(40, 0.1), threads=2, should_stop=fork)[0].tobytes()
+    except BaseException as error:
+        if os.getpid() == parent:
+            raise
+        again = run.train(np.full(40, 0.1), threads=2)[0].tobytes() == expected
+        os._exit(0 if again and "forked inside this call" in str(error) else 1)
+    if os.getpid() != parent:
+        os._exit(2)
+    assert found == expected
+    assert [exit_code(pid, 60) for pid in children if pid > 0] == [0] * 5
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
 def test_other_processes_of_multiprocessing(method: str) -> None:
     model, names = model_of("MLP"), ["anna", "bob"]

@@ -58,11 +58,17 @@ constexpr int kIdleSpins = 2000;
 
 struct TeamBroken {};  // another thread of the team has thrown
 
+// The process's pool; a forked child has none until it needs one.
+class ThreadPool;
+std::atomic<ThreadPool*> current_pool{nullptr};
+
 }  // namespace
 
 class Job {
  public:
-  Job(int size, const std::function<void(Team&)>& body) : size(size), body_(body) {}
+  // `pool` is the one whose threads take part, null without any.
+  Job(int size, const ThreadPool* pool, const std::function<void(Team&)>& body)
+      : size(size), pool_(pool), body_(body) {}
 
   void run(int rank) {
     Team team(rank, size, this);
@@ -78,6 +84,9 @@ class Job {
 
   void check() const {
     if (broken_.load(std::memory_order_acquire)) throw TeamBroken{};
+    if (pool_ != nullptr && pool_ != current_pool.load(std::memory_order_relaxed)) {
+      throw Error("a process that was forked inside this call cannot go on with it");
+    }
   }
 
   void rethrow() const {
@@ -92,6 +101,7 @@ class Job {
   alignas(64) std::atomic<uint64_t> claimed[Team::kMaxTasks] = {};
 
  private:
+  const ThreadPool* const pool_;
   const std::function<void(Team&)>& body_;
   std::atomic<bool> broken_{false};
   std::mutex mutex_;
@@ -101,6 +111,7 @@ class Job {
 void Team::check() const { job_->check(); }
 
 void Team::begin(int64_t tasks) {
+  check();
   // Rounded up, so that task 0 is always the calling thread's.
   first_ = (tasks * rank_ + size_ - 1) / size_;
   last_ = (tasks * (rank_ + 1) + size_ - 1) / size_;
@@ -149,12 +160,12 @@ class ThreadPool {
  public:
   // The process's pool; a new one after a fork, for the old one's threads are not there.
   static ThreadPool& instance() {
-    ThreadPool* pool = current.load(std::memory_order_acquire);
+    ThreadPool* pool = current_pool.load(std::memory_order_acquire);
     if (pool != nullptr) return *pool;
     auto* fresh = new ThreadPool;  // never destroyed: its threads live as long as the process
-    if (current.compare_exchange_strong(pool, fresh)) {
+    if (current_pool.compare_exchange_strong(pool, fresh)) {
       static const int registered =
-          pthread_atfork(nullptr, nullptr, [] { current.store(nullptr); });
+          pthread_atfork(nullptr, nullptr, [] { current_pool.store(nullptr); });
       (void)registered;
       return *fresh;
     }
@@ -191,6 +202,7 @@ class ThreadPool {
   void run(Job& job) {
     for (int rank = 1; rank < job.size; ++rank) workers_[rank - 1]->post(&job);
     job.run(0);
+    if (current_pool.load() != this) return;  // a forked child: there is nobody to wait for
     for (int rank = 1; rank < job.size; ++rank) workers_[rank - 1]->wait_until_idle();
   }
 
@@ -231,20 +243,16 @@ class ThreadPool {
     Job* job_ = nullptr;
   };
 
-  static std::atomic<ThreadPool*> current;
-
   std::atomic<bool> busy_{false};
   std::vector<std::unique_ptr<Worker>> workers_;  // touched only by who holds busy_
 };
-
-std::atomic<ThreadPool*> ThreadPool::current{nullptr};
 
 }  // namespace
 
 void run_team(int threads, const std::function<void(Team&)>& body) {
   const auto pool = threads > 1 ? ThreadPool::instance().try_hold()
                                 : ThreadPool::Hold(nullptr, [](ThreadPool*) {});
-  Job job(pool ? 1 + pool->ensure(threads - 1) : 1, body);
+  Job job(pool ? 1 + pool->ensure(threads - 1) : 1, pool.get(), body);
   if (job.size == 1) {
     job.run(0);
   } else {

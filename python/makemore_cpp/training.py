@@ -125,7 +125,8 @@ def train(
     should_stop : callable, optional
         Asked some 20 times a second; true ends the run early, after a completed step.
     on_checkpoint : callable, optional
-        Called with a `TrainingState` now and then, and when `should_stop` ends the run.
+        Called with a `TrainingState` now and then, and when `should_stop` ends the run; it refers
+        to arrays that training changes, and `checkpoint.save` writes it to a file.
     checkpoint_every : int, optional
         Steps between these calls; by default every 30 seconds or so, and 0 for none at all.
     resume : TrainingState, optional

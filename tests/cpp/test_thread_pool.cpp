@@ -115,6 +115,36 @@ TEST_CASE("a child of fork has a pool of its own") {
   int status = -1;
   EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
+
+TEST_CASE("a child that was forked inside a job leaves it with an error") {
+  for (const int fork_in : {0, 3}) {  // while the other thread has a task, and afterwards
+    pid_t child = -1;
+    int phases = 0;
+    try {
+      run_team(2, [&](Team& team) {
+        for (int phase = 0; phase < 10; ++phase) {
+          team.run(
+              2,
+              [&](int64_t task) {
+                if (task == 0 && phase == fork_in) child = fork();
+                if (task == 1 && phase == 0) usleep(20'000);
+              },
+              1);
+          if (team.rank() == 0) ++phases;
+        }
+      });
+    } catch (const Error& error) {
+      const bool said = std::string(error.what()).find("forked") != std::string::npos;
+      std::atomic<int> calls{0};
+      for_each_block(4, 2, [&](int64_t) { ++calls; });  // with threads of its own
+      _exit(said && calls == 4 ? 0 : 1);
+    }
+    if (child == 0) _exit(2);
+    EXPECT(phases == 10);
+    int status = -1;
+    EXPECT(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  }
+}
 #endif
 
 TEST_CASE("the number of threads is checked") {
