@@ -19,17 +19,18 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from command_line import command, environment
+from command_line import environment, is_one_sentence
 from interruptions import FAULTS, MAIN, digests
 
 import makemore_cpp as mm
-from makemore_cpp import checkpoint
+from makemore_cpp import checkpoint, runs
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 
 CALLS = (
     "openat", "newfstatat", "fchmod", "write", "fsync", "rename", "renameat", "renameat2", "close",
     "mkdir", "unlink", "unlinkat", "rmdir",
 )  # fmt: skip
+STRACE = ("strace", "-f", "--seccomp-bpf", "-y")  # the filter makes it fast
 ERRORS = ("EIO", "ENOSPC")
 OPTIONS = (
     "--steps", "3", "--checkpoint-every", "1", "--n-hidden", "8", "--samples", "0",
@@ -43,32 +44,41 @@ class Call(NamedTuple):
     kind: str
     number: int
     shown: str
+    is_kept: bool  # whether an earlier save was whole
+
+    @property
+    def is_of_checkpoint(self) -> bool:
+        found = re.search(rf'["/]({CHECKPOINT_FILE}|\.makemore-)', self.shown)
+        return found is not None and ".unfinished-" not in self.shown
 
     @property
     def may_pass(self) -> bool:
-        """Whether its failure loses nothing: a look, or the end of what is no file."""
+        """Whether its failure loses nothing: a stat, a rmdir, or the close of a folder."""
         is_file = re.search(r"\.makemore-|\.unfinished-[^/>]*/", self.shown)
         return self.kind in ("newfstatat", "rmdir") or (self.kind == "close" and not is_file)
 
 
 def has_strace() -> bool:
     """Whether strace is there and allowed to trace."""
-    strace = shutil.which("strace")
-    command = [strace or "", "-f", "-o", os.devnull, "true"]
-    return strace is not None and subprocess.run(command, capture_output=True).returncode == 0
+    if shutil.which("strace") is None:
+        return False
+    probe = [*STRACE, "-o", os.devnull, "true"]
+    return subprocess.run(probe, capture_output=True).returncode == 0
 
 
 def calls_of_saves(folder: Path, log: Path) -> list[Call]:
     """Every call that has to do with the folder of a run, from its first save on."""
     numbers: Counter[tuple[str, str]] = Counter()
     calls: list[Call] = []
+    is_kept = False
     for line in log.read_text(errors="replace").splitlines():
         found = re.match(r"(?P<thread>\d+) +(?P<kind>\w+)\(", line)
         if found:
             numbers[found.groups()] += 1  # strace counts those of each thread
             begins = calls or ".makemore-" in line
             if begins and str(folder) in line:
-                calls.append(Call(found["kind"], numbers[found.groups()], line))
+                calls.append(Call(found["kind"], numbers[found.groups()], line, is_kept))
+            is_kept |= f'{CHECKPOINT_FILE}"' in line and found["kind"].startswith("rename")
     return calls
 
 
@@ -91,8 +101,7 @@ class Harness:
         self._count += 1
         folder = self._place / f"run-{self._count:04}"
         log = folder.with_suffix(".log")
-        strace = ["strace", "-f", "--seccomp-bpf", "-y", "-o", str(log)]  # the filter is fast
-        strace += ["-e", f"trace={','.join(CALLS)}", *more]
+        strace = [*STRACE, "-o", str(log), "-e", f"trace={','.join(CALLS)}", *more]
         variables = {**environment(), "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}
         train = [sys.executable, "-c", self._code, "train", *OPTIONS, "--out", str(folder)]
         run = subprocess.run([*strace, *train], env=variables, capture_output=True, timeout=120)
@@ -110,9 +119,11 @@ class Harness:
         if run.returncode == 0:
             if not call.may_pass:
                 return "it ended with exit code 0"
-        elif run.returncode != 2 or "Traceback" in sentence or sentence.count("\n") != 1:
+        elif run.returncode != 2 or not is_one_sentence(sentence):
             return f"it ended with {run.returncode}: {sentence}"
         kept = folder / CHECKPOINT_FILE
+        if call.is_kept and not (kept.exists() or (folder / MODEL_FILE).exists()):
+            return "it lost what an earlier save had kept"
         try:
             if kept.exists():
                 checkpoint.load(kept)
@@ -120,6 +131,9 @@ class Harness:
                 mm.MLP.load(folder)
         except mm.Error as broken:
             return f"it left a file that does not load: {broken}"
+        strays = [path.name for pattern in runs.STRAYS for path in folder.glob(pattern)]
+        if strays and call.kind not in ("unlink", "unlinkat", "rmdir"):
+            return f"it left {', '.join(strays)}"
         if run.returncode != 0:
             again = (
                 ("--resume", folder)
@@ -127,7 +141,10 @@ class Harness:
                 else (*OPTIONS, "--overwrite", "--out", folder)
             )
             after = subprocess.run(
-                command("train", *again), env=environment(), capture_output=True, timeout=120
+                [sys.executable, "-c", self._code, "train", *map(str, again)],
+                env=environment(),
+                capture_output=True,
+                timeout=120,
             )
             if after.returncode != 0:
                 return f"going on, it ended with {after.returncode}: {after.stderr.decode()}"

@@ -54,6 +54,15 @@ def torn(self, path):
     os.unlink(mark)
 _core.Checkpoint.save = torn
 """,
+    "the old file removed": """
+import os
+from makemore_cpp import checkpoint
+save = checkpoint.save
+def hasty(path, kept):
+    if os.path.exists(path): os.unlink(path)
+    save(path, kept)
+checkpoint.save = hasty
+""",
     "state forgotten": """
 from makemore_cpp import checkpoint
 load = checkpoint.load
@@ -105,6 +114,8 @@ class Campaign:
         process = self._start(*options, "--out", folder)
         in_a_save = self._kill(process, folder, is_aimed, seconds)
         kills = 1
+        if is_aimed and not any((folder / name).exists() for name in (CHECKPOINT_FILE, MODEL_FILE)):
+            return Trial("1 kill", in_a_save, "the checkpoint that there was is lost")
         while (folder / CHECKPOINT_FILE).exists() and self._random.random() < 0.3:
             in_a_save |= self._kill(self._resume(folder), folder, is_aimed, seconds)
             kills += 1

@@ -102,6 +102,13 @@ def test_a_model_and_a_checkpoint_are_told_apart(
         checkpoint.load(tmp_path / FILE)
 
 
+def test_what_is_saved_with_the_defaults_can_be_loaded(
+    kept: checkpoint.Checkpoint, tmp_path: Path
+) -> None:
+    checkpoint.save(tmp_path / FILE, checkpoint.Checkpoint(kept.state))
+    assert checkpoint.load(tmp_path / FILE).builds == (checkpoint.this_build(),)
+
+
 def test_a_number_that_is_not_finite_is_not_written(
     kept: checkpoint.Checkpoint, tmp_path: Path
 ) -> None:
@@ -308,7 +315,6 @@ def test_an_interrupt_never_takes_the_checkpoint_away(unfinished: Path) -> None:
         cwd=unfinished,
         env=environment(),
         stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
     )
     time.sleep(2)
     process.send_signal(signal.SIGINT)

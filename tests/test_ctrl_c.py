@@ -1,4 +1,4 @@
-"""Ctrl-C in every command that may take long: it ends at once, with a sentence and exit code 130.
+"""Ctrl-C in every command that may take long: once begun, it ends at once, with a sentence.
 
 ``MAKEMORE_CAMPAIGN=1`` interrupts each command 20 times.
 """
@@ -6,14 +6,15 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
-from command_line import command, environment, is_one_sentence, run
+from command_line import environment, is_one_sentence, run, started
 
 import makemore_cpp as mm
 from makemore_cpp import checkpoint
@@ -22,6 +23,8 @@ from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 CAMPAIGN = os.environ.get("MAKEMORE_CAMPAIGN") == "1"
 TIMES = 20 if CAMPAIGN else 1
 AT_ONCE = 0.2  # seconds
+SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
+pytestmark = pytest.mark.skipif(SANITIZED, reason="everything takes longer")
 COMMANDS = {
     "train": "train --steps 1000000000 --out new",
     "train, large steps": "train --steps 1000000000 --batch-size all --n-hidden 300 --out new",
@@ -42,27 +45,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a model and far too many words for a second."""
     folder = tmp_path_factory.mktemp("place")
     words = mm.load_words()
-    (folder / "words.txt").write_text(("\n".join(words) + "\n") * 200)
+    (folder / "words.txt").write_text(("\n".join(words) + "\n") * 300)
     run(folder, "train", "--steps", 100, "--samples", 0, "--out", "first")
     os.replace(folder / "first" / MODEL_FILE, folder / MODEL_FILE)
     return folder
 
 
-def interrupt(folder: Path, arguments: list[str], moment: float, times: int = 1) -> float:
+def interrupt(folder: Path, arguments: list[str], random: Random, times: int = 1) -> float:
     """Start a command in a new folder, interrupt it; return the seconds until its end."""
     for name in ("words.txt", MODEL_FILE):
         (folder / name).symlink_to(folder.parent / name)
-    with subprocess.Popen(
-        command(*arguments), cwd=folder, env=environment(),
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        time.sleep(moment)
+    with started(folder, *arguments, stdout=subprocess.DEVNULL) as process:
+        while "new" in arguments and not (folder / "new").exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(random.uniform(0.4, 0.8) if "new" in arguments else random.uniform(1.0, 1.8))
         assert process.poll() is None, "it had ended already"
         start = time.monotonic()
         for _ in range(times):
             process.send_signal(signal.SIGINT)
             time.sleep(0.002)
-        error = process.communicate(timeout=60)[1].decode()
+        error = process.communicate()[1].decode()
         seconds = time.monotonic() - start
     assert "Traceback" not in error
     if times > 1 and process.returncode == -signal.SIGINT:
@@ -75,30 +77,79 @@ def interrupt(folder: Path, arguments: list[str], moment: float, times: int = 1)
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_ends_at_once(place: Path, name: str) -> None:
-    arguments = COMMANDS[name].split()
+    arguments, random = COMMANDS[name].split(), Random(name)
     waits: list[float] = []
-    # Others use this machine too, so one of a few has to be quick.
-    while len(waits) < TIMES or (min(waits) > AT_ONCE and len(waits) < 5):
+    # Others use this machine too, so one of a few has to be quick, or in the campaign half of all.
+    while len(waits) < TIMES or (not CAMPAIGN and waits[-1] > AT_ONCE and len(waits) < 5):
         folder = place / f"{name} {len(waits)}"
         folder.mkdir()
-        waits.append(interrupt(folder, arguments, random.uniform(1.0, 1.8)))
+        waits.append(interrupt(folder, arguments, random))
         if arguments[0] == "train":
-            state = checkpoint.load(folder / "new" / CHECKPOINT_FILE).state
-            kept = mm.MLP.load(folder / "new")
+            new = folder / "new"
+            assert {path.name for path in new.iterdir()} == {CHECKPOINT_FILE, MODEL_FILE}
+            state = checkpoint.load(new / CHECKPOINT_FILE).state
+            kept = mm.MLP.load(new)
             for key, array in state.model.parameters.items():
                 assert kept.parameters[key].tobytes() == array.tobytes()
     print(f"{name}: {sorted(waits)[len(waits) // 2]:.3f} s, at most {max(waits):.3f} s")
-    assert min(waits) < AT_ONCE
+    assert (sorted(waits)[len(waits) // 2] if CAMPAIGN else waits[-1]) < AT_ONCE
 
 
-@pytest.mark.parametrize("name", COMMANDS if CAMPAIGN else ["train", "score", "sweep grid"])
-def test_a_second_interrupt_loses_nothing(place: Path, name: str) -> None:
-    """It may come while the first one is being answered."""
-    folder = place / f"{name} twice"
+@pytest.mark.parametrize("times", [2, 3])
+@pytest.mark.parametrize("name", COMMANDS if CAMPAIGN else ["train, many saves", "sweep grid"])
+def test_more_interrupts_end_it_on_the_spot(place: Path, name: str, times: int) -> None:
+    """They may come while the first one is answered, and lose nothing."""
+    folder = place / f"{name}, {times} interrupts"
     folder.mkdir()
-    interrupt(folder, COMMANDS[name].split(), random.uniform(1.0, 1.8), times=2)
-    kept = folder / "new" / CHECKPOINT_FILE
-    if kept.exists():
-        checkpoint.load(kept)
-    if (folder / "new" / MODEL_FILE).exists():
-        mm.MLP.load(folder / "new")
+    interrupt(folder, COMMANDS[name].split(), Random(name), times)
+    if name == "train, many saves":
+        checkpoint.load(folder / "new" / CHECKPOINT_FILE)
+
+
+def test_an_interrupt_leaves_no_numbers_of_an_older_run(tmp_path: Path) -> None:
+    """Nor its pictures and looks at test, in a folder that is overwritten."""
+    options: tuple[object, ...] = ("train", "--out", "new", "--samples", 0)
+    run(tmp_path, *options, "--steps", 30)
+    run(tmp_path, "eval", "new", "--split", "test")
+    assert len(list((tmp_path / "new").iterdir())) == 6
+    options += ("--steps", 10**9, "--overwrite", "--checkpoint-every", 100)
+    with started(tmp_path, *options) as process:
+        while not (tmp_path / "new" / CHECKPOINT_FILE).exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == 130
+    names = {path.name for path in (tmp_path / "new").iterdir()}
+    assert names == {CHECKPOINT_FILE, MODEL_FILE}
+
+
+def test_an_ignored_interrupt_stays_ignored(tmp_path: Path) -> None:
+    """As of what a shell has put in the background."""
+    with started(
+        tmp_path, "train", "--steps", 100_000, "--out", "new", "--samples", 0,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN) and None,
+    ) as process:  # fmt: skip
+        while not (tmp_path / "new").exists():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    assert process.returncode == 0
+
+
+def test_an_interrupt_while_an_error_is_told_ends_the_process() -> None:
+    """Without a traceback, whatever it was that was told."""
+    code = """
+import signal, sys
+from makemore_cpp import cli, console
+note = console.note
+def interrupted(sentence):
+    signal.raise_signal(signal.SIGINT)
+    note(sentence)
+console.note = interrupted
+sys.argv[1:] = ["eval", "nothing"]
+cli.main()
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code], env=environment(), capture_output=True, timeout=60
+    )
+    assert (told.returncode, told.stderr) == (130, b"")

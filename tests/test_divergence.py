@@ -75,6 +75,23 @@ def test_a_rate_of_one_is_only_too_large(data: mm.Dataset, seed: int) -> None:
     assert history.last_loss < np.log(len(data.vocab))
 
 
+@pytest.mark.parametrize("init", ["scaled", "lecture"])
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_rate_that_is_far_too_small_is_no_divergence(
+    data: mm.Dataset, init: str, seed: int
+) -> None:
+    """Though minibatch losses vary, and the first one may be among the lowest."""
+    for rate in (1e-6, 1e-4):
+        model = mm.MLP(data.vocab, seed=seed, init=init)
+        assert not mm.train(model, data, steps=120, lr=rate, seed=seed).diverged
+
+
+def test_a_run_that_was_stopped_before_its_first_step(data: mm.Dataset) -> None:
+    history = mm.train(mm.MLP(data.vocab), data, steps=5, should_stop=lambda: True)
+    assert np.isnan(history.last_loss)
+    assert not history.diverged
+
+
 @pytest.mark.parametrize("rate", OVERFLOWING)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_run_whose_numbers_overflow_ends(data: mm.Dataset, rate: float, seed: int) -> None:
@@ -118,6 +135,7 @@ def test_the_report_says_that_a_run_diverged(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_last_good_checkpoint_stays(tmp_path: Path, seed: int) -> None:
+    at_steps = set()
     for i, rate in enumerate(OVERFLOWING):
         folder = tmp_path / str(i)
         _, error = run(tmp_path, *TRAIN, "--lr", rate, "--seed", seed, "--out", folder, code=2)
@@ -127,11 +145,13 @@ def test_the_last_good_checkpoint_stays(tmp_path: Path, seed: int) -> None:
         )
         assert found is not None, error
         assert float(found[2]) == pytest.approx(rate, rel=1e-5)
+        at_steps.add(int(found[1]))
         if int(found[1]) > 0:
             assert_finite(folder)
             assert len(checkpoint.load(folder / CHECKPOINT_FILE).state.losses) == int(found[1])
         else:
             assert not folder.exists()
+    assert max(at_steps) > 0
 
 
 # What a process does, so that a parameter is not a number.

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from command_line import environment
 
 SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 
@@ -55,6 +56,6 @@ def test_memory_that_cannot_be_had_is_a_memory_error() -> None:
     """And the next call, which needs less, is right."""
     run = subprocess.run(
         [sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True, timeout=120,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        env=environment(),
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

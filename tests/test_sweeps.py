@@ -116,6 +116,12 @@ def test_slow_learning_is_not_divergence(data):
     assert not any(row.diverged for row in sweeps.grid(data, options).rows)
 
 
+def test_a_run_without_time_for_a_step_is_a_row(data, tmp_path):
+    for _ in range(2):  # the second one reads what the first one kept
+        (row,) = sweeps.grid(data, {"max_seconds": 0.0}, out=tmp_path).rows
+        assert (row.steps, row.last_100, row.diverged) == (0, None, False)
+
+
 def test_limits_end_a_run(data):
     by_examples = sweeps.grid(
         data, {"batch_size": [10, "all"], "max_examples": 1005, "n_hidden": 8}

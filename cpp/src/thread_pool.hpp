@@ -1,8 +1,8 @@
 // Runs one job on several threads, phase after phase of tasks.
 //
-// The pool starts its threads at the first use, keeps them, and survives a fork (the child starts
-// its own).  It does one job at a time: a caller that finds it busy, or is inside a job, runs
-// alone.
+// The pool starts its threads at the first use, keeps them, and survives a fork: the child starts
+// its own, and leaves a job inside which it was forked with an error.  It does one job at a time: a
+// caller that finds it busy, or is inside a job, runs alone.
 #pragma once
 
 #include <cstdint>

@@ -52,7 +52,7 @@ class Checkpoint(NamedTuple):
         How many samples to print at the end.
     builds : tuple of str
         The builds of the core that took part, as of `this_build`, in their order. The result is
-        that of an uninterrupted run where there is only one.
+        that of an uninterrupted run where there is only one. Without any, this one is saved.
     """
 
     state: TrainingState
@@ -105,7 +105,7 @@ def _text(checkpoint: Checkpoint) -> str:
             "seconds": state.seconds,
             "init": checkpoint.init,
             "samples": checkpoint.samples,
-            "builds": checkpoint.builds,
+            "builds": checkpoint.builds or (this_build(),),
         }
     )
 

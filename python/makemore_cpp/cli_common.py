@@ -1,4 +1,4 @@
-"""What the commands that train many models share: options, progress, and what they leave."""
+"""What commands share: options, and for those that train many models progress and results."""
 
 import logging
 import sys
@@ -97,12 +97,9 @@ class Value(click.ParamType):  # type: ignore[type-arg]
 
 def size_options(command: Any) -> Any:
     """Add the options for the sizes of a net, with the lecture's as defaults."""
-    for name, default, help_text in (
-        ("--n-hidden", 200, "Hidden units."),
-        ("--n-embd", 10, "Length of an embedding."),
-        ("--block-size", 3, "Tokens of context."),
-    ):
-        command = click.option(name, default=default, show_default=True, help=help_text)(command)
+    for name, default in (("n_hidden", 200), ("n_embd", 10), ("block_size", 3)):
+        option = "--" + name.replace("_", "-")
+        command = click.option(option, default=default, show_default=True, help=HELP[name])(command)
     return command
 
 

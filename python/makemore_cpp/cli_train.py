@@ -101,7 +101,7 @@ def train(
             done = len(history.losses)
             if done == 0:
                 raise KeyboardInterrupt
-            # What else there is to do a resumed run does, so that an interrupt is answered at once.
+            # Numbers and pictures are left to the resumed run, so that it ends at once.
             is_resumable = history.stopped and (checkpoint_every != 0 or run.state is not None)
             if is_resumable:
                 runs.save_unfinished(run.folder, run.model)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -29,7 +30,8 @@ def stop_on_interrupt() -> Iterator[list[int]]:
 @contextmanager
 def _handled_once(handle: Callable[[int], object], then: Any) -> Iterator[None]:
     """Let the first SIGINT be handled so, and those after it, or after the end, by `then`."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as under nohup: it stays ignored
+    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as under nohup: so it stays
+    if is_ignored or threading.current_thread() is not threading.main_thread():
         yield
         return
 
@@ -41,7 +43,8 @@ def _handled_once(handle: Callable[[int], object], then: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, then)
+        if signal.getsignal(signal.SIGINT) is handle_first:  # or else it has been used
+            signal.signal(signal.SIGINT, then)
 
 
 def _interrupt(number: int) -> NoReturn:
@@ -54,8 +57,11 @@ def run(command: click.Command) -> int:
     An interrupt is an error too; one that comes while it is dealt with, or while the interpreter
     ends after the command, ends the process at once.
     """
-    with _handled_once(_interrupt, then=signal.SIG_DFL):
-        return _run(command)
+    try:
+        with _handled_once(_interrupt, then=signal.SIG_DFL):
+            return _run(command)
+    except KeyboardInterrupt:  # while another error was told
+        return INTERRUPTED
 
 
 def _run(command: click.Command) -> int:

@@ -25,8 +25,8 @@ METRICS_FILE = "metrics.jsonl"
 LOSS_PICTURE = "loss.png"
 EMBEDDINGS_PICTURE = "embeddings.png"
 TEST_LOOKS_FILE = "test_looks.jsonl"
-# The model first: it alone is ever read, the others are for people.
-RUN_FILES = (MODEL_FILE, CONFIG_FILE, METRICS_FILE, LOSS_PICTURE, EMBEDDINGS_PICTURE)
+FOR_PEOPLE = (CONFIG_FILE, METRICS_FILE, LOSS_PICTURE, EMBEDDINGS_PICTURE)
+RUN_FILES = (MODEL_FILE, *FOR_PEOPLE)  # the model first: it alone is ever read
 METRICS_LINES = 200
 # What a killed process leaves of a save: the core's temporary file, or a folder of ours.
 STRAYS = (".makemore-*.tmp", ".unfinished-*")
@@ -209,7 +209,7 @@ def save_unfinished(folder: Path, model: MLP) -> None:
     """
     model.save(folder / MODEL_FILE)
     try:
-        for name in (*RUN_FILES[1:], TEST_LOOKS_FILE):
+        for name in (*FOR_PEOPLE, TEST_LOOKS_FILE):
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise FileError(f"cannot remove {error.filename}: {error.strerror}") from error

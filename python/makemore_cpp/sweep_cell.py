@@ -95,7 +95,7 @@ def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = 
         row,
         train=losses[0],
         dev=losses[1],
-        last_100=history.last_loss,
+        last_100=history.last_loss if steps else None,
         diverged=False,
         samples=model.sample(cell.samples),
     )

@@ -57,8 +57,8 @@ class History:
     stopped : bool
         Whether `should_stop` ended the run before its time.
     diverged : bool
-        Whether training has made the model worse than no model: `last_loss` is above the first loss
-        and above ln V, that of a uniform guess. All losses are finite all the same.
+        Whether the losses rose, though they stayed finite: `last_loss` is more than twice the first
+        loss, and than ln V, the loss of a uniform guess.
     """
 
     losses: Float32
@@ -72,7 +72,7 @@ class History:
 
     @property
     def last_loss(self) -> float:
-        """The mean loss of the last 100 steps, or of all if there are fewer."""
+        """The mean loss of the last 100 steps, or of all if there are fewer; NaN without any."""
         return _last_loss(self.losses)
 
 
@@ -126,7 +126,7 @@ def train(
         Asked some 20 times a second; true ends the run early, after a completed step.
     on_checkpoint : callable, optional
         Called with a `TrainingState` now and then, and when `should_stop` ends the run; it refers
-        to arrays that training changes, and `checkpoint.save` writes it to a file.
+        to arrays that training changes. `checkpoint.save` writes a `checkpoint.Checkpoint` of it.
     checkpoint_every : int, optional
         Steps between these calls; by default every 30 seconds or so, and 0 for none at all.
     resume : TrainingState, optional
@@ -275,13 +275,18 @@ def train(
         best.evaluation,
         {name: plain(value) for name, value in all_options.items()},
         stopped,
-        diverged=done > 0
-        and _last_loss(losses[:done]) > max(float(losses[0]), math.log(len(data.vocab))),
+        diverged=_diverged(losses[:done], len(data.vocab)),
     )
 
 
+def _diverged(losses: Float32, vocab_size: int) -> bool:
+    # One minibatch's loss varies, hence twice.
+    guess = math.log(vocab_size)
+    return len(losses) > 0 and _last_loss(losses) > 2 * max(float(losses[0]), guess)
+
+
 def _last_loss(losses: Float32) -> float:
-    return float(losses[-LAST_STEPS:].mean(dtype=np.float64))
+    return float(losses[-LAST_STEPS:].mean(dtype=np.float64)) if len(losses) else math.nan
 
 
 class _Best:

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Python tests with the extension under AddressSanitizer and UndefinedBehaviorSanitizer.
 #   tests/campaigns/sanitized.sh FOLDER [pytest argument ...]
-# builds it in FOLDER, where the C++ tests may stand already, and runs the tests that reach the most
-# C++, or what pytest is told.  cmake, ninja, pybind11 and pytest must be there.
+# builds it in FOLDER, with the C++ tests, and runs the Python tests that reach the most C++, or what
+# pytest is told.  cmake, ninja, pybind11 and pytest must be there.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$1
@@ -10,7 +10,7 @@ shift
 [ $# -gt 0 ] || set -- tests/test_{bindings_hostile,model_file,model_file_hostile,vocabulary,scoring}.py \
   tests/test_{sampling,completion,language_model,train_steps,train_errors,ops_errors,random}.py
 
-cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DMAKEMORE_BUILD_TESTS=ON \
+cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 -DMAKEMORE_BUILD_TESTS=ON \
   -DMAKEMORE_SANITIZE=address,undefined -DSKBUILD=2 -DSKBUILD_PROJECT_VERSION=0 \
   -DPython_EXECUTABLE="$(command -v python3)" \
   -Dpybind11_DIR="$(python3 -m pybind11 --cmakedir)" > "$build.log" 2>&1 ||

@@ -134,6 +134,7 @@ TEST_CASE("a child that was forked inside a job leaves it with an error") {
         }
       });
     } catch (const Error& error) {
+      if (child != 0) throw;
       const bool said = std::string(error.what()).find("forked") != std::string::npos;
       std::atomic<int> calls{0};
       for_each_block(4, 2, [&](int64_t) { ++calls; });  // with threads of its own
