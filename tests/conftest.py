@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from extent import SLOW
 
 from makemore_cpp import _core, reference
 
@@ -89,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if os.environ.get("MAKEMORE_SLOW") == "1":
+    if SLOW:
         return
     skip = pytest.mark.skip(reason="slow: set MAKEMORE_SLOW=1")
     for item in items:

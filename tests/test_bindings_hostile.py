@@ -27,13 +27,13 @@ from binding_calls import (
     parameters,
     tokens,
 )  # fmt: skip
+from extent import CAMPAIGN, SANITIZED
 from hostile_values import INTEGERS, LAYOUTS, MischiefError, anything, changed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from makemore_cpp import _core, reference, reference_random
 
-CAMPAIGN = os.environ.get("MAKEMORE_CAMPAIGN") == "1"
 WITHOUT_ARGUMENTS = {
     "Vocabulary.characters", "Vocabulary.boundary", "Vocabulary.__len__", "Vocabulary.__eq__",
     "SavedModel.vocabulary", "SavedModel.block_size", "SavedModel.parameters", "SavedModel.data",
@@ -64,7 +64,7 @@ def _a_place_for_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def _bounded_memory() -> Iterator[None]:
     """Claims of too much memory end in a MemoryError, not in the end of the process."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    if "libasan" not in os.environ.get("LD_PRELOAD", ""):  # which needs address space
+    if not SANITIZED:  # which needs address space
         resource.setrlimit(resource.RLIMIT_AS, (16 << 30, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_AS, before)

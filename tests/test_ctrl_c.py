@@ -15,15 +15,14 @@ from random import Random
 
 import pytest
 from command_line import environment, is_one_sentence, run, started
+from extent import CAMPAIGN, SANITIZED
 
 import makemore_cpp as mm
 from makemore_cpp import checkpoint
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 
-CAMPAIGN = os.environ.get("MAKEMORE_CAMPAIGN") == "1"
 TIMES = 20 if CAMPAIGN else 1
 AT_ONCE = 0.2  # seconds
-SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 pytestmark = pytest.mark.skipif(SANITIZED, reason="everything takes longer")
 COMMANDS = {
     "train": "train --steps 1000000000 --out new",

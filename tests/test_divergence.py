@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,13 +15,14 @@ import numpy as np
 import pytest
 from command_line import environment, is_one_sentence, run
 from example_run import Run
+from extent import CAMPAIGN
 from interruptions import MAIN, digests
 
 import makemore_cpp as mm
 from makemore_cpp import _core, checkpoint, reference
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 
-SEEDS = range(20 if os.environ.get("MAKEMORE_CAMPAIGN") == "1" else 2)
+SEEDS = range(20 if CAMPAIGN else 2)
 # Updates of these sizes leave tanh at -1 or 1 and the logits within float32.
 FINITE = (10.0, 1e3, 1e20)
 # From about 1e25 on the product of an embedding and a weight is beyond float32 already.

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import failing_saves
 import pytest
+from extent import SANITIZED
 from interruptions import FAULTS, Campaign
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="many processes, each of which is much slower")
+needs_strace = pytest.mark.skipif(not failing_saves.has_strace(), reason="needs strace")
 
 
 def test_killed_and_interrupted_runs_end_in_the_same_bytes(tmp_path: Path) -> None:
@@ -26,7 +30,7 @@ def test_planted_faults_are_found(tmp_path: Path, fault: str) -> None:
     assert any(campaign.kill(True).wrong for _ in range(4))
 
 
-@pytest.mark.skipif(not failing_saves.has_strace(), reason="needs strace")
+@needs_strace
 def test_a_save_that_fails_loses_nothing(tmp_path: Path) -> None:
     harness = failing_saves.Harness(tmp_path)
     last = {call.kind: call for call in harness.calls if call.is_of_checkpoint}
@@ -35,7 +39,7 @@ def test_a_save_that_fails_loses_nothing(tmp_path: Path) -> None:
         assert harness.let_fail(last[kind], "ENOSPC") is None
 
 
-@pytest.mark.skipif(not failing_saves.has_strace(), reason="needs strace")
+@needs_strace
 @pytest.mark.parametrize(
     ("fault", "kind", "sentence"),
     [("torn writes", "write", "does not load"), ("the old file removed", "write", "it lost")],

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from binding_calls import BINDINGS
+from extent import CAMPAIGN, SANITIZED
 
-CALLS = 10_000 if os.environ.get("MAKEMORE_CAMPAIGN") == "1" else 2_000
+CALLS = 10_000 if CAMPAIGN else 2_000
 STATM = Path("/proc/self/statm")
 MEBIBYTE = 1 << 20
 
 pytestmark = [
     pytest.mark.skipif(not STATM.exists(), reason="needs Linux's /proc"),
-    pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="it keeps memory"),
+    pytest.mark.skipif(SANITIZED, reason="it keeps memory"),
 ]
 
 

@@ -20,13 +20,11 @@ from typing import Any
 import numpy as np
 import pytest
 from example_run import Run
+from extent import CAMPAIGN, SANITIZED
 from text_models import Protocol, model_of, small_data
 
 import makemore_cpp as mm
 from makemore_cpp import _core
-
-CAMPAIGN = os.environ.get("MAKEMORE_CAMPAIGN") == "1"
-SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 
 
 # -- forks ----------------------------------------------------------------------------------------

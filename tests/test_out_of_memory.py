@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
 from command_line import environment
-
-SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
+from extent import SANITIZED
 
 OUT_OF_MEMORY = """
 import resource, sys

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import resource
 import sys
 from pathlib import Path
 
 import pytest
+from extent import CAMPAIGN
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
 
-CAMPAIGN = os.environ.get("MAKEMORE_CAMPAIGN") == "1"
 PIECES = [
     b"anna", b"\n", b"\r\n", b"\r", b"\0", b"\xef\xbb\xbf", b" ", b"\t", b"\xc2\xa0",
     b"\xe2\x80\xa8", "é".encode(), "\U0001f600".encode(), b"\xff", b"\xc0\x80", b"\xed\xa0\x80",

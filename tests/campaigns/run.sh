@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# The whole campaign, in a fresh environment; it needs strace.  First what the process lives
-# through: forks, exits, leaks, missing memory, bad learning rates, Ctrl-C; then runs that are
-# killed, interrupted or cannot save; then, under AddressSanitizer and UndefinedBehaviorSanitizer,
-# hostile arguments and texts, all Python tests, and the fuzzer.
+# The whole campaign, or some parts of it, in a fresh environment:
+#   tests/campaigns/run.sh [process] [saves] [sanitized]
+# process: forks, exits, leaks, missing memory, bad learning rates, Ctrl-C.
+# saves: runs that are killed, interrupted or cannot save; this needs strace.
+# sanitized: under AddressSanitizer and UndefinedBehaviorSanitizer hostile arguments and texts, the
+# fuzzer, and all Python tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+[ $# -gt 0 ] || set -- process saves sanitized
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -14,23 +17,37 @@ pip install --quiet ".[test]" "cmake>=3.25" ninja "pybind11>=3"
 
 stage() { printf '\n== %s (%s s)\n' "$1" "$SECONDS"; }
 
-stage "the process"
-MAKEMORE_CAMPAIGN=1 pytest -q -rP tests/test_manners.py tests/test_leaks.py \
-  tests/test_out_of_memory.py tests/test_divergence.py tests/test_ctrl_c.py
+process() {
+  stage "the process"
+  MAKEMORE_CAMPAIGN=1 pytest -q -rP tests/test_ctrl_c.py  # which prints how long each waits
+  MAKEMORE_CAMPAIGN=1 pytest -q tests/test_manners.py tests/test_leaks.py \
+    tests/test_out_of_memory.py tests/test_divergence.py
+}
 
-stage "kills and interrupts"
-python tests/interruptions.py --kills 200 --interrupts 40
+saves() {
+  stage "kills and interrupts"
+  python tests/interruptions.py --kills 200 --interrupts 40
+  stage "saves that fail"
+  python tests/failing_saves.py
+}
 
-stage "saves that fail"
-python tests/failing_saves.py
+sanitized() {
+  local hostile=(tests/test_{bindings,words,model_file}_hostile.py)
+  stage "hostile arguments, texts and files, sanitized"
+  MAKEMORE_CAMPAIGN=1 tests/campaigns/sanitized.sh "$work/sanitized" "${hostile[@]}"
+  stage "fuzzer"
+  "$work/sanitized/tests/cpp/fuzz" 200000
+  stage "the other Python tests, sanitized"
+  tests/campaigns/sanitized.sh "$work/sanitized" tests "${hostile[@]/#/--ignore=}"
+}
 
-stage "hostile arguments and texts, sanitized"
-MAKEMORE_CAMPAIGN=1 tests/campaigns/sanitized.sh "$work/sanitized" \
-  tests/test_bindings_hostile.py tests/test_words_hostile.py tests/test_model_file_hostile.py
-
-stage "all Python tests, sanitized"
-tests/campaigns/sanitized.sh "$work/sanitized" tests
-
-stage "fuzzer"
-"$work/sanitized/tests/cpp/fuzz" 200000
+for part in "$@"; do
+  case $part in
+    process | saves | sanitized) "$part" ;;
+    *)
+      echo "no part of the campaign: $part" >&2
+      exit 2
+      ;;
+  esac
+done
 stage "done"
