@@ -320,7 +320,8 @@ def test_an_interrupt_never_takes_the_checkpoint_away(unfinished: Path) -> None:
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1].decode()
     assert process.returncode == 130, error
-    assert error.endswith("kept in run; train --resume run goes on\n")
+    step = len(checkpoint.load(unfinished / "run" / FILE).state.losses)
+    assert error.endswith(f"kept in run; train --resume run goes on from step {step:,}\n")
     assert (unfinished / "run" / FILE).read_bytes() == before
     assert (unfinished / "run" / "model.safetensors").exists()
 

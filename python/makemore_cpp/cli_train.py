@@ -112,6 +112,8 @@ def train(
     if received:
         steps = f"{done:,} of {history.options['steps']:,} steps"
         how = f"; train --resume {run.folder} goes on" * is_resumable
+        if is_resumable and checkpoint_every == 0 and run.state is not None:
+            how += f" from step {len(run.state.losses):,}"
         console.note(f"interrupted after {steps}, kept in {run.folder}{how}")
         sys.exit(exits.INTERRUPTED)
     _show_run(run, history, comparison, threads, as_json)
