@@ -227,6 +227,10 @@ def _show_run(
 ) -> None:
     model = run.model
     findings = diagnosis.diagnose(model, run.data, threads, comparison=comparison, quick=True)
+    if history.diverged and history.best is None:  # else the model is of an earlier step
+        first, last = history.losses[0], history.last_loss
+        sentence = f"Diverged: the losses rose from {first:.4g} to {last:.4g}; try a smaller --lr."
+        findings = findings._replace(verdict="diverged", sentence=sentence)
     known_words = set(run.data.words)
     texts = [text + console.CUT_MARK * cut for text, cut in iter_samples(model, run.samples)]
     new = [text for text in texts if text not in known_words]
@@ -251,10 +255,5 @@ def _show_run(
     if history.best is not None:
         print(f"kept the parameters of step {history.best.step:,}, whose dev loss was the best")
     console.print_diagnosis(findings)
-    if history.diverged:
-        print(
-            f"The run diverged: its minibatch losses rose from {history.losses[0]:.4g} to "
-            f"{history.last_loss:.4g}; try a smaller --lr."
-        )
     console.print_samples(new, known)
     print(f"run folder: {run.folder}")

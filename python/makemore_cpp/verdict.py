@@ -10,7 +10,8 @@ SCATTER = 1.3  # standard deviation of the losses of single tokens, for the lect
 
 MANY_KNOWN = 0.5  # with more dev words than this in train, dev says little about new words
 
-Verdict = Literal["underfitting", "good fit", "overfitting", "unknown"]
+# The last two are not for `judge` to say.
+Verdict = Literal["underfitting", "good fit", "overfitting", "unknown", "diverged"]
 
 
 class Evidence(NamedTuple):
