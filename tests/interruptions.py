@@ -129,7 +129,7 @@ class Campaign:
         folder = self._new_folder()
         process = self._start(*options, "--out", folder)
         _wait_for(folder.exists, process)
-        time.sleep(self._random.uniform(0, 0.8 * seconds))
+        time.sleep(self._random.uniform(0, 0.5 * seconds))
         process.send_signal(signal.SIGINT)
         error = process.communicate(timeout=PATIENCE)[1].decode()
         what, wrong = f"exit code {process.returncode}", None
