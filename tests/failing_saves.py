@@ -52,6 +52,12 @@ class Call(NamedTuple):
         return found is not None and ".unfinished-" not in self.shown
 
     @property
+    def is_of_removal(self) -> bool:
+        """Whether it removes what was only for the time of a save, or looks at that folder to."""
+        is_folder = re.search(r'/\.unfinished-[^/>"]*[>"]', self.shown)
+        return self.kind in ("unlink", "unlinkat", "rmdir") or is_folder is not None
+
+    @property
     def may_pass(self) -> bool:
         """Whether its failure loses nothing: a stat, a rmdir, or the close of a folder."""
         is_file = re.search(r"\.makemore-|\.unfinished-[^/>]*/", self.shown)
@@ -132,7 +138,7 @@ class Harness:
         except mm.Error as broken:
             return f"it left a file that does not load: {broken}"
         strays = [path.name for pattern in runs.STRAYS for path in folder.glob(pattern)]
-        if strays and call.kind not in ("unlink", "unlinkat", "rmdir"):
+        if strays and not call.is_of_removal:
             return f"it left {', '.join(strays)}"
         if run.returncode != 0:
             again = (

@@ -5,24 +5,22 @@
 // sleeps until the process is gone, which is what later versions do.
 #pragma once
 
-#include <cxxabi.h>
 #include <pybind11/pybind11.h>
 #include <unistd.h>
+
+#include <exception>
 
 namespace makemore::bindings {
 
 // Calls what may wait for the lock.
 template <typename Call>
 auto or_sleep(const Call& call) {
-#ifdef __GLIBCXX__
   try {
     return call();
-  } catch (abi::__forced_unwind&) {
+  } catch (...) {
+    if (std::current_exception() != nullptr) throw;  // which the unwinding of pthread_exit is not
     for (;;) ::pause();
   }
-#else
-  return call();
-#endif
 }
 
 // The Python thread of this thread, while it has given the lock away.
