@@ -2,12 +2,10 @@
 #include "makemore/checkpoint.hpp"
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "saved_model.hpp"
 
@@ -84,37 +82,6 @@ py::object best_tuple(const Checkpoint& checkpoint) {
   return arrays_of(*checkpoint.best, checkpoint.model.sizes);
 }
 
-py::bytes to_bytes(const Checkpoint& checkpoint) {
-  std::string bytes;
-  {
-    const GilRelease release;
-    bytes = checkpoint_to_bytes(checkpoint);
-  }
-  return py::bytes(bytes);
-}
-
-Checkpoint from_bytes(const py::object& data, const py::object& name) {
-  if (!PyBytes_Check(data.ptr())) {
-    throw py::type_error("data must be bytes, not " + type_name(data));
-  }
-  const std::string_view bytes = py::reinterpret_borrow<py::bytes>(data);
-  const std::string file(text("name", name));
-  const GilRelease release;
-  return checkpoint_from_bytes(bytes, file);
-}
-
-void save(const Checkpoint& checkpoint, const py::object& path) {
-  const std::string file = path_of(path);
-  const GilRelease release;
-  save_checkpoint(file, checkpoint);
-}
-
-Checkpoint load(const py::object& path) {
-  const std::string file = path_of(path);
-  const GilRelease release;
-  return load_checkpoint(file);
-}
-
 }  // namespace
 
 void bind_checkpoint(py::module_& m) {
@@ -157,22 +124,25 @@ ArgumentError
       .def_property_readonly(
           "progress", [](const Checkpoint& checkpoint) { return checkpoint.progress; },
           "The text as it was given.")
-      .def("to_bytes", &to_bytes,
+      .def("to_bytes", &to_bytes<Checkpoint, checkpoint_to_bytes>,
            "Return the bytes of the file; the same checkpoint always gives the same.")
-      .def_static("from_bytes", &from_bytes, "data"_a, "name"_a = "bytes",
+      .def_static("from_bytes", &from_bytes<Checkpoint, checkpoint_from_bytes>, "data"_a,
+                  "name"_a = "bytes",
                   R"(Return the checkpoint of a file's bytes, which errors call `name`.
 
 Raises
 ------
 FormatError
     The bytes are not a checkpoint's, or were changed.)")
-      .def("save", &save, "path"_a, R"(Write the file, replacing one of that name atomically.
+      .def("save", &save<Checkpoint, save_checkpoint>, "path"_a,
+           R"(Write the file, replacing one of that name atomically.
 
 Raises
 ------
 FileError
     The system refuses; an older file is as it was.)")
-      .def_static("load", &load, "path"_a, R"(Return the checkpoint of a file.
+      .def_static("load", &load<Checkpoint, load_checkpoint>, "path"_a,
+                  R"(Return the checkpoint of a file.
 
 Raises
 ------

@@ -4,12 +4,10 @@
 #include <pybind11/stl.h>  // optional
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model_file.hpp"
 #include "parameters.hpp"
@@ -53,37 +51,6 @@ py::tuple parameters(const SavedModel& model) { return arrays_of(model.parameter
 py::object data_tuple(const SavedModel& model) {
   if (!model.data) return py::none();
   return py::make_tuple(model.data->name, model.data->sha256, model.data->split_seed);
-}
-
-py::bytes to_bytes(const SavedModel& model) {
-  std::string bytes;
-  {
-    const GilRelease release;
-    bytes = model_to_bytes(model);
-  }
-  return py::bytes(bytes);
-}
-
-SavedModel from_bytes(const py::object& data, const py::object& name) {
-  if (!PyBytes_Check(data.ptr())) {
-    throw py::type_error("data must be bytes, not " + type_name(data));
-  }
-  const std::string_view bytes = py::reinterpret_borrow<py::bytes>(data);
-  const std::string file(text("name", name));
-  const GilRelease release;
-  return model_from_bytes(bytes, file);
-}
-
-void save(const SavedModel& model, const py::object& path) {
-  const std::string file = path_of(path);
-  const GilRelease release;
-  save_model(file, model);
-}
-
-SavedModel load(const py::object& path) {
-  const std::string file = path_of(path);
-  const GilRelease release;
-  return load_model(file);
 }
 
 std::string repr(const SavedModel& model) {
@@ -157,16 +124,18 @@ ArgumentError
       .def_property_readonly("parameters", &parameters, "New arrays C, W1, b1, W2, b2.")
       .def_property_readonly("data", &data_tuple, "(name, sha256, split_seed), or None.")
       .def("__repr__", &repr)
-      .def("to_bytes", &to_bytes,
+      .def("to_bytes", &to_bytes<SavedModel, model_to_bytes>,
            "Return the bytes of the model's file; the same model always gives the same.")
-      .def_static("from_bytes", &from_bytes, "data"_a, "name"_a = "bytes",
+      .def_static("from_bytes", &from_bytes<SavedModel, model_from_bytes>, "data"_a,
+                  "name"_a = "bytes",
                   R"(Return the model of a file's bytes, which errors call `name`.
 
 Raises
 ------
 FormatError
     The bytes are not a model's, or were changed.)")
-      .def("save", &save, "path"_a, R"(Write the file, replacing one of that name atomically.
+      .def("save", &save<SavedModel, save_model>, "path"_a,
+           R"(Write the file, replacing one of that name atomically.
 
 The new file has the permissions of the one that it replaces.  A symbolic link is replaced.
 
@@ -174,7 +143,7 @@ Raises
 ------
 FileError
     The system refuses; an older file is as it was.)")
-      .def_static("load", &load, "path"_a, R"(Return the model of a file.
+      .def_static("load", &load<SavedModel, load_model>, "path"_a, R"(Return the model of a file.
 
 Raises
 ------
