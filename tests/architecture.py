@@ -34,6 +34,7 @@ CPP_LAYERS = [
 PYTHON_LAYERS = [
     {"_core"},
     {"arrays", "checks", "files", "lines", "package_paths"},
+    {"folders"},
     {"vocab", "schedules", "presets", "parallel", "sweep_table"},
     {"words", "ops", "reference", "reference_random", "reference_updates"},
     {"calibration", "detection_report"},
@@ -54,6 +55,7 @@ PYTHON_LAYERS = [
     {"sweeps"},
     {"lr_search", "experiments"},
     {"plotting_sweeps"},
+    {"cli_pictures"},
     {"cli_common"},
     {"cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_train", "cli_score"},
     {"cli"},
@@ -70,10 +72,10 @@ PLOTTING = {
 }  # fmt: skip
 COMMANDS = {
     "cli", "cli_common", "cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_train",
-    "cli_score", "exits",
+    "cli_score", "cli_pictures", "exits",
 }  # fmt: skip
 GUESTS = {
-    "matplotlib": PLOTTING,
+    "matplotlib": PLOTTING | {"cli_pictures"},
     "click": COMMANDS,
     "rich": {"cli", "console"},
     "joblib": {"parallel"},

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import _core, checkpoint, runs
+from makemore_cpp import _core, checkpoint, folders
 from makemore_cpp.training_state import TrainingState
 
 FILE = "checkpoint.safetensors"
@@ -293,7 +293,7 @@ def unfinished(tmp_path: Path) -> Path:
 
 
 def test_one_writer_and_its_lock_ends_with_it(unfinished: Path) -> None:
-    with runs.locked(unfinished / "run"):
+    with folders.locked(unfinished / "run"):
         assert "another process is at work" in sentence_of(unfinished, "--resume", "run")
     assert "is not empty" in sentence_of(unfinished, *SMALL, "--out", "run")
     subprocess.run(
@@ -347,27 +347,3 @@ def test_what_cannot_go_on_is_refused_by_name(unfinished: Path) -> None:
     assert "run holds a finished run: there is nothing to resume" in sentence_of(
         unfinished, "--resume", "run"
     )
-
-
-def test_what_killed_saves_left_is_removed(tmp_path: Path) -> None:
-    (tmp_path / ".makemore-123-4.tmp").write_bytes(b"half")
-    (tmp_path / ".unfinished-abc").mkdir()
-    (tmp_path / ".unfinished-abc" / "model.safetensors").write_bytes(b"half")
-    (tmp_path / "mine.tmp").write_bytes(b"")
-    (tmp_path / ".unfinished-link").symlink_to(tmp_path / "mine.tmp")
-    with runs.new_run(tmp_path, overwrite=True) as folder:
-        assert [path.name for path in folder.iterdir()] == ["mine.tmp"]
-    (tmp_path / "mine.tmp").unlink()
-    (tmp_path / ".makemore-123-4.tmp").write_bytes(b"half")
-    with runs.new_run(tmp_path) as folder:  # which counts as empty
-        assert list(folder.iterdir()) == []
-
-
-def test_the_lock_is_given_back(tmp_path: Path) -> None:
-    for _ in range(2):
-        with runs.locked(tmp_path), pytest.raises(mm.FileError, match="another process"):
-            runs.locked(tmp_path).__enter__()
-    with pytest.raises(KeyError), runs.locked(tmp_path):
-        raise KeyError
-    with runs.locked(tmp_path):
-        pass

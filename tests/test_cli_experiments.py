@@ -55,7 +55,7 @@ def is_png(path):
     return path.read_bytes().startswith(b"\x89PNG")
 
 
-# -- sweep grid ------------------------------------------------------------------------------------
+# -- sweep grid -----------------------------------------------------------------------------------
 def test_grid(tmp_path):
     out, error = run(tmp_path, *GRID, "--seeds", "1,2", "--csv", "mine.csv")
     assert error == ""
@@ -129,7 +129,7 @@ def test_interrupted_and_continued(tmp_path):
         (["--seeds", "-1"], "seeds is -1"),
         (["--jobs", "0"], "jobs is 0"),
         (["--data", "missing.txt"], "cannot read missing.txt"),
-        (["--csv", "no/such/folder.csv"], "cannot write no/such/folder.csv"),
+        (["--csv", "no/such/folder.csv"], "cannot write 'no/such/folder.csv'"),
     ],
 )
 def test_grid_refuses(tmp_path, arguments, sentence):
@@ -138,7 +138,7 @@ def test_grid_refuses(tmp_path, arguments, sentence):
         assert not (tmp_path / "sweeps").exists()
 
 
-# -- sweep lr --------------------------------------------------------------------------------------
+# -- sweep lr -------------------------------------------------------------------------------------
 def test_lr(tmp_path):
     out, error = run(tmp_path, "sweep", "lr", "--n-hidden", "50")
     assert error == ""
@@ -168,7 +168,7 @@ def test_lr_where_everything_diverges(tmp_path):
     assert "too large a rate" in refuse(tmp_path, "sweep", "lr", "--low", "28", "--high", "29")
 
 
-# -- experiments -----------------------------------------------------------------------------------
+# -- experiments ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_experiment(tmp_path, name):
     out, error = run(tmp_path, "experiment", name, "--quick", "--out", "mine")

@@ -129,7 +129,7 @@ def test_the_title_says_how_well_vowels_cluster():
     assert plotting.embeddings(model_of("abc", 3)).get_title() == "Embeddings of 4 tokens"
 
 
-# -- hidden units ----------------------------------------------------------------------------------
+# -- hidden units ---------------------------------------------------------------------------------
 def test_activations_and_saturation_by_hand():
     model = model_of("ab", 1)  # two tokens of context, four units
     model.C[:] = [[0], [1], [-1]]
@@ -186,7 +186,7 @@ def test_model_pictures_in_a_folder(tmp_path):
         one, other = tmp_path / "new" / "folder" / name, tmp_path / "again" / name
         assert one.read_bytes() == other.read_bytes()
     (tmp_path / "file").write_text("")
-    with pytest.raises(mm.FileError, match=r"cannot write in .*file"):
+    with pytest.raises(mm.FileError, match=r"cannot make the folder .*file"):
         plotting.save_model_pictures(tmp_path / "file", model, X)
 
 

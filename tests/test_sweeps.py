@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import parallel, sweeps
+from makemore_cpp import folders, parallel, sweeps
 from makemore_cpp.sweep_cell import DEFAULTS, UPDATE_DEFAULTS, with_block_size
-from makemore_cpp.sweep_folder import open_record, sweep_folder
+from makemore_cpp.sweep_folder import ROOT, open_record
 from makemore_cpp.sweep_table import Row, Table
 
 PACKAGE_PARENT = Path(mm.__file__).parents[1]
@@ -267,7 +267,7 @@ def test_a_folder_of_something_else_is_refused(data, tmp_path):
     (tmp_path / "thesis.txt").write_text("all of it")
     with pytest.raises(OSError, match="is not empty and holds no sweep"):
         sweeps.grid(data, SMALL, out=tmp_path)
-    with pytest.raises(OSError, match="cannot keep a sweep in"):
+    with pytest.raises(OSError, match="cannot make the folder"):
         sweeps.grid(data, SMALL, out=tmp_path / "thesis.txt")
 
 
@@ -293,7 +293,7 @@ def test_rows_of_another_instruction_set_are_made_again(data, tmp_path):
 
 def test_folders_have_numbers_and_vanish_if_empty(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with sweep_folder(None) as folder:
+    with folders.made(None, ROOT) as folder:
         assert folder == Path("sweeps/1")
     assert not (tmp_path / "sweeps").exists()
 

@@ -1,6 +1,5 @@
 """Training runs: division into calls, evaluations, stops, divergence; baselines and splits."""
 
-import errno
 import math
 import os
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import evaluation, plotting, runs, training
+from makemore_cpp import evaluation, runs, training
 
 NAMES = os.environ.get("MAKEMORE_NAMES")
 
@@ -267,62 +266,17 @@ def test_a_loss_that_is_not_finite_is_refused(data, model):
 
 
 # -- run folders -----------------------------------------------------------------------------------
-def test_numbered_folders_are_never_reused(tmp_path):
-    root = tmp_path / "runs"
-    assert runs.create_run(root=root) == root / "1"
-    assert runs.create_run(root=root) == root / "2"
-    (root / "7").write_text("a file")
-    (root / "notes").mkdir()
-    assert runs.create_run(root=root) == root / "8"
-    with runs.new_run(root=root) as folder:
-        assert folder == root / "9"
-    assert not (root / "9").exists()
-    with runs.new_run(root=root) as folder:
-        (folder / "file").touch()
-    assert (root / "9" / "file").exists()
-
-
-def test_a_failed_run_leaves_no_folder(tmp_path):
-    for out, root in ((None, "a/runs"), ("b/c/d", "unused")):
-        out = None if out is None else tmp_path / out
-        with pytest.raises(KeyError), runs.new_run(out, root=tmp_path / root):
-            raise KeyError
-        assert list(tmp_path.iterdir()) == []
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(KeyError), runs.new_run(tmp_path / "empty" / "x"):
-        raise KeyError
-    with pytest.raises(KeyError), runs.new_run(tmp_path / "empty"):
-        raise KeyError
-    assert list(tmp_path.iterdir()) == [tmp_path / "empty"], "it was there before"
-
-
-def test_a_number_taken_meanwhile(tmp_path, monkeypatch):
-    (tmp_path / "1").mkdir()
-    monkeypatch.setattr(type(tmp_path), "iterdir", lambda self: iter(()))
-    assert runs.create_run(root=tmp_path) == tmp_path / "2"
-
-
-def test_out_folder(tmp_path):
-    out = tmp_path / "a" / "b"
-    assert runs.create_run(out) == out
-    assert runs.create_run(out) == out
-    (out / "file").write_text("")
-    with pytest.raises(mm.FileError, match="is not empty"):
-        runs.create_run(out)
-    assert runs.create_run(out, overwrite=True) == out
-    with pytest.raises(mm.FileError, match="cannot make the folder"):
-        runs.create_run(out / "file")
-
-
-@pytest.mark.parametrize("failing", ["save", "loss_curve", "embeddings"])
-def test_a_full_disk_half_way_leaves_the_older_run(data, model, tmp_path, monkeypatch, failing):
-    def full_disk(*arguments):
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+@pytest.mark.parametrize("failing", [runs.MODEL_FILE, runs.METRICS_FILE, runs.CONFIG_FILE])
+def test_a_full_disk_leaves_one_run_and_not_halves_of_two(
+    data, model, tmp_path, monkeypatch, failing
+):
+    """What stands beside a model is of that model, or it is not there."""
 
     def save_run(seed):
         history = mm.train(model, data, steps=5, seed=seed)
         comparison = evaluation.compare(model, data)
-        runs.save_run(tmp_path, model, history, comparison, {"seed": seed})
+        runs.save_model(tmp_path, model)
+        runs.save_description(tmp_path, model, history, comparison, {"seed": seed})
 
     def contents():
         return {path.name: path.read_bytes() for path in tmp_path.iterdir()}
@@ -330,11 +284,17 @@ def test_a_full_disk_half_way_leaves_the_older_run(data, model, tmp_path, monkey
     save_run(1)
     (tmp_path / runs.TEST_LOOKS_FILE).write_text("a look")
     before = contents()
-    with monkeypatch.context() as patch:
-        patch.setattr(plotting, failing, full_disk)
-        with pytest.raises(mm.FileError, match=f"{tmp_path}: No space left"):
-            save_run(2)
-    assert contents() == before
+    os.replace(tmp_path / failing, tmp_path / "aside")
+    (tmp_path / failing).mkdir()  # which no file can replace
+    with pytest.raises(mm.FileError, match=f"cannot write '{tmp_path / failing}'"):
+        save_run(2)
+    (tmp_path / failing).rmdir()
+    os.replace(tmp_path / "aside", tmp_path / failing)
+    if failing == runs.MODEL_FILE:
+        assert contents() == before
+    else:
+        assert contents().keys() == {runs.MODEL_FILE, failing}
+        assert contents()[runs.MODEL_FILE] == model.to_bytes()
     save_run(2)
     after = contents()
     assert after.keys() == before.keys() - {runs.TEST_LOOKS_FILE}
@@ -345,7 +305,7 @@ def test_no_nan_is_ever_written(data, model, tmp_path):
     history = mm.train(model, data, steps=5)
     bad = [evaluation.SplitLosses("this model", math.nan, 1.0)]
     with pytest.raises(ValueError, match="JSON"):
-        runs.save_run(tmp_path, model, history, bad, {})
+        runs.save_description(tmp_path, model, history, bad, {})
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ValueError, match="JSON"):
         runs.record_test_look(tmp_path, {"loss": math.inf})

@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, m) {
   bind_ops(m);
   bind_model(m);
   bind_vocabulary(m);
+  bind_files(m);
   bind_saved_model(m);
   bind_checkpoint(m);
   bind_language_model(m);

@@ -137,12 +137,12 @@ FormatError
       .def("save", &save<SavedModel, save_model>, "path"_a,
            R"(Write the file, replacing one of that name atomically.
 
-The new file has the permissions of the one that it replaces.  A symbolic link is replaced.
+As `write_file` does.
 
 Raises
 ------
 FileError
-    The system refuses; an older file is as it was.)")
+    As `write_file`.)")
       .def_static("load", &load<SavedModel, load_model>, "path"_a, R"(Return the model of a file.
 
 Raises

@@ -2,6 +2,7 @@
 #include "file_io.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,18 +54,46 @@ int open_to_read(const std::string& path) {
   return retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
 }
 
-// False, with errno set, when the system refuses.
+// False, with errno set, when the system refuses, or writes nothing and gives no reason.
 bool write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const size_t wanted = std::min(bytes.size(), kBytesPerCall);
     const ssize_t written = retry([&] { return ::write(fd, bytes.data(), wanted); });
-    if (written < 0) return false;
+    if (written == 0) errno = EIO;
+    if (written <= 0) return false;
     bytes.remove_prefix(static_cast<size_t>(written));
   }
   return true;
 }
 
-// A new file in a folder, removed at the end of the scope unless it was renamed.
+// The file that a path leads to through symbolic links, which need not exist yet; renaming to the
+// path itself would replace the link.  Throws unless it is a regular file or there is none.
+std::string target_of(const std::string& path) {
+  struct stat aim;
+  const bool exists = ::stat(path.c_str(), &aim) == 0;
+  if (!exists && errno != ENOENT) fail_with_errno(kWrite, path);
+  if (exists && S_ISDIR(aim.st_mode)) fail(kWrite, path, "it is a folder");
+  if (exists && !S_ISREG(aim.st_mode)) fail(kWrite, path, "it is not a regular file");
+  constexpr int kMostLinks = 40;  // as Linux has it
+  std::filesystem::path target(path);
+  struct stat status;
+  for (int i = 0; ::lstat(target.c_str(), &status) == 0 && S_ISLNK(status.st_mode); ++i) {
+    std::error_code error;
+    const std::filesystem::path next = std::filesystem::read_symlink(target, error);
+    if (error) fail(kWrite, path, error.message());
+    if (i == kMostLinks) fail(kWrite, path, std::generic_category().message(ELOOP));
+    target = target.parent_path() / next;  // which is `next` where that is absolute
+  }
+  // A link below /proc can lead to a file that has no name any more.
+  if (exists && (::lstat(target.c_str(), &status) != 0 || status.st_dev != aim.st_dev ||
+                 status.st_ino != aim.st_ino)) {
+    fail(kWrite, path, "it is a link to a file without a name");
+  }
+  return target.string();
+}
+
+// A new file in a folder, removed at the end of the scope unless it was renamed.  Its maker holds a
+// lock on it, so that whoever cleans up can tell what a killed process left from what is in use.
 class TemporaryFile {
  public:
   explicit TemporaryFile(int folder) : folder_(folder), file_(create()) {}
@@ -90,15 +119,25 @@ class TemporaryFile {
  private:
   int create() {
     static std::atomic<uint64_t> counter{0};
-    int fd;
-    do {  // a name may be taken: by a crashed process of the same id, or one of another machine
+    while (true) {
       name_ = ".makemore-" + std::to_string(::getpid()) + "-" + std::to_string(counter++) + ".tmp";
-      fd = retry([&] {
+      const int fd = retry([&] {
         return ::openat(folder_, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       });
-    } while (fd < 0 && errno == EEXIST);
-    file_exists_ = fd >= 0;
-    return fd;
+      if (fd < 0 && errno == EEXIST) continue;  // of a crashed process, or of another machine's
+      if (fd < 0 || is_ours(fd)) {
+        file_exists_ = fd >= 0;
+        return fd;
+      }
+      ::close(fd);
+    }
+  }
+
+  // Whether nobody took the new file for one that was left, and removes it, before it was locked.
+  static bool is_ours(int fd) {
+    struct stat status;
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;  // else: no locks here
+    return ::fstat(fd, &status) != 0 || status.st_nlink > 0;
   }
 
   int folder_;
@@ -135,8 +174,10 @@ void FileReader::extend(std::string& bytes, int64_t size) {
 
 void write_file_atomically(const std::string& path, std::string_view bytes) {
   check_path(kWrite, path);
-  const std::filesystem::path target(path);
-  if (!target.has_filename()) fail(kWrite, path, "the path does not end in the name of a file");
+  if (!std::filesystem::path(path).has_filename()) {
+    fail(kWrite, path, "the path does not end in the name of a file");
+  }
+  const std::filesystem::path target(target_of(path));
   const std::string file_name = target.filename().string();
   const std::string folder_name = target.has_parent_path() ? target.parent_path().string() : ".";
   // Opened before anything is written: whatever is wrong with the folder comes up now.
@@ -144,15 +185,10 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
       retry([&] { return ::open(folder_name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!folder.is_open()) fail_with_errno(kWrite, path);
 
-  // A rename would replace a device or a pipe, for example /dev/null, by a file.
   struct stat status;
   std::optional<mode_t> mode;
   if (::fstatat(folder.get(), file_name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
-    if (S_ISDIR(status.st_mode)) fail(kWrite, path, "it is a folder");
-    if (!S_ISREG(status.st_mode) && !S_ISLNK(status.st_mode)) {
-      fail(kWrite, path, "it is not a regular file");
-    }
-    if (S_ISREG(status.st_mode)) mode = status.st_mode & 0777;
+    mode = status.st_mode & 0777;
   } else if (errno != ENOENT) {
     fail_with_errno(kWrite, path);
   }

@@ -1,14 +1,15 @@
 """The command line: eval and info; other files hold the rest. Parses, calls and prints."""
 
-import logging
 import sys
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 import click
 
 from makemore_cpp import (
     cli_experiments,
     cli_export,
+    cli_pictures,
     cli_score,
     cli_sweeps,
     cli_text,
@@ -17,6 +18,7 @@ from makemore_cpp import (
     diagnosis,
     evaluation,
     exits,
+    folders,
     package_paths,
     runs,
 )
@@ -24,6 +26,8 @@ from makemore_cpp._core import ArgumentError, FileError, __version__, build_info
 from makemore_cpp.cli_common import json_option, size_options, threads_option
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.model import MLP
+
+MODEL_PICTURES = ("embeddings.png", "hidden.png")
 
 
 @click.group(
@@ -68,25 +72,27 @@ def evaluate(
     if split_name == "all":
         _evaluate_file(run, model, data, pictures, threads, as_json)
         return
+    if pictures is not None:
+        folders.make(pictures)
     words = evaluation.find_words(model, data)
     dataset = evaluation.split_as_trained(model, words)
     rows = evaluation.evaluate(model, dataset, split_name, threads)
     findings = diagnosis.diagnose(model, dataset, threads)
-    files = [] if pictures is None else _save_pictures(pictures, model, dataset)
     result = {"data": words.name, "sha256": words.sha256, "losses": [row._asdict() for row in rows]}
     looks = None
     if split_name == "test":
         looks = runs.record_test_look(run, result)
     if as_json:
+        files = _draw(pictures, model, dataset)
         more = {"diagnosis": findings.as_dict(), "pictures": files, "test_looks": looks}
         console.print_json({"run": run, **result, **more})
         return
     console.print_evaluation(f"Loss of {run} on {words.name}", rows)
     console.print_diagnosis(findings)
-    for file in files:
-        print(f"picture: {file}")
     if looks is not None:
         print(f"looks at the test split recorded beside this model: {looks}")
+    for file in _draw(pictures, model, dataset):
+        print(f"picture: {file}")
 
 
 def _evaluate_file(
@@ -109,11 +115,13 @@ def _evaluate_file(
     print(f"looks at the test split recorded beside this model: {looks}")
 
 
-def _save_pictures(folder: str, model: MLP, data: Dataset) -> list[str]:
-    from makemore_cpp import plotting
+def _draw(folder: str | None, model: MLP, data: Dataset) -> list[str]:
+    def pictures() -> Sequence[Callable[[], Any]]:
+        from makemore_cpp import plotting
 
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as in `train`
-    return [str(file) for file in plotting.save_model_pictures(folder, model, data.train.X)]
+        return plotting.model_pictures(model, data.train.X)
+
+    return [] if folder is None else cli_pictures.draw(folder, MODEL_PICTURES, pictures)
 
 
 @cli.command(context_settings={"show_default": True})

@@ -1,6 +1,5 @@
 """What commands share: options, and for those that train many models progress and results."""
 
-import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,11 +8,10 @@ from typing import Any
 
 import click
 
-from makemore_cpp import console, exits, sweeps
-from makemore_cpp._core import FileError
+from makemore_cpp import cli_pictures, console, exits, files, folders, sweeps
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.sweep_cell import DEFAULTS
-from makemore_cpp.sweep_folder import sweep_folder
+from makemore_cpp.sweep_folder import ROOT
 from makemore_cpp.sweep_table import Row, Table, shown
 from makemore_cpp.words import load_words
 
@@ -159,16 +157,16 @@ def sweeping(
 
     An interrupt ends the command, and says how to go on.
     """
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where it caches fonts, and more
     try:
-        with sweep_folder(out) as folder, _counted() as on_row:
+        with folders.made(out, ROOT) as folder, _counted() as on_row:
             yield (
                 folder,
                 {"out": folder, "seeds": seeds, "jobs": jobs, "dask": dask, "on_row": on_row},
             )
-    except KeyboardInterrupt:
-        console.note(f"interrupted; the same command with --out {folder} goes on from here")
-        sys.exit(exits.INTERRUPTED)
+    except exits.Ended as ended:
+        word = exits.word_for(ended.number)
+        console.note(f"{word}; the same command with --out {folder} goes on from here")
+        sys.exit(exits.code_of(ended.number))
 
 
 @contextmanager
@@ -189,25 +187,22 @@ def _counted() -> Iterator[Callable[[Row, int, int], object] | None]:
 
 def save_table(folder: Path, text: str) -> None:
     """Write a table as CSV into the folder."""
-    write(folder / TABLE_FILE, text)
+    files.replace(folder / TABLE_FILE, text.encode())
 
 
-def write(path: Path, text: str) -> None:
-    """Write a text file; else FileError."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}") from error
+def draw(
+    folder: Path,
+    names: Sequence[str],
+    pictures: Callable[[Any], Sequence[Callable[[], Any]]],
+) -> None:
+    """Draw the pictures of a sweep, last of all; `pictures` is given the module that draws them."""
 
+    def functions() -> Sequence[Callable[[], Any]]:
+        from makemore_cpp import plotting_sweeps
 
-def save_picture(path: Path, ax: Any) -> None:
-    """Write what was drawn on these Axes; else FileError."""
-    from makemore_cpp import plotting
+        return pictures(plotting_sweeps)
 
-    try:
-        plotting.save(ax.figure, path)
-    except OSError as error:
-        raise FileError(f"cannot write {path}: {error.strerror}") from error
+    cli_pictures.draw(folder, names, functions)
 
 
 def print_table(title: str, table: Table) -> None:

@@ -1,10 +1,12 @@
 """The commands `experiment ...`: the lecture's experiments. Parses, calls the library, prints."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
 
-from makemore_cpp import cli_common, console, experiments, runs
+from makemore_cpp import cli_common, console, experiments, folders
 from makemore_cpp.cli_common import data_options, sweep_options
 from makemore_cpp.experiments import EXPERIMENTS
 from makemore_cpp.ngram_table import NGramRow, ngram_table
@@ -37,22 +39,25 @@ def _add(name: str) -> None:
             table = experiments.run_experiment(
                 name, dataset, steps=steps, is_quick=is_quick, **settings
             )
-            from makemore_cpp import plotting_sweeps
-
-            if described.x is None:
-                ax = plotting_sweeps.sweep(table)
-            else:
-                ax = plotting_sweeps.lines(table, described.x, described.y, described.by)
             cli_common.save_table(folder, table.csv())
-            cli_common.save_picture(folder / cli_common.PICTURE_FILE, ax)
-        if as_json:
-            samples = [cell[0].samples for cell in table.cells]
-            console.print_json({"sweep": str(folder), "cells": table.records(), "samples": samples})
-            return
-        cli_common.print_table(described.question, table)
-        cli_common.print_best(table)
-        _print_samples(table)
-        print(f"sweep folder: {folder}")
+            if as_json:
+                samples = [cell[0].samples for cell in table.cells]
+                console.print_json(
+                    {"sweep": str(folder), "cells": table.records(), "samples": samples}
+                )
+            else:
+                cli_common.print_table(described.question, table)
+                cli_common.print_best(table)
+                _print_samples(table)
+                print(f"sweep folder: {folder}")
+            cli_common.draw(
+                folder, [cli_common.PICTURE_FILE], lambda pictures: [_picture(pictures, table)]
+            )
+
+    def _picture(pictures: Any, table: Table) -> Callable[[], Any]:
+        if described.x is None:
+            return partial(pictures.sweep, table)
+        return partial(pictures.lines, table, described.x, described.y, described.by)
 
     command.__doc__ = described.question
     options: list[Any] = [
@@ -84,22 +89,22 @@ def ngram(
 ) -> None:
     """Show what counting can do, and what a longer context does to it."""
     dataset = cli_common.read_data(data, split_seed, boundary)
-    with runs.new_run(out, root=ROOT) as folder:
+    with folders.new_folder(out, root=ROOT) as folder:
         rows = ngram_table(dataset, max_block_size)
-        from makemore_cpp import plotting_sweeps
-
         cli_common.save_table(folder, to_csv([row._asdict() for row in rows]))
-        cli_common.save_picture(folder / cli_common.PICTURE_FILE, plotting_sweeps.ngrams(rows))
-    if as_json:
-        console.print_json({"sweep": str(folder), "rows": [row._asdict() for row in rows]})
-        return
-    columns = [name.replace("_", " ") for name in NGramRow._fields]
-    console.print_losses(
-        "N-grams of train; losses in nats per token, the last two on dev",
-        columns,
-        [(str(row.block_size), *row[1:]) for row in rows],
-    )
-    print(f"sweep folder: {folder}")
+        if as_json:
+            console.print_json({"sweep": str(folder), "rows": [row._asdict() for row in rows]})
+        else:
+            columns = [name.replace("_", " ") for name in NGramRow._fields]
+            console.print_losses(
+                "N-grams of train; losses in nats per token, the last two on dev",
+                columns,
+                [(str(row.block_size), *row[1:]) for row in rows],
+            )
+            print(f"sweep folder: {folder}")
+        cli_common.draw(
+            folder, [cli_common.PICTURE_FILE], lambda pictures: [partial(pictures.ngrams, rows)]
+        )
 
 
 def _print_samples(table: Table) -> None:

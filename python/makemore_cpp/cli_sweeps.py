@@ -1,13 +1,15 @@
 """The commands `sweep grid` and `sweep lr`. Parses, calls the library and prints."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from makemore_cpp import cli_common, console, lr_search, sweeps
+from makemore_cpp import cli_common, console, files, lr_search, sweeps
 from makemore_cpp.cli_common import Value, run_options, sweep_options
 from makemore_cpp.sweep_cell import DEFAULTS
+from makemore_cpp.sweep_table import Table
 from makemore_cpp.training import LAST_STEPS
 
 DEFAULT_STEPS = 50_000
@@ -48,23 +50,24 @@ def grid(
     dataset = cli_common.read_data(data, split_seed, boundary)
     given = {name: values for name, values in options.items() if values is not None}
     combinations = sweeps.combine({"steps": DEFAULT_STEPS, **given})
+    if csv_path is not None:
+        files.check_replaceable(csv_path)
     with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
         table = sweeps.run(dataset, combinations, **settings)
-        from makemore_cpp import plotting_sweeps
-
         cli_common.save_table(folder, table.csv())
-        cli_common.save_picture(folder / cli_common.PICTURE_FILE, plotting_sweeps.sweep(table))
-    if csv_path is not None:
-        cli_common.write(Path(csv_path), table.csv())
-    if as_json:
-        console.print_json({"sweep": str(folder), "cells": table.records()})
-        return
-    if as_markdown:
-        print(table.markdown(), end="")
-        return
-    cli_common.print_table("Loss in nats per token", table)
-    cli_common.print_best(table)
-    print(f"sweep folder: {folder}")
+        if csv_path is not None:
+            files.replace(csv_path, table.csv().encode())
+        if as_json:
+            console.print_json({"sweep": str(folder), "cells": table.records()})
+        elif as_markdown:
+            print(table.markdown(), end="")
+        else:
+            cli_common.print_table("Loss in nats per token", table)
+            cli_common.print_best(table)
+            print(f"sweep folder: {folder}")
+        cli_common.draw(
+            folder, [cli_common.PICTURE_FILE], lambda pictures: [partial(pictures.sweep, table)]
+        )
 
 
 @sweep.command("lr", context_settings={"show_default": True})
@@ -103,14 +106,27 @@ def search_lr(
         table = lr_search.fixed_rates(
             dataset, lr_search.RATES if rates is None else rates, given, steps=steps, **settings
         )
-        from makemore_cpp import plotting_sweeps
-
         cli_common.save_table(folder, table.csv())
-        picture, curve_picture = (
-            folder / name for name in (cli_common.PICTURE_FILE, CURVE_PICTURE_FILE)
+        _print_search(folder, table, curve, low, high, steps, as_json)
+        cli_common.draw(
+            folder,
+            [cli_common.PICTURE_FILE, CURVE_PICTURE_FILE],
+            lambda pictures: [
+                partial(pictures.fixed_rates, table),
+                partial(pictures.rate_curve, curve),
+            ],
         )
-        cli_common.save_picture(picture, plotting_sweeps.fixed_rates(table))
-        cli_common.save_picture(curve_picture, plotting_sweeps.rate_curve(curve))
+
+
+def _print_search(
+    folder: Path,
+    table: Table,
+    curve: lr_search.RateCurve,
+    low: float,
+    high: float,
+    steps: int,
+    as_json: bool,
+) -> None:
     found = lr_search.recommended(table)
     if as_json:
         console.print_json(
@@ -138,4 +154,4 @@ def search_lr(
     )
     if curve.is_at_edge:
         print("that is at the edge of what was tried: look beyond it with --low or --high")
-    print(f"sweep folder: {folder}, with {picture.name} and {curve_picture.name}")
+    print(f"sweep folder: {folder}, with {cli_common.PICTURE_FILE} and {CURVE_PICTURE_FILE}")

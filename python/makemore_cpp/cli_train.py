@@ -1,16 +1,28 @@
 """The command `train`: a new run or one that goes on. Parses, calls the library and prints."""
 
-import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 from click.core import ParameterSource
 
-from makemore_cpp import checkpoint, checks, console, diagnosis, evaluation, exits, runs, training
+from makemore_cpp import (
+    checkpoint,
+    checks,
+    cli_pictures,
+    console,
+    diagnosis,
+    evaluation,
+    exits,
+    files,
+    folders,
+    runs,
+    training,
+)
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.cli_common import (
     WORDS,
@@ -92,31 +104,44 @@ def train(
 ) -> None:
     """Train a model; without options, the lecture's recipe on the bundled names."""
     samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
-    # Its remarks on where it caches fonts are not this command's.
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     begin = _new_run if options["resume"] is None else _resumed_run
     try:
-        with begin(samples, options) as run, exits.stop_on_interrupt() as received:
-            history = _train(run, received, checkpoint_every, threads)
-            done = len(history.losses)
-            if done == 0:
-                raise KeyboardInterrupt
-            # Numbers and pictures are left to the resumed run, so that it ends at once.
-            is_resumable = history.stopped and (checkpoint_every != 0 or run.state is not None)
-            if is_resumable:
-                runs.save_unfinished(run.folder, run.model)
+        with begin(samples, options) as run:
+            with exits.stop_on_signal() as received:
+                history = _train(run, received, checkpoint_every, threads)
+                # Numbers and pictures are left to the resumed run, so that it ends at once.
+                is_resumable = history.stopped and (checkpoint_every != 0 or run.state is not None)
+                if len(history.losses) == 0:
+                    raise exits.Ended(received[0])
+                if is_resumable:
+                    runs.save_unfinished(run.folder, run.model)
+                else:
+                    comparison = _save(run, history, threads)
+            if received:
+                _say_ended(run, history, received[0], is_resumable, checkpoint_every)
             else:
-                comparison = _save(run, history, threads)
+                _show_run(run, history, comparison, threads, as_json)
+            if not is_resumable:
+                _draw(run, history)
     except DivergedError as error:
         raise ArgumentError(f"{error}; try a smaller --lr") from error
     if received:
-        steps = f"{done:,} of {history.options['steps']:,} steps"
-        how = f"; train --resume {run.folder} goes on" * is_resumable
-        if is_resumable and checkpoint_every == 0 and run.state is not None:
-            how += f" from step {len(run.state.losses):,}"
-        console.note(f"interrupted after {steps}, kept in {run.folder}{how}")
-        sys.exit(exits.INTERRUPTED)
-    _show_run(run, history, comparison, threads, as_json)
+        sys.exit(exits.code_of(received[0]))
+
+
+def _say_ended(
+    run: "_Run",
+    history: training.History,
+    number: int,
+    is_resumable: bool,
+    checkpoint_every: int | None,
+) -> None:
+    """Say which signal ended a run, what is kept of it and how it goes on."""
+    steps = f"{len(history.losses):,} of {history.options['steps']:,} steps"
+    how = f"; train --resume {run.folder} goes on" * is_resumable
+    if is_resumable and checkpoint_every == 0 and run.state is not None:
+        how += f" from step {len(run.state.losses):,}"
+    console.note(f"{exits.word_for(number)} after {steps}, kept in {run.folder}{how}")
 
 
 class _Run(NamedTuple):
@@ -146,7 +171,7 @@ def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
     dataset = Dataset.split(load_words(data), block_size, split_seed, boundary=boundary)
     model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)
-    with runs.new_run(out, overwrite) as folder:
+    with folders.new_folder(out, overwrite) as folder:
         yield _Run(folder, model, dataset, options, init, samples, (checkpoint.this_build(),))
 
 
@@ -160,7 +185,8 @@ def _resumed_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
             shown = name.replace("_", "-")
             raise ArgumentError(f"--{shown} cannot be given with --resume: the run has its own")
     folder = Path(options["resume"])
-    with runs.locked(folder):
+    with folders.locked(folder):
+        files.check_folder(folder)
         kept = checkpoint.load_run(folder)
         build = checkpoint.this_build()
         if build != kept.builds[-1]:
@@ -200,12 +226,14 @@ def _train(
 def _save(
     run: _Run, history: training.History, threads: int | None
 ) -> list[evaluation.SplitLosses]:
-    """Write the files of the run; return its losses beside those of counts."""
-    comparison = evaluation.compare(run.model, run.data, threads)
+    """Write the model, then what describes it; return its losses beside those of counts."""
+    losses = evaluation.model_losses(run.model, run.data, threads)
     done = len(history.losses)
-    for name, loss in (("train", comparison[-1].train), ("dev", comparison[-1].dev)):
+    for name, loss in (("train", losses.train), ("dev", losses.dev)):
         if loss is not None:
             training.check_loss(name, loss, done - 1, history.lr[-1])
+    runs.save_model(run.folder, run.model)
+    comparison = evaluation.compare(run.model, run.data, threads, losses)
     settings = {
         "init": run.init,
         "steps_done": done,
@@ -214,8 +242,17 @@ def _save(
         **history.options,
         "builds": run.builds,
     }
-    runs.save_run(run.folder, run.model, history, comparison, settings)
+    runs.save_description(run.folder, run.model, history, comparison, settings)
     return comparison
+
+
+def _draw(run: _Run, history: training.History) -> None:
+    def pictures() -> Sequence[Callable[[], Any]]:
+        from makemore_cpp import plotting
+
+        return [partial(plotting.loss_curve, history), partial(plotting.embeddings, run.model)]
+
+    cli_pictures.draw(run.folder, runs.PICTURES, pictures)
 
 
 def _show_run(

@@ -56,20 +56,29 @@ def split_loss(model: MLP, split: Split, threads: int | None = None) -> float | 
     return model.loss(split.X, split.Y, threads=threads) if len(split.Y) else None
 
 
-def compare(model: MLP, data: Dataset, threads: int | None = None) -> list[SplitLosses]:
-    """Return the losses of the uniform guess, of bigram counts and of the model, in this order."""
+def model_losses(model: MLP, data: Dataset, threads: int | None = None) -> SplitLosses:
+    """Return the losses of the model on train and dev."""
+    train, dev = (split_loss(model, split, threads) for split in (data.train, data.dev))
+    return SplitLosses("this model", train, dev)
+
+
+def compare(
+    model: MLP, data: Dataset, threads: int | None = None, own: SplitLosses | None = None
+) -> list[SplitLosses]:
+    """Return the losses of the uniform guess, of bigram counts and of the model, in this order.
+
+    `own`, those of the model, are found as `model_losses` does where they are not given.
+    """
     uniform = math.log(len(data.vocab))
     bigram = NGram(data.vocab, data.train.words, order=2)
-
-    def losses(split: Split) -> tuple[float | None, float | None, float | None]:
-        if len(split.Y) == 0:
-            return None, None, None
-        last = split.X[:, -1:]
-        return uniform, bigram.loss(last, split.Y), split_loss(model, split, threads)
-
-    names = ("uniform, ln V", "bigram counts", "this model")
-    rows = zip(names, losses(data.train), losses(data.dev), strict=True)
-    return [SplitLosses(*row) for row in rows]
+    splits = [split if len(split.Y) else None for split in (data.train, data.dev)]
+    guesses = [None if split is None else uniform for split in splits]
+    counts = [None if split is None else bigram.loss(split.X[:, -1:], split.Y) for split in splits]
+    return [
+        SplitLosses("uniform, ln V", *guesses),
+        SplitLosses("bigram counts", *counts),
+        model_losses(model, data, threads) if own is None else own,
+    ]
 
 
 def find_words(model: MLP | LanguageModel, path: str | None = None) -> Words:

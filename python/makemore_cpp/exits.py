@@ -15,53 +15,83 @@ from makemore_cpp import console
 from makemore_cpp._core import Error
 
 ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
 BROKEN_PIPE = 1  # quiet, as click does it
+# What asks a command to end: Ctrl-C, a cluster's scheduler, a terminal that goes away.
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(KeyboardInterrupt):
+    """One of the ENDING signals has come."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def code_of(number: int) -> int:
+    """Return the exit code after a signal, by the shell's convention."""
+    return 128 + number
+
+
+def word_for(number: int) -> str:
+    """Return what a signal has done to a command."""
+    return "interrupted" if number == signal.SIGINT else "terminated"
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[list[int]]:
-    """Collect the first SIGINT in the given list; the next one interrupts as usual."""
+def stop_on_signal() -> Iterator[list[int]]:
+    """Collect the first ENDING signal in the given list; the next one ends the command as usual."""
     received: list[int] = []
-    with _handled_once(received.append, then=signal.getsignal(signal.SIGINT)):
+    with _handled_once(received.append):
         yield received
 
 
 @contextmanager
-def _handled_once(handle: Callable[[int], object], then: Any) -> Iterator[None]:
-    """Let the first SIGINT be handled so, and those after it, or after the end, by `then`."""
-    is_ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as under nohup: so it stays
-    if is_ignored or threading.current_thread() is not threading.main_thread():
+def _handled_once(handle: Callable[[int], object], then: Any = None) -> Iterator[None]:
+    """Let the first ENDING signal be handled so, and those after it, or after the end, by `then`.
+
+    Without it they are handled as before.
+    """
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    is_first = True
+
+    def set_all(handler: Any) -> None:
+        for number, earlier in before.items():
+            if earlier is not signal.SIG_IGN:  # as SIGHUP under nohup: so it stays
+                signal.signal(number, earlier if handler is None else handler)
 
     def handle_first(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, then)
+        nonlocal is_first
+        is_first = False
+        set_all(then)
         handle(number)
 
-    signal.signal(signal.SIGINT, handle_first)
+    set_all(handle_first)
     try:
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is handle_first:  # or else it has been used
-            signal.signal(signal.SIGINT, then)
+        if is_first:
+            set_all(then)
 
 
-def _interrupt(number: int) -> NoReturn:
-    raise KeyboardInterrupt
+def _raise(number: int) -> NoReturn:
+    raise Ended(number)
 
 
 def run(command: click.Command) -> int:
     """Run the command and return the exit code; every error becomes one sentence.
 
-    An interrupt is an error too; one that comes while it is dealt with, or while the interpreter
-    ends after the command, ends the process at once.
+    An ENDING signal is an error too; one that comes while it is dealt with, or while the
+    interpreter ends after the command, ends the process at once.
     """
     try:
-        with _handled_once(_interrupt, then=signal.SIG_DFL):
+        with _handled_once(_raise, then=signal.SIG_DFL):
             return _run(command)
-    except KeyboardInterrupt:  # while another error was told
-        return INTERRUPTED
+    except Ended as ended:  # while another error was told
+        return code_of(ended.number)
 
 
 def _run(command: click.Command) -> int:
@@ -75,9 +105,10 @@ def _run(command: click.Command) -> int:
     except BrokenPipeError:
         _drop_output()
         return BROKEN_PIPE
-    except (KeyboardInterrupt, click.Abort):
-        console.note("interrupted")
-        return INTERRUPTED
+    except (KeyboardInterrupt, click.Abort) as error:
+        number = error.number if isinstance(error, Ended) else signal.SIGINT
+        console.note(word_for(number))
+        return code_of(number)
     except click.ClickException as error:
         console.note(error.format_message())
     except UnicodeEncodeError as error:

@@ -1,41 +1,45 @@
 """Pictures of a training run: its losses, embeddings and hidden units; matplotlib, no pyplot."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import StrMethodFormatter
 from numpy.typing import ArrayLike
 
-from makemore_cpp import checks
-from makemore_cpp._core import ArgumentError, FileError
+from makemore_cpp import checks, folders
+from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64, Int32
 from makemore_cpp.model import MLP
 from makemore_cpp.plotting_embeddings import embeddings
-from makemore_cpp.plotting_hidden import activation_histogram, saturation_image, save_hidden
-from makemore_cpp.plotting_style import BLUE, GREY, ORANGE, new_axes, save, tidy
+from makemore_cpp.plotting_hidden import activation_histogram, hidden_units, saturation_image
+from makemore_cpp.plotting_style import BLUE, GREY, ORANGE, new_axes, png_of, save, styled, tidy
 from makemore_cpp.training import Evaluation, History
 
 __all__ = [
     "activation_histogram",
     "embeddings",
+    "hidden_units",
     "loss_curve",
+    "model_pictures",
+    "png_of",
     "saturation_image",
     "save",
-    "save_hidden",
     "save_model_pictures",
 ]
 
-EMBEDDINGS_PICTURE = "embeddings.png"
-HIDDEN_PICTURE = "hidden.png"
+MODEL_PICTURES = ("embeddings.png", "hidden.png")
 HIDDEN_EXAMPLES = 1000  # that the picture of the hidden units is made of
 
 SMOOTHING_WINDOWS = 100  # the smoothed line averages over 1/100 of the run
 RAW_BINS = 1500  # more would be narrower than a pixel
 
 
+@styled
 def loss_curve(
     history: History | ArrayLike,
     evaluations: Sequence[Evaluation] = (),
@@ -90,6 +94,15 @@ def loss_curve(
     return ax
 
 
+def model_pictures(model: MLP, X: Int32) -> list[Callable[[], Axes | Figure]]:
+    """Return the functions that draw the MODEL_PICTURES, of embeddings and hidden units.
+
+    Of more than 1,000 contexts X (N,T) for the hidden units, evenly spaced ones are used.
+    """
+    some = X[:: -(-len(X) // HIDDEN_EXAMPLES)]
+    return [partial(embeddings, model), partial(hidden_units, model, some)]
+
+
 def save_model_pictures(folder: str | os.PathLike[str], model: MLP, X: Int32) -> list[Path]:
     """Write what can be seen in a model alone, its embeddings and hidden units; return the files.
 
@@ -107,14 +120,12 @@ def save_model_pictures(folder: str | os.PathLike[str], model: MLP, X: Int32) ->
         A picture cannot be written.
     """
     place = Path(checks.path("folder", folder))
-    files = [place / EMBEDDINGS_PICTURE, place / HIDDEN_PICTURE]
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        save(embeddings(model).figure, files[0])
-        save_hidden(model, X[:: -(-len(X) // HIDDEN_EXAMPLES)], files[1])
-    except OSError as error:
-        raise FileError(f"cannot write in {place}: {error.strerror}") from error
-    return files
+    paths = [place / name for name in MODEL_PICTURES]
+    folders.make(place)
+    for path, picture in zip(paths, model_pictures(model, X), strict=True):
+        shown = picture()
+        save(shown if isinstance(shown, Figure) else shown.figure, path)
+    return paths
 
 
 def _decimate(losses: Float64) -> tuple[Float64, Float64]:

@@ -6,12 +6,13 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from makemore_cpp.arrays import Float64
 from makemore_cpp.model import MLP
-from makemore_cpp.plotting_style import BLUE, GREY, RED, new_axes, tidy
+from makemore_cpp.plotting_style import BLUE, GREY, RED, new_axes, styled, tidy
 from makemore_cpp.vowels import kind, vowel_clustering
 
 MAX_LABELS = 400  # beyond, labels cover each other; the rest are dots
 
 
+@styled
 def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
     """Draw each token at its embedding, as its character, vowels and consonants in two colours.
 

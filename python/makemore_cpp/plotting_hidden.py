@@ -1,7 +1,5 @@
 """Pictures of the hidden units: how their activations spread, and which are saturated."""
 
-import os
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,12 +8,13 @@ from numpy.typing import ArrayLike
 
 from makemore_cpp.hidden_units import SATURATED, hidden_activations, saturation
 from makemore_cpp.model import MLP
-from makemore_cpp.plotting_style import BLUE, RED, new_axes, save, tidy
+from makemore_cpp.plotting_style import BLUE, RED, new_axes, styled, tidy
 
 BINS = 200  # of width 0.01, so that the outermost two hold what is saturated
 ROWS = 100  # of the image; more would be narrower than the eye can tell apart
 
 
+@styled
 def activation_histogram(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Axes:
     """Draw how the hidden units' activations tanh(...) of contexts X (N,T) spread over [-1, 1]."""
     ax = new_axes(8, 4) if ax is None else ax
@@ -39,6 +38,7 @@ def activation_histogram(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Ax
     return ax
 
 
+@styled
 def saturation_image(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Axes:
     """Draw a row for each context of X (N,T), a column for each unit: white where it is saturated.
 
@@ -48,7 +48,7 @@ def saturation_image(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Axes:
     ax = new_axes(8, 4) if ax is None else ax
     h = hidden_activations(model, X)
     image = (np.abs(h[:: -(-len(h) // ROWS)]) > SATURATED).astype(np.float32)
-    ax.imshow(image, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="auto")
+    ax.imshow(image, cmap="gray", vmin=0, vmax=1, aspect="auto", interpolation="antialiased")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True))
     ax.set_xlabel("hidden unit")
@@ -61,10 +61,11 @@ def saturation_image(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def save_hidden(model: MLP, X: ArrayLike, path: str | os.PathLike[str]) -> None:
-    """Write both pictures of the hidden units, one above the other, as PNG."""
+@styled
+def hidden_units(model: MLP, X: ArrayLike) -> Figure:
+    """Draw both pictures of the hidden units, one above the other."""
     figure = Figure(figsize=(8, 8), layout="constrained")
     above, below = figure.subplots(2, 1)
     activation_histogram(model, X, above)
     saturation_image(model, X, below)
-    save(figure, path)
+    return figure

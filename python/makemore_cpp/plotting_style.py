@@ -1,11 +1,50 @@
-"""What all pictures share: colours, new axes, a tidy frame, and how they are written."""
+"""What all pictures share: colours, new axes, a tidy frame, how they are drawn and written."""
 
+import contextlib
+import functools
+import io
 import os
+from collections.abc import Callable, Iterator
+from typing import ParamSpec, TypeVar
 
+import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
+from makemore_cpp import files
+
 BLUE, ORANGE, GREY, RED = "#2b6cb0", "#dd6b20", "#718096", "#c53030"
+# Settings that are of the program around us, not of a picture.
+NOT_STYLE = ("backend", "date.epoch", "docstring", "interactive", "savefig.directory", "timezone",
+             "tk.", "toolbar", "webagg")  # fmt: skip
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@contextlib.contextmanager
+def own_style() -> Iterator[None]:
+    """Let matplotlib's own defaults hold inside, whatever a matplotlibrc or the program has set."""
+    defaults = {
+        name: value
+        for name, value in matplotlib.rcParamsDefault.items()
+        if not name.startswith(NOT_STYLE)
+    }
+    with matplotlib.rc_context(defaults):
+        yield
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Draw in `own_style`, unless the caller brings Axes of a figure with its style."""
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        if kwargs.get("ax") is not None or any(isinstance(one, Axes) for one in args):
+            return draw(*args, **kwargs)
+        with own_style():
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 def new_axes(width: float, height: float) -> Axes:
@@ -20,7 +59,21 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-def save(figure: Figure | SubFigure, path: str | os.PathLike[str]) -> None:
-    """Write a figure, such as ``ax.figure``, as PNG; the same figure gives the same bytes."""
+@styled
+def png_of(figure: Figure | SubFigure) -> bytes:
+    """Return a figure, such as ``ax.figure``, as PNG; the same figure gives the same bytes."""
     whole = figure if isinstance(figure, Figure) else figure.figure
-    whole.savefig(path, format="png", dpi=150, metadata={"Software": None})
+    stream = io.BytesIO()
+    whole.savefig(stream, format="png", dpi=150, metadata={"Software": None})
+    return stream.getvalue()
+
+
+def save(figure: Figure | SubFigure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, as `png_of` gives it, replacing a file of that name atomically.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written.
+    """
+    files.replace(path, png_of(figure))

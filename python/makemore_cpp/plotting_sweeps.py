@@ -10,7 +10,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.lr_search import NOISE, RateCurve, recommended
 from makemore_cpp.ngram_table import NGramRow
-from makemore_cpp.plotting_style import BLUE, GREY, ORANGE, new_axes, tidy
+from makemore_cpp.plotting_style import BLUE, GREY, ORANGE, new_axes, styled, tidy
 from makemore_cpp.sweep_table import Row, Table, mean, shown, spread
 
 LOSS_LABEL = "loss (nats per token)"
@@ -18,11 +18,13 @@ LINE_COLOURS = (BLUE, ORANGE, "#2f855a", "#6b46c1", "#c53030", "#0987a0", "#b779
 MAX_LINES = 24  # more could not be told apart
 
 
+@styled
 def sweep(table: Table, ax: Axes | None = None) -> Axes:
     """Draw a sweep: two options that vary as a heat map of dev, others as lines."""
     return heat_map(table, ax) if len(table.varying) == 2 else lines(table, ax=ax)
 
 
+@styled
 def heat_map(table: Table, ax: Axes | None = None) -> Axes:
     """Draw the mean dev loss for each pair of values of the two options that vary.
 
@@ -128,6 +130,7 @@ def lines(
     return ax
 
 
+@styled
 def rate_curve(curve: RateCurve, ax: Axes | None = None) -> Axes:
     """Draw the losses of a run in which the rate grew, smoothed too, and the suggested rate."""
     ax = new_axes(7.5, 4.5) if ax is None else ax
@@ -156,6 +159,7 @@ def rate_curve(curve: RateCurve, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@styled
 def fixed_rates(table: Table, ax: Axes | None = None) -> Axes:
     """Draw the last losses of short runs against their rates, and the recommended range."""
     ax = lines(table, "lr", ("last_100",), ax=ax)
@@ -176,6 +180,7 @@ def fixed_rates(table: Table, ax: Axes | None = None) -> Axes:
     return ax
 
 
+@styled
 def ngrams(rows: Sequence[NGramRow], ax: Axes | None = None) -> Axes:
     """Draw what counting can do by the length of the context, and how much of it is unseen."""
     ax = new_axes(7.5, 4.5) if ax is None else ax

@@ -2,52 +2,38 @@
 
 import contextlib
 import dataclasses
-import fcntl
 import json
-import os
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from makemore_cpp import runs
+from makemore_cpp import files, folders
 from makemore_cpp._core import FileError, FormatError
 from makemore_cpp.sweep_table import Row
 
 ROOT = "sweeps"
 DESCRIPTION_FILE = "sweep.json"
 ROWS_FILE = "rows.jsonl"
-
-
-@contextlib.contextmanager
-def sweep_folder(out: str | os.PathLike[str] | None) -> Iterator[Path]:
-    """Give the folder `out`, or ``sweeps/<n>`` with the next free number.
-
-    A folder that had to be made is removed again if nothing is kept in it.
-    """
-    if out is not None and os.path.isdir(out):
-        yield Path(out)
-    else:
-        with runs.new_run(out, root=ROOT) as folder:
-            yield folder
+LOSS_TYPES = (float, type(None))
+ROW_TYPES: dict[str, tuple[type, ...]] = {
+    "options": (dict,), "seed": (int,), "parameters": (int,), "steps": (int,), "examples": (int,),
+    "train": LOSS_TYPES, "dev": LOSS_TYPES, "last_100": LOSS_TYPES, "seconds": (float,),
+    "isa": (str,), "diverged": (bool,), "samples": (list,),
+}  # fmt: skip
 
 
 class Record:
     """The finished runs of one sweep, by key, and the file that keeps them."""
 
-    def __init__(self, stream: BinaryIO, path: Path) -> None:
-        self._stream = stream
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self.rows = _read(stream, path)
+        self.rows = _read(path)
 
     def add(self, key: str, row: Row) -> None:
         """Append a row; once this returns, it outlives a crash of the process or the machine."""
         line = json.dumps({"key": key, **dataclasses.asdict(row)}, allow_nan=False)
-        try:
-            self._stream.write(line.encode() + b"\n")
-            self._stream.flush()
-            os.fsync(self._stream.fileno())
-        except OSError as error:
-            raise FileError(f"cannot write {self._path}: {error.strerror}") from error
+        files.append_line(self._path, line.encode())
         self.rows[key] = row
 
 
@@ -63,40 +49,24 @@ def open_record(folder: Path, description: Mapping[str, Any]) -> Iterator[Record
     FormatError
         A line of the record, other than a torn last one, is not a row.
     """
-    path = folder / ROWS_FILE
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+    with folders.made(folder), folders.locked(folder):
         _describe(folder, description)
-        with open(path, "a+b") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)  # gone with the process
-            except BlockingIOError:
-                raise FileError(f"another process is at work on the sweep in {folder}") from None
-            record = Record(stream, path)
-            yield record
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(f"cannot keep a sweep in {folder}: {error.strerror}") from error
+        yield Record(folder / ROWS_FILE)
 
 
 def _describe(folder: Path, description: Mapping[str, Any]) -> None:
     """Write the description into an empty folder; else compare it with the one that is there."""
     path = folder / DESCRIPTION_FILE
     wanted = json.loads(json.dumps(description))
-    if not path.exists():
-        unfinished = path.with_suffix(".unfinished")
-        if any(other != unfinished for other in folder.iterdir()):
+    text = files.read(path)
+    if text is None:
+        if any(folder.iterdir()):
             raise FileError(f"{folder} is not empty and holds no sweep; give another folder")
-        with open(unfinished, "w", encoding="utf-8") as stream:
-            json.dump(wanted, stream, indent=2)
-            stream.flush()
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
+        files.replace(path, (json.dumps(wanted, indent=2) + "\n").encode())
         return
     try:
-        found = json.loads(path.read_bytes())
-    except ValueError:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
         raise FormatError(f"{path} is not JSON") from None
     difference = _difference(found, wanted)
     if difference is not None:
@@ -124,23 +94,27 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:60] + "…"
 
 
-def _read(stream: BinaryIO, path: Path) -> dict[str, Row]:
-    """Return the rows of a record and cut off a last line that a crash has torn."""
-    stream.seek(0)
-    lines = stream.read().splitlines(keepends=True)
+def _read(path: Path) -> dict[str, Row]:
+    """Return the rows of a record; a last line that a crash has torn is done again."""
     rows: dict[str, Row] = {}
-    end = 0
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(files.read_record(path), 1):
         try:
-            if not line.endswith(b"\n"):
-                raise ValueError
             fields = json.loads(line)
             key = fields.pop("key")
-            rows[key] = Row(**fields)
-        except (ValueError, TypeError, KeyError, AttributeError):
-            if number < len(lines):
-                raise FormatError(f"line {number} of {path} is not a row of a sweep") from None
-            stream.truncate(end)
-            break
-        end += len(line)
+            rows[key] = _checked(Row(**fields))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            raise FormatError(f"line {number} of {path} is not a row of a sweep") from None
     return rows
+
+
+def _checked(row: Row) -> Row:
+    """Return the row; TypeError or ValueError unless its values are of their types and finite."""
+    for name, types in ROW_TYPES.items():
+        value = getattr(row, name)
+        if type(value) not in types:
+            raise TypeError
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError
+    if not all(isinstance(text, str) for text in row.samples):
+        raise TypeError
+    return row
