@@ -53,7 +53,7 @@ def saved(kept: checkpoint.Checkpoint, tmp_path_factory: pytest.TempPathFactory)
     return path
 
 
-# -- the file --------------------------------------------------------------------------------------
+# -- the file -------------------------------------------------------------------------------------
 def test_all_of_it_comes_back(kept: checkpoint.Checkpoint, saved: Path) -> None:
     loaded = checkpoint.load(saved)
     assert loaded[1:] == kept[1:]
@@ -253,7 +253,7 @@ def test_what_python_passes_is_checked(saved: Path) -> None:
             _core.Checkpoint(**{**good, **changed})
 
 
-# -- the folder ------------------------------------------------------------------------------------
+# -- the folder -----------------------------------------------------------------------------------
 SMALL = ("--steps", "300", "--n-hidden", "8", "--samples", "0")
 
 
@@ -335,7 +335,9 @@ def test_what_cannot_go_on_is_refused_by_name(unfinished: Path) -> None:
     )
     with open(unfinished / "data.txt", "a") as stream:
         stream.write("zoe\n")
-    assert "data.txt has changed since the run began" in sentence_of(unfinished, "--resume", "run")
+    assert "data.txt has changed since the run's beginning" in sentence_of(
+        unfinished, "--resume", "run"
+    )
     (unfinished / "data.txt").unlink()
     assert "cannot read" in sentence_of(unfinished, "--resume", "run")
     path = unfinished / "run" / FILE

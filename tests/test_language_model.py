@@ -108,7 +108,7 @@ def test_load(mlp, frozen, tmp_path):
     for place in (tmp_path, str(tmp_path / "model.safetensors"), bytes(tmp_path)):
         loaded = mm.LanguageModel.load(place)
         assert results(loaded) == results(frozen)
-        assert loaded.data == frozen.data
+        assert loaded.data == ("", *frozen.data[1:])
         assert type(loaded.vocab) is mm.Vocab
         assert loaded.vocab == frozen.vocab
 

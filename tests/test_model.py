@@ -193,7 +193,7 @@ def test_save_and_load(model, data, tmp_path):
         other = mm.MLP.load(path)
         assert bits(other) == bits(model)
         assert other.vocab == model.vocab
-        assert other.data == model.data
+        assert other.data == ("", *model.data[1:]), "no file says where its data are"
         assert repr(other) == repr(model)
     other.train_steps(data.train.X, data.train.Y, [0.1])  # the arrays are writable
     model.save(tmp_path / "again")

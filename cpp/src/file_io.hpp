@@ -40,9 +40,9 @@ class FileReader {
 
 // Makes `path` hold `bytes`, durably: a reader, or the next start after a crash, finds either the
 // old file or the whole new one.  Writes a temporary file in the same folder, syncs it, renames it,
-// syncs the folder.  The new file has the permissions of the old one.  A symbolic link stays, and the
-// file that it leads to is replaced or made.  What is not a regular file is refused: a rename would
-// replace a device or a pipe, for example /dev/null, by a file.  On failure throws FileError,
+// syncs the folder.  The new file has the permissions of the old one.  A symbolic link stays, and
+// the file that it leads to is replaced or made.  What is not a regular file is refused: a rename
+// would replace a device or a pipe, for example /dev/null, by a file.  On failure throws FileError,
 // removes the temporary file and leaves the old one as it was.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 

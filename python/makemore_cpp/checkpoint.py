@@ -12,10 +12,10 @@ from makemore_cpp import _core, checks, schedules
 from makemore_cpp._core import ArgumentError, FileError, FormatError, RangeError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.dataset import Dataset
-from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE, data_of
 from makemore_cpp.model import MLP, NAMES, UPDATE_DEFAULTS
+from makemore_cpp.origin import load_origin, recalled
 from makemore_cpp.training_state import Evaluation, TrainingState
-from makemore_cpp.words import check_unchanged, load_origin
 
 # The types of the options of a run, in the order in which `train` has them.
 NUMBER = (int, float)
@@ -147,7 +147,7 @@ def _checkpoint_of(file: _core.Checkpoint) -> Checkpoint:
         )
     state = TrainingState(
         options=options,
-        model=MLP._of_saved(file.model),
+        model=MLP._of_saved(file.model, data_of(file.model)),
         optimizer_state={
             f"{moment}.{name}": array
             for moment, arrays in file.moments.items()
@@ -249,20 +249,22 @@ def load_run(folder: str | os.PathLike[str]) -> Checkpoint:
     return load(path)
 
 
-def find_data(state: TrainingState) -> Dataset:
-    """Return the data of the run, read and split again.
+def find_data(
+    state: TrainingState, folder: str | os.PathLike[str], path: str | None = None
+) -> Dataset:
+    """Return the data of the run in a folder, read and split again, from `path` if they have moved.
 
     Raises
     ------
     ArgumentError
-        The run does not remember its data, or the file has changed since.
+        The run does not remember its data, or they have changed since.
     FileError, FormatError
         The file cannot be read.
     """
-    origin = state.model.data
+    origin = recalled(folder, state.model.data)
     if origin is None or origin.split_seed is None:
         raise ArgumentError("the run to resume does not remember its data")
-    words = load_origin(origin)
-    check_unchanged(words, origin, "the run began, which cannot go on with other data")
+    advice = "if the data have moved, name their file with --data"
+    words = load_origin(origin, advice, "the run's beginning", path)
     model = state.model
     return Dataset.split(words, model.block_size, origin.split_seed, boundary=model.vocab.boundary)

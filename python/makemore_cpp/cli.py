@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import click
 
 from makemore_cpp import (
+    cli_common,
     cli_experiments,
     cli_export,
     cli_pictures,
@@ -74,14 +75,14 @@ def evaluate(
         return
     if pictures is not None:
         folders.make(pictures)
-    words = evaluation.find_words(model, data)
+    words = evaluation.find_words(model, cli_common.path_of(data))
     dataset = evaluation.split_as_trained(model, words)
     rows = evaluation.evaluate(model, dataset, split_name, threads)
     findings = diagnosis.diagnose(model, dataset, threads)
     result = {"data": words.name, "sha256": words.sha256, "losses": [row._asdict() for row in rows]}
     looks = None
     if split_name == "test":
-        looks = runs.record_test_look(run, result)
+        looks = _record(run, result)
     if as_json:
         files = _draw(pictures, model, dataset)
         more = {"diagnosis": findings.as_dict(), "pictures": files, "test_looks": looks}
@@ -105,14 +106,24 @@ def _evaluate_file(
 ) -> None:
     if pictures is not None:
         raise ArgumentError("--pictures needs the words split as in training, without --split all")
-    row, origin = evaluation.evaluate_file(model, data, threads)
+    row, origin = evaluation.evaluate_file(model, cli_common.path_of(data), threads)
     result = {"data": origin.name, "sha256": origin.sha256, "losses": [row._asdict()]}
-    looks = runs.record_test_look(run, result)  # all words hold those of the test split
+    looks = _record(run, result)  # all words hold those of the test split
     if as_json:
         console.print_json({"run": run, **result, "test_looks": looks})
         return
     console.print_evaluation(f"Loss of {run} on {origin.name}", [row])
-    print(f"looks at the test split recorded beside this model: {looks}")
+    if looks is not None:
+        print(f"looks at the test split recorded beside this model: {looks}")
+
+
+def _record(run: str, look: dict[str, Any]) -> int | None:
+    """Record a look at the test split beside the model, where something can be written there."""
+    try:
+        return runs.record_test_look(run, look)
+    except FileError as error:
+        console.note(f"this look at the test split is not recorded: {error}")
+        return None
 
 
 def _draw(folder: str | None, model: MLP, data: Dataset) -> list[str]:

@@ -24,7 +24,7 @@ split_seed_option = click.option(
     "--split-seed", default=42, help="Seed of the split in train, dev and test."
 )
 data_option = click.option(
-    "--data", help="Text file, one item a line.  [default: bundled US names of 2017]"
+    "--data", help="Text file, one item a line; - reads stdin.  [default: bundled US names of 2017]"
 )
 threads_option = click.option(
     "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
@@ -146,7 +146,12 @@ def sweep_options(command: Any) -> Any:
 
 def read_data(data: str | None, split_seed: int, boundary: str) -> Dataset:
     """Return the data that the options name."""
-    return Dataset.split(load_words(data), seed=split_seed, boundary=boundary)
+    return Dataset.split(load_words(path_of(data)), seed=split_seed, boundary=boundary)
+
+
+def path_of(data: str | None) -> str | None:
+    """Return the path that the option --data names, where - is standard input."""
+    return "/dev/stdin" if data == "-" else data
 
 
 @contextmanager

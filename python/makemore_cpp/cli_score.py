@@ -8,7 +8,7 @@ from itertools import count
 import click
 import numpy as np
 
-from makemore_cpp import console, evaluation, scoring
+from makemore_cpp import cli_common, console, evaluation, scoring
 from makemore_cpp._core import ArgumentError, FileError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.cli_common import json_option
@@ -126,7 +126,7 @@ def detect(
     Lines are read as `score` does; one with an unknown character is always flagged.
     """
     model = LanguageModel.load(run)
-    good = evaluation.held_out_words(model, evaluation.find_words(model, data))
+    good = evaluation.held_out_words(model, evaluation.find_words(model, cli_common.path_of(data)))
     detector = Detector.fit(model, good, false_positive_rate)
 
     def shown(number: int, text: str, p_value: float, flagged: bool) -> str:

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from makemore_cpp import completion, console, sampling, scoring
-from makemore_cpp._core import Error
+from makemore_cpp._core import ArgumentError, Error
 from makemore_cpp.cli_common import json_option
 from makemore_cpp.language_model import LanguageModel
+from makemore_cpp.origin import training_words
 from makemore_cpp.prediction import Exhausted
 from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, Sample
 from makemore_cpp.words import load_words
@@ -37,7 +38,7 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
     """Print samples of RUN, a run folder or model file, one a line."""
     model = LanguageModel.load(run)
     if exclude is not None:
-        options["exclude"] = "train" if exclude == "train" else load_words(exclude)
+        options["exclude"] = _training_words(model) if exclude == "train" else load_words(exclude)
     cut = 0
     for some in _in_lists(sampling.iter_samples(model, n, **options)):
         if as_json:
@@ -50,6 +51,13 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
             f"{cut} of {n} samples were cut at {options['max_length']} characters, "
             f"marked {console.CUT_MARK}"
         )
+
+
+def _training_words(model: LanguageModel) -> list[str]:
+    advice = "name their file with --exclude FILE"
+    if model.data is None:
+        raise ArgumentError(f"this model does not remember its data; {advice}")
+    return training_words(model.data, advice)
 
 
 def _in_lists(samples: Iterator[Sample]) -> Iterator[list[Sample]]:

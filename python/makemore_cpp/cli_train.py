@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from makemore_cpp import (
     checkpoint,
     checks,
+    cli_common,
     cli_pictures,
     console,
     diagnosis,
@@ -20,6 +21,7 @@ from makemore_cpp import (
     exits,
     files,
     folders,
+    origin,
     runs,
     training,
 )
@@ -45,8 +47,8 @@ from makemore_cpp.words import load_words
 
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 MAX_SAMPLES = checkpoint.MAX_SAMPLES  # of a training; they are kept until the end
-# What may stand beside --resume: nothing that the result depends on.
-RESUME_OPTIONS = {"resume", "checkpoint_every", "samples", "threads", "as_json"}
+# What may stand beside --resume: nothing that the result depends on. Data must be the same.
+RESUME_OPTIONS = {"resume", "data", "checkpoint_every", "samples", "threads", "as_json"}
 
 
 def _use_preset(context: click.Context, _: click.Parameter, name: str | None) -> None:
@@ -169,7 +171,9 @@ def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
         options["lr_floor"] = None  # the preset's is that of its own schedule
     split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
-    dataset = Dataset.split(load_words(data), block_size, split_seed, boundary=boundary)
+    dataset = Dataset.split(
+        load_words(cli_common.path_of(data)), block_size, split_seed, boundary=boundary
+    )
     model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)
     with folders.new_folder(out, overwrite) as folder:
         yield _Run(folder, model, dataset, options, init, samples, (checkpoint.this_build(),))
@@ -198,7 +202,7 @@ def _resumed_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
         if context.get_parameter_source("samples") is not ParameterSource.COMMANDLINE:
             samples = kept.samples
         state = kept.state
-        data = checkpoint.find_data(state)
+        data = checkpoint.find_data(state, folder, cli_common.path_of(options["data"]))
         yield _Run(folder, state.model, data, state.options, kept.init, samples, kept.builds, state)
 
 
@@ -207,6 +211,7 @@ def _train(
 ) -> training.History:
     def save(state: TrainingState) -> None:
         kept = checkpoint.Checkpoint(state, run.init, run.samples, run.builds)
+        origin.remember(run.folder, run.data.origin)
         checkpoint.save(run.folder / CHECKPOINT_FILE, kept)
 
     with console.training_progress(run.options["steps"]) as show:

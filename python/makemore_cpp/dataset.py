@@ -173,7 +173,7 @@ class Dataset:
         )
         origin = None
         if isinstance(words, Words) and words.is_unchanged:
-            origin = DataOrigin(words.name, words.sha256, seed)
+            origin = DataOrigin(words.name if words.is_lasting else "", words.sha256, seed)
         return cls(vocab, block_size, train, dev, test, origin)
 
     @property

@@ -11,18 +11,12 @@ from makemore_cpp.dataset import Dataset, Split, cut_words
 from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.model import MLP
 from makemore_cpp.ngram import NGram
+from makemore_cpp.origin import check_unchanged, load_origin, open_origin
 from makemore_cpp.prediction import encode
-from makemore_cpp.words import (
-    DataOrigin,
-    Words,
-    WordStream,
-    check_unchanged,
-    load_words,
-    open_words,
-    path_of,
-)
+from makemore_cpp.words import DataOrigin, Words, load_words, open_words
 
 DEFAULT_SPLIT_SEED = 42
+ADVICE = "name the file to evaluate on with --data"
 MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
 
 
@@ -87,24 +81,15 @@ def find_words(model: MLP | LanguageModel, path: str | None = None) -> Words:
     Raises
     ------
     ArgumentError
-        There is no path, and the model does not remember its data or the data has changed.
+        There is no path, and it is not known where the model's data are, or they have changed.
     """
-    words = load_words(_path_of_data(model) if path is None else path)
-    if path is None:
-        _check_unchanged(model, words)
-    return words
+    return load_words(path) if path is not None else load_origin(_origin_of(model), ADVICE)
 
 
-def _path_of_data(model: MLP | LanguageModel) -> str | None:
+def _origin_of(model: MLP | LanguageModel) -> DataOrigin:
     if model.data is None:
-        raise ArgumentError("this model does not remember its data; name a file with --data")
-    return path_of(model.data)
-
-
-def _check_unchanged(model: MLP | LanguageModel, words: Words | WordStream) -> None:
-    if model.data is not None:
-        advice = "; to evaluate on it all the same, name it with --data"
-        check_unchanged(words, model.data, advice=advice)
+        raise ArgumentError(f"this model does not remember its data; {ADVICE}")
+    return model.data
 
 
 def split_as_trained(model: MLP, words: Words) -> Dataset:
@@ -144,7 +129,8 @@ def evaluate_file(
     """
     count = 0
     word = ""
-    with open_words(_path_of_data(model) if path is None else path) as words:
+    opened = open_origin(_origin_of(model), ADVICE) if path is None else open_words(path)
+    with opened as words:
 
         def counted() -> Iterator[str]:
             nonlocal count, word
@@ -158,7 +144,7 @@ def evaluate_file(
             encode(f"words[{count - 1}]", word, model.vocab)  # raises the same, and shows the word
             raise
     if path is None:
-        _check_unchanged(model, words)
+        check_unchanged(words, _origin_of(model), ADVICE)
     return _row("all", count, loss), DataOrigin(words.name, words.sha256)
 
 

@@ -9,7 +9,7 @@ from string import Template
 from textwrap import fill
 
 from makemore_cpp import checks, files
-from makemore_cpp._core import ArgumentError, SavedModel, __version__
+from makemore_cpp._core import ArgumentError, __version__
 from makemore_cpp.arrays import Float32
 from makemore_cpp.model import MLP
 
@@ -79,9 +79,6 @@ def header_text(model: MLP, name: str) -> str:
         raise ArgumentError(f"name {checks.shown(name)} {NAME_RULE}")
     stack_bytes = _stack_bytes(model)
     _check_size(model, stack_bytes)
-    saved = SavedModel(
-        model.vocab, model.C, model.W1, model.b1, model.W2, model.b2, data=model.data
-    )
     code_points = [ord(character) for character in model.vocab.itos]
     tables = {key: _table(array) for key, array in model.parameters.items()}
     template = Path(__file__).with_name(TEMPLATE_FILE).read_text(encoding="ascii")
@@ -97,7 +94,7 @@ def header_text(model: MLP, name: str) -> str:
         stack_bytes=f"{stack_bytes:,}",
         characters=_braces(f"0x{code_point:X}" for code_point in code_points),
         vocabulary=_spans(code_points[1:]),
-        model_sha256=hashlib.sha256(saved.to_bytes()).hexdigest(),
+        model_sha256=hashlib.sha256(model.to_bytes()).hexdigest(),
         data="unknown data" if model.data is None else f"data of SHA-256 {model.data.sha256}",
         version=__version__,
     )

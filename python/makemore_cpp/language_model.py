@@ -5,6 +5,7 @@ from typing import Any, Self, final
 
 from makemore_cpp import _core, checks
 from makemore_cpp._core import FileError
+from makemore_cpp.origin import in_a_file, recalled
 from makemore_cpp.text_model import TextModel
 from makemore_cpp.vocab import Vocab
 from makemore_cpp.words import DataOrigin
@@ -25,16 +26,25 @@ class LanguageModel(_core.LanguageModel, TextModel):
     saved : the contents of a model file
     vocab : Vocab, optional
         By default a new one like that of `saved`.
+    data : DataOrigin, optional
+        By default what `saved` says, which is not where they are.
     """
 
-    __slots__ = ("_saved", "_vocab")
+    __slots__ = ("_data", "_saved", "_vocab")
     _saved: _core.SavedModel
     _vocab: Vocab
+    _data: DataOrigin | None
 
-    def __init__(self, saved: _core.SavedModel, vocab: Vocab | None = None) -> None:
+    def __init__(
+        self,
+        saved: _core.SavedModel,
+        vocab: Vocab | None = None,
+        data: DataOrigin | None = None,
+    ) -> None:
         super().__init__(saved)
         self._saved = saved
         self._vocab = vocab_of(saved) if vocab is None else vocab
+        self._data = data_of(saved) if data is None else data
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str]) -> Self:
@@ -49,7 +59,8 @@ class LanguageModel(_core.LanguageModel, TextModel):
         FormatError
             Its bytes are not a model's, or were changed.
         """
-        return cls(load_saved(path))
+        saved, data = load_saved(path)
+        return cls(saved, data=data)
 
     @property
     def vocab(self) -> Vocab:
@@ -78,8 +89,8 @@ class LanguageModel(_core.LanguageModel, TextModel):
 
     @property
     def data(self) -> DataOrigin | None:
-        """The file that the model was trained on, where it is known."""
-        return data_of(self._saved)
+        """The data that the model was trained on, where they are known."""
+        return self._data
 
     def freeze(self) -> Self:
         """Return the model itself."""
@@ -95,7 +106,7 @@ class LanguageModel(_core.LanguageModel, TextModel):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _of_bytes, (self._saved.to_bytes(), self._vocab)
+        return _of_bytes, (self._saved.to_bytes(), self._vocab, self._data)
 
     def __repr__(self) -> str:
         return (
@@ -104,20 +115,25 @@ class LanguageModel(_core.LanguageModel, TextModel):
         )
 
 
-def _of_bytes(data: bytes, vocab: Vocab) -> LanguageModel:
-    return LanguageModel(_core.SavedModel.from_bytes(data, "the pickled model"), vocab)
+def _of_bytes(data: bytes, vocab: Vocab, origin: DataOrigin | None = None) -> LanguageModel:
+    return LanguageModel(_core.SavedModel.from_bytes(data, "the pickled model"), vocab, origin)
 
 
 # -- the contents of a model file ------------------------------------------------------------------
-def load_saved(path: str | bytes | os.PathLike[str]) -> _core.SavedModel:
-    """Return the contents of a model file, or of that of a run folder."""
+def load_saved(
+    path: str | bytes | os.PathLike[str],
+) -> tuple[_core.SavedModel, DataOrigin | None]:
+    """Return the contents of a model file, or of that of a run folder, and where its data are."""
     place = checks.path("path", path)
-    if not os.path.isdir(place):
-        return _core.SavedModel.load(place)
-    file = os.path.join(place, MODEL_FILE)
-    if not os.path.exists(file) and os.path.exists(os.path.join(place, CHECKPOINT_FILE)):
-        raise FileError(f"the run in {place} is not finished; train --resume {place} goes on")
-    return _core.SavedModel.load(file)
+    folder, file = os.path.split(place)
+    if os.path.isdir(place):
+        folder, file = place, MODEL_FILE
+        is_unfinished = os.path.exists(os.path.join(place, CHECKPOINT_FILE))
+        if is_unfinished and not os.path.exists(os.path.join(place, MODEL_FILE)):
+            raise FileError(f"the run in {place} is not finished; train --resume {place} goes on")
+    saved = _core.SavedModel.load(os.path.join(folder, file))
+    data = data_of(saved)
+    return saved, recalled(folder or os.curdir, data) if file == MODEL_FILE else data
 
 
 def vocab_of(saved: _core.SavedModel) -> Vocab:
@@ -126,5 +142,5 @@ def vocab_of(saved: _core.SavedModel) -> Vocab:
 
 
 def data_of(saved: _core.SavedModel) -> DataOrigin | None:
-    """Return the origin of the data of a saved model, where it is known."""
-    return None if saved.data is None else DataOrigin(*saved.data)
+    """Return the origin of the data of a saved model, where it is known; no path of its is read."""
+    return None if saved.data is None else in_a_file(DataOrigin(*saved.data))

@@ -12,6 +12,7 @@ from makemore_cpp import _core, checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32, Int32
 from makemore_cpp.language_model import LanguageModel, data_of, load_saved, vocab_of
+from makemore_cpp.origin import in_a_file
 from makemore_cpp.text_model import TextModel
 from makemore_cpp.vocab import Vocab, check_vocab
 from makemore_cpp.words import DataOrigin
@@ -82,7 +83,7 @@ class MLP(TextModel):
     Attributes
     ----------
     data : DataOrigin or None
-        The file that the model was trained on, where it is known.
+        The data that the model was trained on, where they are known.
 
     Raises
     ------
@@ -348,7 +349,7 @@ class MLP(TextModel):
         ArgumentError
             A parameter is not finite.
         """
-        return LanguageModel(self._saved(), self.vocab)
+        return LanguageModel(self._saved(), self.vocab, self.data)
 
     def _predictor(self) -> LanguageModel | Callable[[Int32], Float32]:
         # A subclass may predict in a way of its own.
@@ -377,7 +378,7 @@ class MLP(TextModel):
         return self._saved().to_bytes()
 
     def _saved(self) -> _core.SavedModel:
-        return _core.SavedModel(self.vocab, *self._five(), data=self.data)
+        return _core.SavedModel(self.vocab, *self._five(), data=in_a_file(self.data))
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str]) -> "MLP":
@@ -392,7 +393,7 @@ class MLP(TextModel):
         FormatError
             Its bytes are not a model's, or were changed.
         """
-        return cls._of_saved(load_saved(path))
+        return cls._of_saved(*load_saved(path))
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "bytes") -> "MLP":
@@ -405,13 +406,14 @@ class MLP(TextModel):
         FormatError
             The bytes are not a model's, or were changed.
         """
-        return cls._of_saved(_core.SavedModel.from_bytes(data, name))
+        saved = _core.SavedModel.from_bytes(data, name)
+        return cls._of_saved(saved, data_of(saved))
 
     @classmethod
-    def _of_saved(cls, saved: _core.SavedModel) -> "MLP":
+    def _of_saved(cls, saved: _core.SavedModel, data: DataOrigin | None) -> "MLP":
         model = cls.__new__(cls)
         # New arrays, checked by the reader.
-        model._set(vocab_of(saved), saved.parameters, data_of(saved))
+        model._set(vocab_of(saved), saved.parameters, data)
         return model
 
     # All copies have arrays of their own; a model that copy.copy returned trains by itself.

@@ -15,7 +15,9 @@ from makemore_cpp._core import FileError
 from makemore_cpp.evaluation import SplitLosses
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.model import MLP
+from makemore_cpp.origin import remember
 from makemore_cpp.training import History
+from makemore_cpp.words import DataOrigin
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
@@ -37,6 +39,7 @@ def save_model(folder: Path, model: MLP) -> None:
     FileError
         The model cannot be written, and an older run is as it was; or the looks not be removed.
     """
+    remember(folder, model.data)
     model.save(folder / MODEL_FILE)
     _remove(folder, TEST_LOOKS_FILE)
 
@@ -112,9 +115,14 @@ def _config(model: MLP, options: Mapping[str, Any]) -> dict[str, Any]:
         "n_parameters": model.n_parameters,
         "boundary": model.vocab.boundary,
         "characters": "".join(model.vocab.characters),
-        "data": None if model.data is None else model.data._asdict(),
+        "data": _described(model.data),
         **options,
     }
+
+
+def _described(data: DataOrigin | None) -> dict[str, Any] | None:
+    """Return where data came from for people, without the folders of who trained."""
+    return None if data is None else data._replace(name=os.path.basename(data.name))._asdict()
 
 
 def _metrics(history: History, comparison: Iterable[SplitLosses]) -> Iterable[str]:

@@ -1,7 +1,7 @@
 """What every model of this package can do with texts: methods that are the functions themselves."""
 
 from makemore_cpp import completion, sampling, scoring
-from makemore_cpp.training_words import training_words
+from makemore_cpp.origin import training_words
 from makemore_cpp.words import DataOrigin
 
 

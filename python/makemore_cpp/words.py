@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -10,18 +11,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from makemore_cpp import checks
-from makemore_cpp._core import ArgumentError, FileError, FormatError
+from makemore_cpp._core import FileError, FormatError
 from makemore_cpp.lines import Stream, read_lines
 from makemore_cpp.vocab import MAX_CHARACTERS
 
 BUNDLED = "names_us2017"
+BUNDLED_SHA256 = "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a1e"
 
 
 class DataOrigin(NamedTuple):
     """Where the words of a model came from, so that they can be found and split again.
 
-    `name` is "names_us2017" for the bundled list, else an absolute path; `sha256` is that of the
-    file's (decompressed) bytes; `split_seed` that of the shuffle before the cut.
+    `name` is "names_us2017" for the bundled list, else the absolute path of a file that this
+    process, or the training that wrote a run folder, has read; it is empty where nobody knows, as
+    a model file holds no path. `sha256` is that of the file's (decompressed) bytes; `split_seed`
+    that of the shuffle before the cut.
     """
 
     name: str
@@ -30,12 +34,20 @@ class DataOrigin(NamedTuple):
 
 
 class Words(list[str]):
-    """The words of one file: a list that remembers the file's `name` and `sha256`."""
+    """The words of one file: a list that remembers the file's `name` and `sha256`.
 
-    def __init__(self, words: Iterable[str], name: str, sha256: str) -> None:
+    `is_lasting` is false where the file cannot be read again, as a pipe or standard input.
+    """
+
+    is_lasting = True
+
+    def __init__(
+        self, words: Iterable[str], name: str, sha256: str, is_lasting: bool = True
+    ) -> None:
         super().__init__(words)
         self.name = name
         self.sha256 = sha256
+        self.is_lasting = is_lasting
         self._digest_at_load = self._digest()
 
     @property
@@ -70,29 +82,7 @@ def load_words(path: str | bytes | os.PathLike[str] | None = None) -> Words:
         or there is no word at all.
     """
     with open_words(path) as stream:
-        words = list(stream)
-        return Words(words, stream.name, stream.sha256)
-
-
-def load_origin(origin: DataOrigin) -> Words:
-    """Return the words that `origin` names, as they are today."""
-    return load_words(path_of(origin))
-
-
-def path_of(origin: DataOrigin) -> str | None:
-    """Return the path of the file that `origin` names, None for the bundled one."""
-    return None if origin.name == BUNDLED else origin.name
-
-
-def check_unchanged(
-    words: "Words | WordStream", origin: DataOrigin, since: str = "the training", advice: str = ""
-) -> None:
-    """Raise ArgumentError, which ends with `advice`, unless `words` are still those of `origin`."""
-    if words.sha256 != origin.sha256:
-        raise ArgumentError(
-            f"{words.name} has changed since {since}: its SHA-256 is {words.sha256} and was "
-            f"{origin.sha256}{advice}"
-        )
+        return stream.load()
 
 
 class WordStream:
@@ -101,8 +91,9 @@ class WordStream:
     `name` is the file's, as `Words` has it.
     """
 
-    def __init__(self, stream: Stream, shown: str, name: str) -> None:
+    def __init__(self, stream: Stream, shown: str, name: str, is_lasting: bool = True) -> None:
         self.name = name
+        self._is_lasting = is_lasting
         self._shown = shown
         self._stream = _Hashed(stream)
 
@@ -110,6 +101,11 @@ class WordStream:
     def sha256(self) -> str:
         """The SHA-256 of what was read until now."""
         return self._stream.digest.hexdigest()
+
+    def load(self) -> Words:
+        """Return all words at once."""
+        words = list(self)
+        return Words(words, self.name, self.sha256, self._is_lasting)
 
     def __iter__(self) -> Iterator[str]:
         characters: set[str] = set()
@@ -133,10 +129,13 @@ class WordStream:
 
 
 @contextmanager
-def open_words(path: str | bytes | os.PathLike[str] | None = None) -> Iterator[WordStream]:
+def open_words(
+    path: str | bytes | os.PathLike[str] | None = None, is_regular: bool = False
+) -> Iterator[WordStream]:
     """Open a file for `load_words` to read, or for others who need one word at a time.
 
-    It and the stream raise what `load_words` does.
+    It and the stream raise what `load_words` does. With `is_regular` nothing else than a regular
+    file is read, nor waited for.
     """
     if path is None:
         bundled = Path(__file__).parent / "data" / f"{BUNDLED}.txt.gz"
@@ -146,12 +145,22 @@ def open_words(path: str | bytes | os.PathLike[str] | None = None) -> Iterator[W
     shown = checks.path("path", path)
     on_one_line = shown.replace("\n", "\\n")
     try:
-        # A model file remembers the path as UTF-8; better to say so now than after the training.
+        # A run folder remembers the path as UTF-8; better to say so now than after the training.
         os.path.abspath(shown).encode("utf-8")
-        with open(shown, "rb") as stream:
-            yield WordStream(stream, on_one_line, os.path.abspath(shown))
+        # O_NONBLOCK: without it, opening a named pipe waits for a writer.
+        waiting = os.O_NONBLOCK if is_regular else 0
+        with open(shown, "rb", opener=lambda name, flags: os.open(name, flags | waiting)) as stream:
+            is_lasting = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+            if is_regular and not is_lasting:
+                raise FileError(f"cannot read {on_one_line}: it is not a regular file")
+            name = os.path.abspath(shown)
+            if is_lasting and name.startswith(("/dev/", "/proc/")):  # of this process alone
+                name = os.path.realpath(shown)
+            yield WordStream(stream, on_one_line, name, is_lasting)
     except UnicodeEncodeError:
         raise FileError(f"cannot read {shown!a}: the path is not UTF-8") from None
+    except FileError:
+        raise
     except OSError as error:
         raise FileError(f"cannot read {on_one_line}: {error.strerror}") from error
 
