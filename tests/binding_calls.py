@@ -122,6 +122,7 @@ BINDINGS: Calls = {
         lambda **options: _core.SavedModel.from_bytes(**options).to_bytes(),
         {"data": saved().to_bytes(), "name": "some.file"}),
     "SavedModel.load": lambda: (_core.SavedModel.load, {"path": "/dev/null/none"}),
+    "write_file": lambda: (_core.write_file, {"path": "/dev/null/none", "data": b"data"}),
     "SavedModel.save": lambda: (saved().save, {"path": "/dev/null/none"}),
     "Checkpoint": lambda: (
         lambda **options: _core.Checkpoint(**options).to_bytes(), training_run()),

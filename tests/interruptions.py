@@ -25,6 +25,7 @@ from command_line import environment
 
 import makemore_cpp as mm
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.origin import DATA_FILE
 
 PATIENCE = 60.0  # seconds, for what never takes so long
 RECIPES = (
@@ -218,10 +219,11 @@ class Campaign:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file of a run."""
+    """The SHA-256 of every file of a run, but for the one that says where its data are."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in folder.iterdir()
+        if path.name != DATA_FILE
     }
 
 

@@ -62,7 +62,7 @@ def test_all_of_it_comes_back(kept: checkpoint.Checkpoint, saved: Path) -> None:
     assert list(b.options) == list(checkpoint.OPTION_TYPES)
     assert (b.options["steps"], b.options["betas"]) == (20, (0.9, 0.999))
     assert b.model.to_bytes() == a.model.to_bytes()
-    assert b.model.data == a.model.data == (a.model.data.name, a.model.data.sha256, 42)
+    assert b.model.data == a.model.data == ("names_us2017", a.model.data.sha256, 42)
     assert b.losses.tobytes() == a.losses.tobytes()
     assert len(b.losses) == 7
     assert b.evaluations == a.evaluations
@@ -70,7 +70,8 @@ def test_all_of_it_comes_back(kept: checkpoint.Checkpoint, saved: Path) -> None:
     for one, other in ((a.optimizer_state, b.optimizer_state), (a.best, b.best)):
         assert list(one) == list(other)
         assert all(np.array_equal(one[name], other[name]) for name in one)
-    assert len(b.optimizer_state) == 10
+    assert len(b.optimizer_state) == 11
+    assert b.optimizer_state["step"] == len(b.losses)
     assert len(b.best) == 5
     assert (b.examples_sha256, b.seconds) == (a.examples_sha256, a.seconds)
     before = saved.read_bytes()

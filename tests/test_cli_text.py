@@ -86,7 +86,7 @@ def test_sample_excludes_the_words_of_a_file(folder):
     more, _ = run(folder, "sample", "m", "--exclude", "known")
     assert len(more.splitlines()) == 20
     assert not set(more.splitlines()) & set(first.splitlines())
-    assert "does not know the words" in refuse(folder, "sample", "n", "--exclude", "train")
+    assert "does not remember its data" in refuse(folder, "sample", "n", "--exclude", "train")
     assert "cannot read nowhere" in refuse(folder, "sample", "m", "--exclude", "nowhere")
 
 

@@ -61,7 +61,11 @@ def assert_finite(folder: Path) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_run_that_gets_worse_ends_and_says_so(data: mm.Dataset, rate: float, seed: int) -> None:
     model = mm.MLP(data.vocab, seed=seed)
-    history = mm.train(model, data, steps=200, lr=rate, seed=seed)
+    with pytest.warns(
+        mm.DivergenceWarning, match="the losses rose from .* try a smaller lr"
+    ) as seen:
+        history = mm.train(model, data, steps=200, lr=rate, seed=seed)
+    assert [warning.filename for warning in seen] == [__file__]
     assert np.isfinite(history.losses).all()
     assert history.diverged
     assert history.last_loss > 2 * history.losses[0]
@@ -160,7 +164,7 @@ PLANTS = {
     "before a step": """
 from makemore_cpp import MLP
 train_steps = MLP.train_steps
-def spoilt(self, *arguments, first_step=0, **options):
+def spoilt(self, *arguments, first_step, **options):
     if first_step == 30: self.C[0, 0] = float("nan")
     return train_steps(self, *arguments, first_step=first_step, **options)
 MLP.train_steps = spoilt

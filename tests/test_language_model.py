@@ -9,7 +9,6 @@ import pytest
 from text_models import model_of, small_data
 
 import makemore_cpp as mm
-from makemore_cpp import _core
 
 
 @pytest.fixture
@@ -131,11 +130,6 @@ def test_a_net_that_is_not_finite(mlp):
     mlp.W1[2, 3] = np.inf
     with pytest.raises(mm.ArgumentError, match=r"W1\[2, 3\] is inf"):
         mlp.freeze()
-
-
-def test_what_is_called_often_is_the_core_itself():
-    for name in ("next", "score", "per_char", "log_probs"):
-        assert getattr(mm.LanguageModel, name) is getattr(_core.LanguageModel, name)
 
 
 def test_threads_may_share_it(mlp, frozen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -243,7 +244,9 @@ def test_model_and_training():
     model = mm.MLP(data.vocab, 2, 4, 16)
     state = model.optimizer_state("adamw")
     assert list(state)[:2] == ["m.C", "m.W1"]
-    assert {a.shape for a in state.values()} == {a.shape for a in model.parameters.values()}
+    assert state["step"] == 0
+    shapes = {a.shape for a in model.parameters.values()}
+    assert {a.shape for name, a in state.items() if name != "step"} == shapes
     losses = model.train_steps(
         data.train.X, data.train.Y, np.full(20, 0.01), optimizer="adamw", betas=(0.8, 0.99),
         state=state, dropout=0.1, weight_decay=0.1,
@@ -261,6 +264,98 @@ def test_model_and_training():
     with pytest.raises(TypeError, match="betas must be two numbers"):
         model.train_steps(data.train.X, data.train.Y, [0.1], optimizer="adam", betas=0.9)  # type: ignore[arg-type]
     assert model.optimizer_state("sgd") == {}
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "adamw"])
+def test_a_state_counts_its_steps(optimizer):
+    """So that forgetting first_step changes nothing, and contradicting the count is an error."""
+    data = mm.Dataset.split(["emma", "olivia", "ava", "isabella"] * 5, block_size=2, seed=1)
+    examples = data.train.X, data.train.Y
+    options = {"optimizer": optimizer, "seed": 3, "dropout": 0.1}
+    whole, parts = mm.MLP(data.vocab, 2, 4, 16), mm.MLP(data.vocab, 2, 4, 16)
+    state = whole.optimizer_state(optimizer)
+    expected = whole.train_steps(*examples, 0.01, steps=30, state=state, **options)
+    assert state["step"] == 30
+    state = parts.optimizer_state(optimizer)
+    calls = [parts.train_steps(*examples, [0.01] * n, state=state, **options) for n in (1, 9, 20)]
+    assert np.concatenate(calls).tobytes() == expected.tobytes()
+    assert parts.to_bytes() == whole.to_bytes()
+
+    before = parts.to_bytes()
+    for first_step in (0, 29, 31):
+        sentence = f"first_step is {first_step}, but state has seen 30 steps: leave first_step out"
+        with pytest.raises(mm.ArgumentError, match=sentence):
+            parts.train_steps(*examples, [0.01], state=state, first_step=first_step, **options)
+    parts.train_steps(*examples, [], state=state, first_step=30, **options)
+    stops = iter([False, False, True])
+    done = parts.train_steps(
+        *examples, [0.01] * 9, state=state, should_stop=lambda: next(stops), **options
+    )
+    assert (len(done), state["step"]) == (3, 33)
+
+    def fail() -> bool:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        parts.train_steps(*examples, [0.01] * 9, state=state, should_stop=fail, **options)
+    assert state["step"] == 34, "one step was whole before the question"
+    before = parts.to_bytes()
+    with pytest.raises(mm.DivergedError):
+        parts.train_steps(*examples, [1e38] * 9, state=state, **options)
+    assert (parts.to_bytes(), state["step"]) == (before, 34)
+
+
+def test_states_that_do_not_count():
+    data = mm.Dataset.split(["emma", "olivia", "ava", "isabella"] * 5, block_size=2, seed=1)
+    model = mm.MLP(data.vocab, 2, 4, 16)
+    state = model.optimizer_state("adam")
+    for count, error in (
+        (None, mm.ArgumentError), (5, TypeError), (np.zeros(1), TypeError),
+        (np.zeros(2, np.int64), TypeError), (np.array([-1]), mm.ArgumentError),
+        (np.zeros(1, np.int32), TypeError), (np.array([2**63 - 1]), mm.ArgumentError),
+    ):  # fmt: skip
+        wrong = {**state, "step": count}
+        if count is None:
+            del wrong["step"]
+        with pytest.raises(error, match=r"step'|first_step"):
+            model.train_steps(data.train.X, data.train.Y, [0.1], optimizer="adam", state=wrong)
+    with pytest.raises(
+        mm.ArgumentError, match=r"state lacks 'm.C'; optimizer_state\('adam'\) makes"
+    ):
+        model.train_steps(
+            data.train.X, data.train.Y, [0.1], optimizer="adam", state={"step": state["step"]}
+        )
+    fixed = np.zeros(1, np.int64)
+    fixed.setflags(write=False)
+    with pytest.raises(mm.ArgumentError, match=r"state\['step'\] is written in place"):
+        model.train_steps(
+            data.train.X, data.train.Y, [0.1], optimizer="adam", state={**state, "step": fixed}
+        )
+
+
+def test_numbers_of_steps_and_examples_that_contradict_each_other():
+    data = mm.Dataset.split(["emma", "olivia", "ava", "isabella"] * 5, block_size=2, seed=1)
+    X, Y = data.train.X, data.train.Y
+    model = mm.MLP(data.vocab, 2, 4, 16)
+    rows = np.zeros((2, 32), np.int64)
+    for options, sentence in (
+        ({"lr": 0.1}, "lr is one number; say for how many steps with steps="),
+        ({"lr": [0.1] * 3, "steps": 2}, r"lr has the shape \(3,\), but steps is 2"),
+        ({"lr": 0.1, "steps": -1}, "steps is -1, outside"),
+        (
+            {"lr": [0.1] * 2, "rows": rows, "batch_size": 64},
+            "batch_size is 64, but each step of rows has 32",
+        ),
+        ({"lr": [0.1], "rows": "all", "batch_size": 64}, f"rows is 'all', and there are {len(Y)}"),
+    ):
+        with pytest.raises(mm.ArgumentError, match=sentence):
+            model.train_steps(X, Y, **options)
+    model.train_steps(X, Y, [0.1] * 2, rows=rows, batch_size=32)
+    model.train_steps(X, Y, [0.1] * 2, steps=2, rows="all", batch_size=len(Y))
+    one, other = copy.copy(model), copy.copy(model)
+    one.train_steps(X, Y, np.float32(0.5), steps=3)
+    other.train_steps(X, Y, [0.5] * 3, batch_size=32)
+    assert one.to_bytes() == other.to_bytes()
 
 
 def test_patience_keeps_the_best():

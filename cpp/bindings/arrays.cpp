@@ -12,11 +12,13 @@ namespace makemore::bindings {
 
 namespace {
 
+// A shape for a sentence, with letters for sizes that may be any.
 std::string text_of(const Shape& shape) {
+  constexpr const char* kLetters[] = {"N", "M", "K"};
   std::string text = "(";
   for (size_t i = 0; i < shape.size(); ++i) {
     if (i > 0) text += ", ";
-    text += shape[i] == kAny ? "any" : std::to_string(shape[i]);
+    text += shape[i] == kAny ? kLetters[i] : std::to_string(shape[i]);
   }
   return text + (shape.size() == 1 ? ",)" : ")");
 }
@@ -28,7 +30,7 @@ void check_shape(const char* name, const py::array& array, const Shape& expected
     fits = expected[i] == kAny || shape[i] == expected[i];
   }
   if (!fits) {
-    throw ArgumentError(std::string(name) + " has the shape " + text_of(shape) + ", expected " +
+    throw ArgumentError(std::string(name) + " has the shape " + text_of(shape) + "; it must be " +
                         text_of(expected));
   }
 }

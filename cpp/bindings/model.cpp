@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,16 +25,32 @@ namespace makemore::bindings {
 
 namespace {
 
-// rows: None, "all", or integers (steps, B), which `holder` then holds.
-Batches batches_of(py::handle rows, int64_t batch_size, int64_t steps, int64_t n_examples,
+using CountArray = py::array_t<int64_t, py::array::c_style>;
+
+constexpr int64_t kDefaultBatchSize = 32;
+
+// rows: None, "all", or integers (steps, B), which `holder` then holds.  They say what B is, and a
+// batch_size beside them must not say another.
+Batches batches_of(py::handle rows, py::handle batch_size, int64_t steps, int64_t n_examples,
                    RowArray& holder) {
-  if (rows.is_none()) return {Batches::Kind::drawn, batch_size, nullptr};
+  const bool is_given = !batch_size.is_none();
+  const int64_t wanted = is_given ? integer("batch_size", batch_size) : kDefaultBatchSize;
+  const auto check_wanted = [&](int64_t B, const std::string& what) {
+    if (!is_given || wanted == B) return;
+    throw ArgumentError("batch_size is " + std::to_string(wanted) + ", but " + what +
+                        std::to_string(B) + " examples: leave batch_size out");
+  };
+  if (rows.is_none()) return {Batches::Kind::drawn, wanted, nullptr};
   if (PyUnicode_Check(rows.ptr())) {
     const std::string_view which = text("rows", rows);
-    if (which == "all") return {Batches::Kind::all, 0, nullptr};
-    throw ArgumentError("rows = '" + show_text(which) + "' is neither 'all' nor an array");
+    if (which != "all") {
+      throw ArgumentError("rows = '" + show_text(which) + "' is neither 'all' nor an array");
+    }
+    check_wanted(n_examples, "rows is 'all', and there are ");
+    return {Batches::Kind::all, 0, nullptr};
   }
   holder = rows_of(rows, steps, n_examples);
+  check_wanted(holder.shape(1), "each step of rows has ");
   return {Batches::Kind::given, holder.shape(1), holder.data()};
 }
 
@@ -41,7 +58,35 @@ Batches batches_of(py::handle rows, int64_t batch_size, int64_t steps, int64_t n
 struct StateArguments {
   OptimizerState state;
   std::vector<FloatArray> arrays;
+  std::optional<CountArray> count;  // of the steps that it has seen
 };
+
+// state['step'], an int64 that is changed in place.
+CountArray count_of(py::handle value) {
+  const bool is_count = CountArray::check_(value) && py::array::ensure(value).size() == 1;
+  if (!is_count) {
+    throw py::type_error("state['step'] must be an int64 array of one element, not " +
+                         type_name(value));
+  }
+  CountArray count = py::reinterpret_borrow<CountArray>(value);
+  if (!count.writeable()) {
+    throw ArgumentError("state['step'] is written in place but is read-only");
+  }
+  check_in_range("state['step']", *count.data(), 0, std::numeric_limits<int64_t>::max());
+  return count;
+}
+
+// The number of the first step: the state's count, where it counts, which nobody may contradict.
+int64_t first_step_of(py::handle first_step, const StateArguments& state) {
+  const int64_t count = state.count ? *state.count->data() : 0;
+  if (first_step.is_none()) return count;
+  const int64_t first = integer("first_step", first_step);
+  if (state.count && first != count) {
+    throw ArgumentError("first_step is " + std::to_string(first) + ", but state has seen " +
+                        std::to_string(count) + " steps: leave first_step out to go on from there");
+  }
+  return first;
+}
 
 void check_same_shape(const std::string& name, const FloatArray& array,
                       const FloatArray& parameter) {
@@ -60,6 +105,10 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
   }
   for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(state)) {
     const std::string name(text("a key of state", key));
+    if (name == "step") {
+      arguments.count = count_of(value);
+      continue;
+    }
     const std::string shown = "state['" + name + "']";
     FloatArray array = float_in_place(shown.c_str(), value);
     for (const auto& [other, parameter] : parameters.named()) {
@@ -92,11 +141,11 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
   const DoubleArray lr_in = numbers_of("lr", lr, {kAny});
   const int64_t steps = lr_in.shape(0);
   const std::vector<double> rates(lr_in.data(), lr_in.data() + steps);
-  const int64_t first = integer("first_step", first_step);
-  check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - steps);
   RowArray row_holder;
-  const Batches batches = batches_of(rows, integer("batch_size", batch_size), steps, N, row_holder);
-  const StateArguments state_in = state_of(state, p);
+  const Batches batches = batches_of(rows, batch_size, steps, N, row_holder);
+  StateArguments state_in = state_of(state, p);
+  const int64_t first = first_step_of(first_step, state_in);
+  check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - steps);
   TrainOptions options;
   options.update.optimizer = optimizer_named(std::string(text("optimizer", optimizer)));
   options.update.weight_decay = number("weight_decay", weight_decay);
@@ -136,6 +185,7 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
                        {X_in.data(), Y_in.data(), N}, rates.data(), steps,
                        static_cast<uint64_t>(first), batches, options, stop, [&] { poll(); });
   }
+  if (state_in.count) *state_in.count->mutable_data() = first + done;
   if (interruption) std::rethrow_exception(interruption);
   return py::array_t<float>(done, losses.data());
 }
@@ -172,7 +222,7 @@ void bind_model(py::module_& m) {
   const auto threads = py::arg("threads") = py::none();
   m.def("train_steps", &train_steps_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
         py::arg("b2"), py::arg("X"), py::arg("Y"), py::arg("lr"), py::kw_only(),
-        py::arg("batch_size") = 32, py::arg("seed") = 1, py::arg("first_step") = 0,
+        py::arg("batch_size") = py::none(), py::arg("seed") = 1, py::arg("first_step") = py::none(),
         py::arg("rows") = py::none(), py::arg("optimizer") = "sgd", py::arg("state") = py::none(),
         py::arg("weight_decay") = 0.0, py::arg("decay_biases") = false, py::arg("momentum") = 0.9,
         py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8,
@@ -190,22 +240,23 @@ X : integer array, shape (N,T)
 Y : integer array, shape (N,)
 lr : array of real numbers, shape (steps,)
     The learning rate of each step.
-batch_size : int
-    B, the number of examples in a step, drawn with replacement from (seed, step).
+batch_size : int, optional
+    B, the number of examples in a step, drawn with replacement from (seed, step); 32 by default.
 seed : int
     In [0, 2**64).
-first_step : int
-    The number of the first step.
+first_step : int, optional
+    The number of the first step; by default the count of `state`, or 0.
 rows : integer array, shape (steps,B), or "all", optional
     The examples of each step instead of drawn ones; "all" takes all N in every step.
 optimizer : {"sgd", "momentum", "adam", "adamw"}
     As PyTorch's SGD without and with momentum, Adam and AdamW.
 state : dict of float32 arrays, optional
     What the optimiser remembers, updated in place: nothing for SGD, "velocity.C" and so on for
-    momentum, "m.C" ... and "v.C" ... for Adam and AdamW; zeros before step 0.
+    momentum, "m.C" ... and "v.C" ... for Adam and AdamW; zeros before step 0.  "step", an int64
+    array of one element, counts the steps where it is there.
 weight_decay : float
-    lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW shrinks w by lr * lambda * w
-    instead.
+    lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW subtracts lr * lambda * w from
+    w instead.
 decay_biases : bool
     Weight decay for b1 and b2 too.
 momentum, beta1, beta2, epsilon : float

@@ -384,7 +384,9 @@ std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerS
       const auto array = std::find_if(state.begin(), state.end(), [&](const StateArray& candidate) {
         return candidate.name == names.back();
       });
-      if (array == state.end()) throw ArgumentError("state lacks '" + names.back() + "'");
+      if (array == state.end())
+        throw ArgumentError("state lacks '" + names.back() + "'; optimizer_state('" +
+                            name_of(optimizer) + "') makes a state");
       if (array->size != size) {
         throw ArgumentError("state['" + array->name + "'] has " + std::to_string(array->size) +
                             " elements; it must have " + std::to_string(size));

@@ -10,11 +10,13 @@ UpdateRule::UpdateRule(const UpdateOptions& options, double rate, uint64_t step)
       lr(static_cast<float>(rate)),
       momentum(static_cast<float>(options.momentum)),
       adam{},
+      mean_weight(1),
       weight_decay(static_cast<float>(options.weight_decay)),
       bias_decay(options.decay_biases ? weight_decay : 0.0f) {
   if (optimizer != Optimizer::adam && optimizer != Optimizer::adamw) return;
   const double t = static_cast<double>(step) + 1;
-  adam.lr = static_cast<float>(rate / (1 - std::pow(options.beta1, t)));
+  mean_weight = 1 - std::pow(options.beta1, t);
+  adam.lr = static_cast<float>(rate / mean_weight);
   adam.beta1 = static_cast<float>(options.beta1);
   adam.beta1_rest = static_cast<float>(1 - options.beta1);
   adam.beta2 = static_cast<float>(options.beta2);
@@ -36,7 +38,7 @@ bool update(const Kernels& kernel, const UpdateRule& rule, float decay, Weights&
   AdamStep step = rule.adam;
   const bool is_decoupled = rule.optimizer == Optimizer::adamw;
   step.weight_decay = is_decoupled ? 0 : decay;
-  step.shrinkage = is_decoupled ? 1 - rule.lr * decay : 1;
+  step.decoupled_decay = is_decoupled ? static_cast<float>(decay * rule.mean_weight) : 0;
   return kernel.adam_update(value, first, w.array(2) + begin, gradient, &step, n) != 0;
 }
 

@@ -31,6 +31,7 @@ struct UpdateRule {
   float lr;
   float momentum;
   AdamStep adam;       // but for its two fields of weight decay
+  double mean_weight;  // 1 - beta1^t of Adam
   float weight_decay;  // of C, W1 and W2
   float bias_decay;    // of b1 and b2
 };

@@ -97,8 +97,10 @@ std::string show_character(char32_t code_point) {
 }
 
 std::string show_text(std::string_view text) {
+  constexpr size_t kMostBytes = 300;  // enough for a path, and not for somebody's whole text
   std::string shown;
   for (size_t at = 0; at < text.size();) {
+    if (shown.size() >= kMostBytes) return shown + "…";
     const char32_t code_point = next_code_point(text, at);
     if (code_point == kNotUtf8) {
       shown += hexadecimal("\\x%02x", static_cast<unsigned char>(text[at++]));

@@ -33,7 +33,7 @@ from makemore_cpp.prediction import Exhausted
 from makemore_cpp.sampling import LengthWarning, Sample, iter_samples, sample
 from makemore_cpp.schedules import learning_rates
 from makemore_cpp.scoring import bits_per_char, per_char, perplexity, score
-from makemore_cpp.training import Evaluation, History, Progress, train
+from makemore_cpp.training import DivergenceWarning, Evaluation, History, Progress, train
 from makemore_cpp.training_state import TrainingState
 from makemore_cpp.vocab import Vocab
 from makemore_cpp.vowels import VowelClustering, vowel_clustering
@@ -49,6 +49,7 @@ __all__ = [
     "Detector",
     "Diagnosis",
     "DivergedError",
+    "DivergenceWarning",
     "Error",
     "Evaluation",
     "Exhausted",

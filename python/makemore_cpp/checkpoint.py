@@ -13,7 +13,7 @@ from makemore_cpp._core import ArgumentError, FileError, FormatError, RangeError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.dataset import Dataset
 from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE, data_of
-from makemore_cpp.model import MLP, NAMES, UPDATE_DEFAULTS
+from makemore_cpp.model import MLP, NAMES, UPDATE_DEFAULTS, OptimizerState
 from makemore_cpp.origin import load_origin, recalled
 from makemore_cpp.training_state import Evaluation, TrainingState
 
@@ -148,11 +148,7 @@ def _checkpoint_of(file: _core.Checkpoint) -> Checkpoint:
     state = TrainingState(
         options=options,
         model=MLP._of_saved(file.model, data_of(file.model)),
-        optimizer_state={
-            f"{moment}.{name}": array
-            for moment, arrays in file.moments.items()
-            for name, array in zip(NAMES, arrays, strict=True)
-        },
+        optimizer_state=_state_of(file),
         losses=file.losses,
         evaluations=[Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)],
         best={} if file.best is None else dict(zip(NAMES, file.best, strict=True)),
@@ -163,6 +159,15 @@ def _checkpoint_of(file: _core.Checkpoint) -> Checkpoint:
         raise ArgumentError("it holds parameters of a best evaluation, or lacks them, wrongly")
     _check_options(state)
     return Checkpoint(state, progress["init"], progress["samples"], tuple(progress["builds"]))
+
+
+def _state_of(file: _core.Checkpoint) -> OptimizerState:
+    state: OptimizerState = {
+        f"{moment}.{name}": array
+        for moment, arrays in file.moments.items()
+        for name, array in zip(NAMES, arrays, strict=True)
+    }
+    return {**state, "step": np.array([len(file.losses)])} if state else state
 
 
 def _parse(text: str) -> dict[str, Any]:

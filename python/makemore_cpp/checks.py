@@ -14,6 +14,7 @@ from makemore_cpp.arrays import Int64
 
 MAX_SEED = 2**64 - 1
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
+MAX_STEPS = 10**9
 SHOWN_CHARACTERS = 40  # of a text in a sentence
 
 
@@ -44,6 +45,56 @@ def non_negative(name: str, value: SupportsFloat) -> float:
     return number
 
 
+def numbers(name: str, values: object) -> NDArray[np.float64]:
+    """Return an array of real numbers, as float64."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "fiu":
+            return array.astype(np.float64)
+    except Exception:  # rows of different lengths, or a foreign object's own error
+        pass
+    raise TypeError(f"{name} must be an array of real numbers, not {values!r:.40}")
+
+
+def choice(name: str, value: object, known: Iterable[str]) -> str:
+    """Return one of the known words; else TypeError or ArgumentError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    words = tuple(known)
+    if value not in words:
+        raise ArgumentError(f"{name} is {shown(value)}; it must be one of {', '.join(words)}")
+    return value
+
+
+def flag(name: str, value: object) -> bool:
+    """Return a bool; else TypeError."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+    return bool(value)
+
+
+def per_step(name: str, values: ArrayLike, steps: int | None) -> ArrayLike:
+    """Return one value for each step; one number is that of all `steps`, which must be said."""
+    if steps is not None:
+        steps = integer("steps", steps, 0, MAX_STEPS)
+    if not isinstance(values, int | float | np.number):
+        if steps is None:
+            return values
+        shape = numbers(name, values).shape
+        if shape != (steps,):
+            raise ArgumentError(
+                f"{name} has the shape {shape}, but steps is {steps}: "
+                "leave steps out, or give one number"
+            )
+        return values
+    if steps is None:
+        raise ArgumentError(
+            f"{name} is one number; say for how many steps with steps=, "
+            "or give a list with one for each step"
+        )
+    return np.full(steps, values)
+
+
 def pair(name: str, value: object) -> tuple[float, float]:
     """Return two numbers as floats; their range is the core's to check."""
     if not isinstance(value, tuple | list) or len(value) != 2:
@@ -53,6 +104,7 @@ def pair(name: str, value: object) -> tuple[float, float]:
 
 def string_list(name: str, values: object) -> list[str]:
     """Return `values` as a list of str, refusing a single str, which would read as its letters."""
+    refuse_table(name, values)
     try:
         iterator = None if isinstance(values, str) else iter(cast(Iterable[object], values))
     except TypeError:
@@ -65,6 +117,46 @@ def string_list(name: str, values: object) -> list[str]:
             raise TypeError(f"{name}[{len(strings)}] must be a str, not {type(string).__name__}")
         strings.append(string)
     return strings
+
+
+def refuse_table(name: str, values: object) -> None:
+    """Raise TypeError for what holds texts in columns or under keys, and would give only those."""
+    columns = getattr(values, "columns", None)
+    if columns is not None and not callable(columns):
+        first = next(iter(columns), None)
+        taken = f"such as {name}[{shown(str(first))}]" if isinstance(first, str) else "as a list"
+        kind = type(values).__name__
+        raise TypeError(f"{name} is a table ({kind}); give one of its columns, {taken}")
+    if isinstance(values, Mapping):
+        raise TypeError(f"{name} is a {type(values).__name__}; give a list of its keys or values")
+
+
+def instance(name: str, value: object, kind: type) -> None:
+    """Raise TypeError unless `value` is one of this class of ours."""
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name} must be a makemore_cpp.{kind.__name__}, not {type(value).__name__}"
+        )
+
+
+def function(name: str, value: object) -> None:
+    """Raise TypeError unless `value` can be called, or is None."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a function, not {type(value).__name__}")
+
+
+def floats(name: str, values: object) -> NDArray[np.floating[Any]]:
+    """Return an array of floats of whatever NumPy, or a tensor's own way, makes one of."""
+    try:
+        if getattr(values, "requires_grad", False):  # PyTorch shows NumPy no such tensor
+            values = values.detach()  # type: ignore[attr-defined]
+        array = np.asarray(values)
+    except Exception as error:  # a foreign object's __array__ raises what it likes
+        reason = str(error).partition("\n")[0]
+        raise TypeError(f"{name} cannot be made a NumPy array: {reason:.200}") from None
+    if array.dtype.kind != "f":
+        raise TypeError(f"{name} must hold floats, not {array.dtype}")
+    return array
 
 
 def tokens(name: str, values: ArrayLike, width: int | None, vocab_size: int) -> Int64:
@@ -81,7 +173,7 @@ def tokens(name: str, values: ArrayLike, width: int | None, vocab_size: int) -> 
     """
     try:
         array = np.asarray(values)
-    except ValueError:  # rows of different lengths
+    except Exception:  # rows of different lengths, or a foreign object's own error
         raise TypeError(f"{name} must be an array of integers, not {values!r:.40}") from None
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, not {array.dtype}")
@@ -155,6 +247,6 @@ def path(name: str, value: object) -> str:
     return text
 
 
-def shown(text: str) -> str:
+def shown(text: str, most: int = SHOWN_CHARACTERS) -> str:
     """Return the text in quotes for a sentence, only the beginning of a long one."""
-    return repr(text if len(text) <= SHOWN_CHARACTERS else text[:SHOWN_CHARACTERS] + "…")
+    return repr(text if len(text) <= most else text[:most] + "…")

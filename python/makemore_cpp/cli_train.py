@@ -215,7 +215,7 @@ def _train(
         checkpoint.save(run.folder / CHECKPOINT_FILE, kept)
 
     with console.training_progress(run.options["steps"]) as show:
-        return training.train(
+        return training.train_quietly(
             run.model,
             run.data,
             threads=threads,

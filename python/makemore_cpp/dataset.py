@@ -114,6 +114,9 @@ class Split:
     X: Int32
     Y: Int32
 
+    def __repr__(self) -> str:
+        return f"Split({len(self.words):,} words, X {self.X.shape}, Y {self.Y.shape})"
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -125,6 +128,12 @@ class Dataset:
     dev: Split
     test: Split
     origin: DataOrigin | None
+
+    def __repr__(self) -> str:
+        splits = (("train", self.train), ("dev", self.dev), ("test", self.test))
+        words = ", ".join(f"{len(split.words):,} {name}" for name, split in splits)
+        sizes = f"block_size={self.block_size}, vocab_size={len(self.vocab)}"
+        return f"Dataset({sizes}): {words} words"
 
     @classmethod
     def split(

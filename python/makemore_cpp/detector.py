@@ -155,7 +155,10 @@ def _lengths(strings: list[str]) -> Int64:
 def _check_rate(value: SupportsFloat) -> float:
     if isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__"):
         raise TypeError(f"false_positive_rate must be a number, not {type(value).__name__}")
-    rate = float(value)
+    try:
+        rate = float(value)
+    except OverflowError:  # an integer beyond the range of floats
+        rate = math.inf
     if not 0 < rate < 1:  # false for NaN too
         raise ArgumentError(f"false_positive_rate is {rate}; it must lie between 0 and 1")
     return rate

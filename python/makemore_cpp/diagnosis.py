@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from makemore_cpp.dataset import Dataset, build_dataset
-from makemore_cpp.evaluation import SplitLosses, check_finite, compare
+from makemore_cpp.evaluation import SplitLosses, check_finite, check_fit, compare
 from makemore_cpp.kneser_ney import KneserNey
-from makemore_cpp.model import MLP
 from makemore_cpp.ngram_counts import MAX_ORDER, NGramCounts
+from makemore_cpp.prediction import Model
 from makemore_cpp.verdict import Evidence, Verdict, judge
+from makemore_cpp.words import DataOrigin
 
 QUICK_ORDER = 6  # of the lecture's names the best n-grams on dev
 NO_DEV = "No verdict: there is no dev word to try the model on; give it more words."
@@ -34,7 +35,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(
-    model: MLP,
+    model: Model,
     data: Dataset,
     threads: int | None = None,
     *,
@@ -45,7 +46,7 @@ def diagnose(
 
     Parameters
     ----------
-    model : MLP
+    model : Model
     data : Dataset
         What the model was trained on, with its vocabulary and block size.
     threads : int, optional
@@ -58,9 +59,12 @@ def diagnose(
 
     Raises
     ------
+    TypeError
+        `model` is no model, or `data` no Dataset.
     ArgumentError
-        The model's loss is not finite.
+        The data do not fit the model, or its loss is not finite.
     """
+    check_fit(model, data)
     *baselines, this = compare(model, data, threads) if comparison is None else comparison
     for name, loss in (("train", this.train), ("dev", this.dev)):
         if loss is not None:
@@ -143,8 +147,9 @@ def _known_share(data: Dataset) -> float | None:
     return sum(word in train for word in data.dev.words) / len(data.dev.words)
 
 
-def _is_other_data(model: MLP, data: Dataset) -> bool:
+def _is_other_data(model: Model, data: Dataset) -> bool:
     """Whether both are known to come from files, and these differ, or the splits do."""
-    if model.data is None or data.origin is None:
+    known: DataOrigin | None = getattr(model, "data", None)  # counts do not know their file
+    if known is None or data.origin is None:
         return False
-    return model.data[1:] != data.origin[1:]  # the digest and the seed; a file may have moved
+    return known[1:] != data.origin[1:]  # the digest and the seed; a file may have moved

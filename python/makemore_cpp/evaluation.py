@@ -5,14 +5,15 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from makemore_cpp import scoring
+from makemore_cpp import checks, scoring
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.dataset import Dataset, Split, cut_words
 from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.model import MLP
 from makemore_cpp.ngram import NGram
 from makemore_cpp.origin import check_unchanged, load_origin, open_origin
-from makemore_cpp.prediction import encode
+from makemore_cpp.prediction import Model, check_model, encode
+from makemore_cpp.text_model import TextModel
 from makemore_cpp.words import DataOrigin, Words, load_words, open_words
 
 DEFAULT_SPLIT_SEED = 42
@@ -45,24 +46,41 @@ class SplitLoss(NamedTuple):
     perplexity: float | None
 
 
-def split_loss(model: MLP, split: Split, threads: int | None = None) -> float | None:
+def split_loss(model: Model, split: Split, threads: int | None = None) -> float | None:
     """Return the model's loss on a split in nats per token, None if the split is empty."""
-    return model.loss(split.X, split.Y, threads=threads) if len(split.Y) else None
+    if len(split.Y) == 0:
+        return None
+    if isinstance(model, TextModel):
+        return model.loss(split.X, split.Y, threads=threads)
+    return scoring.loss(model, split.X, split.Y, threads)
 
 
-def model_losses(model: MLP, data: Dataset, threads: int | None = None) -> SplitLosses:
+def check_fit(model: Model, data: Dataset) -> None:
+    """Raise TypeError or ArgumentError unless the data are of the model's tokens and contexts."""
+    check_model("model", model)
+    checks.instance("data", data, Dataset)
+    if model.vocab != data.vocab:
+        raise ArgumentError(f"model has the {model.vocab!r}, but data has the {data.vocab!r}")
+    if model.block_size != data.block_size:
+        raise ArgumentError(
+            f"model has block_size {model.block_size}, but data has block_size {data.block_size}"
+        )
+
+
+def model_losses(model: Model, data: Dataset, threads: int | None = None) -> SplitLosses:
     """Return the losses of the model on train and dev."""
     train, dev = (split_loss(model, split, threads) for split in (data.train, data.dev))
     return SplitLosses("this model", train, dev)
 
 
 def compare(
-    model: MLP, data: Dataset, threads: int | None = None, own: SplitLosses | None = None
+    model: Model, data: Dataset, threads: int | None = None, own: SplitLosses | None = None
 ) -> list[SplitLosses]:
     """Return the losses of the uniform guess, of bigram counts and of the model, in this order.
 
     `own`, those of the model, are found as `model_losses` does where they are not given.
     """
+    check_fit(model, data)
     uniform = math.log(len(data.vocab))
     bigram = NGram(data.vocab, data.train.words, order=2)
     splits = [split if len(split.Y) else None for split in (data.train, data.dev)]

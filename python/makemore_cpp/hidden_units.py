@@ -29,12 +29,13 @@ def hidden_activations(model: MLP, X: ArrayLike, threads: int | None = None) -> 
     Raises
     ------
     TypeError
-        X does not hold integers.
+        `model` is no MLP, or X does not hold integers.
     ArgumentError
         N is 0, X has another shape, `threads` is not positive, or an activation is not a number.
     RangeError
         A token is outside the vocabulary [0, V).
     """
+    checks.instance("model", model, MLP)
     contexts = checks.tokens("X", X, model.block_size, model.vocab_size)
     if len(contexts) == 0:
         raise ArgumentError("X is empty; there must be at least one context")
@@ -46,9 +47,20 @@ def hidden_activations(model: MLP, X: ArrayLike, threads: int | None = None) -> 
     return h
 
 
-def saturation(h: Float32) -> Saturation:
-    """Count what is saturated in activations h (N,H) of `hidden_activations`."""
-    is_saturated = np.abs(h) > SATURATED
-    examples, units = h.shape
+def saturation(h: ArrayLike) -> Saturation:
+    """Count what is saturated in activations h (N,H) of `hidden_activations`.
+
+    Raises
+    ------
+    TypeError
+        h does not hold floats.
+    ArgumentError
+        It has another shape, or is empty.
+    """
+    activations = checks.floats("h", h)
+    if activations.ndim != 2 or activations.size == 0:
+        raise ArgumentError(f"h has the shape {activations.shape}; it must be (N, H), not empty")
+    is_saturated = np.abs(activations) > SATURATED
+    examples, units = activations.shape
     dead = int(is_saturated.all(axis=0).sum())
     return Saturation(float(is_saturated.mean()), dead, units, examples)

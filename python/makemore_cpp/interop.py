@@ -1,10 +1,11 @@
 """Parameters of the lecture's notebook and of makemore.py, made into an MLP and back."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
@@ -52,7 +53,10 @@ def from_lecture(vocab: Vocab, parameters: Iterable[ArrayLike]) -> MLP:
             f"parameters holds {len(given)} arrays; it must hold the five {', '.join(NAMES)}"
         )
     C, W1, b1, W2, b2 = (_float32(name, a) for name, a in zip(NAMES, given, strict=True))
-    return MLP.from_arrays(vocab, C, W1, b1, W2, b2)
+    try:
+        return MLP.from_arrays(vocab, C, W1, b1, W2, b2)
+    except ArgumentError as error:
+        raise ArgumentError(f"{error}{_hint(vocab, C, W1, b1, W2, b2)}") from None
 
 
 def to_lecture(model: MLP) -> list[Float32]:
@@ -60,7 +64,21 @@ def to_lecture(model: MLP) -> list[Float32]:
 
     For PyTorch: ``parameters = [torch.from_numpy(p) for p in to_lecture(model)]``.
     """
+    checks.instance("model", model, MLP)
     return [array.copy() for array in model.parameters.values()]
+
+
+def _hint(vocab: Vocab, C: Float32, W1: Float32, b1: Float32, W2: Float32, b2: Float32) -> str:
+    """Return how a sentence on shapes ends where weights are those of nn.Linear."""
+    for name, some in (
+        ("W1.T and W2.T", (C, W1.T, b1, W2.T, b2)),
+        ("W1.T", (C, W1.T, b1, W2, b2)),
+        ("W2.T", (C, W1, b1, W2.T, b2)),
+    ):
+        with contextlib.suppress(ArgumentError):
+            MLP.from_arrays(vocab, *some)
+            return f"; nn.Linear keeps its weights transposed: give {name}"
+    return ""
 
 
 # -- makemore.py ---------------------------------------------------------------------------------
@@ -125,6 +143,7 @@ def to_makemore_py(model: MLP) -> dict[str, Float32]:
     For PyTorch: ``{name: torch.from_numpy(a) for name, a in to_makemore_py(model).items()}`` is
     what ``load_state_dict`` takes, in a model with block_size T, vocab_size V, n_embd E, n_embd2 H.
     """
+    checks.instance("model", model, MLP)
     C, W1, b1, W2, b2 = model.parameters.values()
     newest_first = W1.reshape(-1, model.n_embd, model.n_hidden)[::-1].reshape(W1.shape)
     arrays = (np.vstack([C, C[:1]]), newest_first.T, b1, W2.T, b2)
@@ -150,7 +169,7 @@ def _state_arrays(state_dict: Mapping[str, ArrayLike]) -> dict[str, Float32]:
 # -- arrays --------------------------------------------------------------------------------------
 def _float32(name: str, values: Any) -> Float32:
     """Return floats rounded to float32; numbers that are not finite as such are refused."""
-    array = _floats(name, values)
+    array = checks.floats(name, values)
     with np.errstate(all="ignore"):  # what overflows is found below, by name and place
         rounded = array.astype(np.float32)
     bad = np.argwhere(~np.isfinite(rounded))
@@ -159,16 +178,3 @@ def _float32(name: str, values: Any) -> Float32:
         value = array[tuple(bad[0])]
         raise ArgumentError(f"{name}{place} is {value}; it must be finite as float32")
     return rounded
-
-
-def _floats(name: str, values: Any) -> NDArray[np.floating[Any]]:
-    try:
-        if getattr(values, "requires_grad", False):  # PyTorch shows NumPy no such tensor
-            values = values.detach()
-        array = np.asarray(values)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
-        raise TypeError(f"{name} cannot be made a NumPy array: {reason}") from None
-    if array.dtype.kind != "f":
-        raise TypeError(f"{name} must hold floats, not {array.dtype}")
-    return array

@@ -1,11 +1,16 @@
 """A trained net that no longer changes: fast to ask, and safe to share between threads."""
 
 import os
+from collections.abc import Iterable
 from typing import Any, Self, final
+
+from numpy.typing import ArrayLike
 
 from makemore_cpp import _core, checks
 from makemore_cpp._core import FileError
+from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.origin import in_a_file, recalled
+from makemore_cpp.scoring import OOV
 from makemore_cpp.text_model import TextModel
 from makemore_cpp.vocab import Vocab
 from makemore_cpp.words import DataOrigin
@@ -15,7 +20,7 @@ CHECKPOINT_FILE = "checkpoint.safetensors"  # of a run that is not finished
 
 
 @final
-class LanguageModel(_core.LanguageModel, TextModel):
+class LanguageModel(TextModel):
     """A frozen copy of a net, made by `MLP.freeze` or `load`.
 
     Any number of threads may use it at the same time. What is asked for again and again it
@@ -30,7 +35,8 @@ class LanguageModel(_core.LanguageModel, TextModel):
         By default what `saved` says, which is not where they are.
     """
 
-    __slots__ = ("_data", "_saved", "_vocab")
+    __slots__ = ("_data", "_net", "_saved", "_vocab")
+    _net: _core.LanguageModel
     _saved: _core.SavedModel
     _vocab: Vocab
     _data: DataOrigin | None
@@ -41,10 +47,17 @@ class LanguageModel(_core.LanguageModel, TextModel):
         vocab: Vocab | None = None,
         data: DataOrigin | None = None,
     ) -> None:
-        super().__init__(saved)
-        self._saved = saved
-        self._vocab = vocab_of(saved) if vocab is None else vocab
-        self._data = data_of(saved) if data is None else data
+        set_once = super().__setattr__
+        set_once("_net", _core.LanguageModel(saved))
+        set_once("_saved", saved)
+        set_once("_vocab", vocab_of(saved) if vocab is None else vocab)
+        set_once("_data", data_of(saved) if data is None else data)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a LanguageModel does not change: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a LanguageModel does not change: {name} cannot be deleted")
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str]) -> Self:
@@ -66,6 +79,11 @@ class LanguageModel(_core.LanguageModel, TextModel):
     def vocab(self) -> Vocab:
         """The vocabulary."""
         return self._vocab
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """(T, E, H, V)."""
+        return self._net.sizes
 
     @property
     def block_size(self) -> int:
@@ -96,8 +114,31 @@ class LanguageModel(_core.LanguageModel, TextModel):
         """Return the model itself."""
         return self
 
-    def _predictor(self) -> Self:
-        return self
+    def log_probs(self, X: ArrayLike, threads: int | None = None) -> Float32:
+        """Return the log-probabilities (N,V) of the token after each context X (N,T).
+
+        It raises what `MLP.log_probs` does.
+        """
+        return self._net.log_probs(X, threads=threads)
+
+    # The core's own, without the way around through functions for all kinds of models.
+    def score(
+        self, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    ) -> Float64:
+        """Return the log-probability of each string and its end, in nats; see `scoring.score`."""
+        checks.refuse_table("strings", strings)
+        return self._net.score(strings, oov, threads)
+
+    def per_char(self, text: str) -> Float64:
+        """Return the surprisal, in nats, of each character and the end; see `scoring.per_char`."""
+        return self._net.per_char(text)
+
+    def next(self, prefix: str) -> Float32:
+        """Return the probabilities (V,) of the token after `prefix`; see `next_probs`."""
+        return self._net.next(prefix)
+
+    def _predictor(self) -> _core.LanguageModel:
+        return self._net
 
     def __copy__(self) -> Self:
         return self

@@ -180,7 +180,7 @@ def _losses(
         data.train.X,
         data.train.Y,
         rates,
-        batch_size=DEFAULTS["batch_size"] if is_whole else options["batch_size"],
+        batch_size=None if is_whole else options["batch_size"],
         rows="all" if is_whole else None,
         seed=seed,
         state=model.optimizer_state(options["optimizer"]),

@@ -60,6 +60,11 @@ class Mixture(TargetModel):
         even = cls(checked, np.full(len(checked), 1 / len(checked)))
         return cls(checked, _fit_weights(even._members_log_probs(X, Y)))
 
+    def __repr__(self) -> str:
+        parts = [f"{w:.3f} of {m!r:.100}" for m, w in zip(self.models, self.weights, strict=True)]
+        more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+        return f"Mixture({', '.join(parts[:5])}{more})"
+
     @property
     def vocab(self) -> Vocab:
         """The vocabulary."""
@@ -166,7 +171,7 @@ def _check_models(models: Sequence[Model]) -> tuple[Model, ...]:
 
 
 def _check_weights(weights: ArrayLike, n: int) -> Float64:
-    values = np.asarray(weights)
+    values = checks.numbers("weights", weights)
     if values.shape != (n,):
         raise ArgumentError(f"weights has the shape {values.shape}; there are {n} models")
     checked = np.array([checks.non_negative(f"weights[{i}]", w) for i, w in enumerate(values)])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from makemore_cpp import _core, checks
 from makemore_cpp._core import ArgumentError
@@ -18,6 +18,7 @@ from makemore_cpp.vocab import Vocab, check_vocab
 from makemore_cpp.words import DataOrigin
 
 NAMES = ("C", "W1", "b1", "W2", "b2")
+OptimizerState = dict[str, NDArray[Any]]
 
 
 class UpdateOptions(TypedDict, total=False):
@@ -57,6 +58,15 @@ def _check_names(options: dict[str, Any]) -> None:
         given = tuple(value) if isinstance(value, list) else value
         if optimizer not in owners and given != defaults[name]:
             raise ArgumentError(f"{name} belongs to {' and '.join(owners)}, not to {optimizer!r}")
+
+
+def _check_counts(state: object, optimizer: str) -> None:
+    """Refuse a state that does not count its steps, on which Adam's corrections depend."""
+    if isinstance(state, dict) and state and "step" not in state:
+        raise ArgumentError(
+            "state does not count its steps under 'step'; "
+            f"optimizer_state({checks.shown(str(optimizer))}) makes a state"
+        )
 
 
 class MLP(TextModel):
@@ -128,14 +138,16 @@ class MLP(TextModel):
             The shapes do not fit each other and `vocab`.
         """
         V = len(check_vocab(vocab))
-        arrays = tuple(np.asarray(array) for array in (C, W1, b1, W2, b2))
-        named = dict(zip(NAMES, arrays, strict=True))
+        named = {
+            name: checks.floats(name, array)
+            for name, array in zip(NAMES, (C, W1, b1, W2, b2), strict=True)
+        }
         for name, array in named.items():
             if array.dtype != np.float32:
                 raise TypeError(f"{name} must be float32, not {array.dtype}")
         checks.parameter_shapes(named, ("VE", "KH", "H", "HV", "V"), {"V": V})
         model = cls.__new__(cls)
-        model._set(vocab, tuple(np.array(array, order="C") for array in arrays), data)
+        model._set(vocab, tuple(np.array(array, order="C") for array in named.values()), data)
         return model
 
     def _set(self, vocab: Vocab, arrays: tuple[Float32, ...], data: DataOrigin | None) -> None:
@@ -234,13 +246,19 @@ class MLP(TextModel):
         """
         return _core.mean_loss(*self._five(), X, Y, threads=threads)
 
-    def optimizer_state(self, optimizer: str) -> dict[str, Float32]:
-        """Return what an optimiser remembers before its first step: zeros, named like "m.W1"."""
-        return {
+    def optimizer_state(self, optimizer: str) -> OptimizerState:
+        """Return what an optimiser remembers before its first step; for SGD that is nothing.
+
+        Zeros, named like "m.W1", and under "step" the number of steps that the state has seen, an
+        int64 array of shape (1,). `train_steps` changes all of them.
+        """
+        moments = _core.moments_of(optimizer)
+        state: OptimizerState = {
             f"{moment}.{name}": np.zeros_like(array)
-            for moment in _core.moments_of(optimizer)
+            for moment in moments
             for name, array in self.parameters.items()
         }
+        return {**state, "step": np.zeros(1, np.int64)} if moments else state
 
     def train_steps(
         self,
@@ -248,11 +266,12 @@ class MLP(TextModel):
         Y: ArrayLike,
         lr: ArrayLike,
         *,
-        batch_size: int = 32,
+        steps: int | None = None,
+        batch_size: int | None = None,
         seed: int = 1,
-        first_step: int = 0,
+        first_step: int | None = None,
         rows: ArrayLike | Literal["all"] | None = None,
-        state: dict[str, Float32] | None = None,
+        state: OptimizerState | None = None,
         threads: int | None = None,
         should_stop: Callable[[], bool] | None = None,
         **options: Unpack[UpdateOptions],
@@ -260,23 +279,28 @@ class MLP(TextModel):
         """Take one step per entry of `lr`, changing the parameters in place.
 
         The result depends on the arguments alone: n steps in one call equal any division into
-        calls that continue with `first_step`, bit for bit, whatever the number of threads.
+        calls that continue with `first_step` or a state, bit for bit, whatever the number of
+        threads.
 
         Parameters
         ----------
         X : integer array, shape (N,T)
         Y : integer array, shape (N,)
-        lr : float array, shape (steps,)
-            The learning rate of each step.
-        batch_size : int
-            B, the number of examples in a step, drawn with replacement from (seed, step).
+        lr : float array, shape (steps,), or float
+            The learning rate of each step, or of all `steps`.
+        steps : int, optional
+            How many, where `lr` is one number.
+        batch_size : int, optional
+            B, the number of examples in a step, drawn with replacement from (seed, step); 32 by
+            default. It must not contradict `rows`.
         seed : int
             Of the minibatches and the dropout, in [0, 2**64).
-        first_step : int
-            The number of the first step.
+        first_step : int, optional
+            The number of the first step, on which its minibatch depends; by default the count of
+            `state`, which it must not contradict, or 0 without a state.
         rows : integer array, shape (steps,B), or "all", optional
             The examples of each step instead of drawn ones; "all" takes all N in every step.
-        state : dict of float32 arrays, optional
+        state : dict of arrays, optional
             What the optimiser remembers, changed in place; `optimizer_state` makes it for the
             first call, and SGD needs none.
         threads : int, optional
@@ -284,7 +308,8 @@ class MLP(TextModel):
         should_stop : callable, optional
             Asked between steps; true ends the call after the last completed step.
         optimizer : {"sgd", "momentum", "adam", "adamw"}
-            As PyTorch's SGD without and with momentum, Adam and AdamW.
+            As PyTorch's SGD without and with momentum, Adam and AdamW, but for their defaults:
+            PyTorch's AdamW decays all parameters, by 0.01.
         momentum : float
             Of the optimiser of that name, in [0, 1); by default 0.9.
         betas : (float, float)
@@ -292,13 +317,14 @@ class MLP(TextModel):
         epsilon : float
             Of Adam and AdamW, above 0; by default 1e-8.
         weight_decay : float
-            lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW shrinks w by
-            lr * lambda * w instead.
+            lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW subtracts
+            lr * lambda * w from w instead. By default 0.
         decay_biases : bool
-            Weight decay for b1 and b2 too.
+            Weight decay for b1 and b2 too; by default not.
         dropout : float
-            In [0, 1): the probability with which a hidden unit is 0 for an example, while the
-            others are divided by 1 - dropout. Losses of steps are with dropout, all others without.
+            In [0, 1), by default 0: the probability with which a hidden unit is 0 for an example,
+            while the others are divided by 1 - dropout. Losses of steps are with dropout, all
+            others without.
 
         Returns
         -------
@@ -319,6 +345,8 @@ class MLP(TextModel):
         """
         core_options: dict[str, Any] = dict(options)
         _check_names(core_options)
+        _check_counts(state, core_options.get("optimizer", UPDATE_DEFAULTS["optimizer"]))
+        lr = checks.per_step("lr", lr, steps)
         if "betas" in core_options:
             core_options["beta1"], core_options["beta2"] = checks.pair(
                 "betas", core_options.pop("betas")
@@ -351,9 +379,10 @@ class MLP(TextModel):
         """
         return LanguageModel(self._saved(), self.vocab, self.data)
 
-    def _predictor(self) -> LanguageModel | Callable[[Int32], Float32]:
+    def _predictor(self) -> _core.LanguageModel | Callable[[Int32], Float32]:
         # A subclass may predict in a way of its own.
-        return self.freeze() if type(self).log_probs is MLP.log_probs else self.log_probs
+        is_its_own = type(self).log_probs is not MLP.log_probs
+        return self.log_probs if is_its_own else _core.LanguageModel(self._saved())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one safetensors file, atomically; the same model gives the same bytes.

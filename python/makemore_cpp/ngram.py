@@ -49,6 +49,10 @@ class CountModel(TargetModel):
         self._counts = counts
         self._parts = list(parts)
 
+    def __repr__(self) -> str:
+        sizes = f"order={self.order}, vocab_size={len(self.vocab)}"
+        return f"{type(self).__name__}({sizes}): {len(self._counts.words):,} words counted"
+
     @property
     def vocab(self) -> Vocab:
         """The vocabulary."""

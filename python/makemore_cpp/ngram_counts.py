@@ -76,6 +76,10 @@ class NGramCounts:
             first = np.searchsorted(ngrams, np.arange(len(contexts) + 1) * V)
             self.levels.append(Level(contexts, ngrams, counts, first))
 
+    def __repr__(self) -> str:
+        counted = f"{self.n_examples:,} tokens of {len(self.words):,} words"
+        return f"NGramCounts(order={self.order}, vocab_size={len(self.vocab)}): {counted}"
+
     def find_contexts(self, X: Int64) -> list[Int64]:
         """Return the ids (N,) of the last 0, 1, ... order - 1 tokens of X (N,T), -1 if not seen."""
         ids = [np.zeros(len(X), np.int64)]

@@ -44,10 +44,11 @@ def ngram_table(
     Raises
     ------
     TypeError
-        A number is no number.
+        `data` is no Dataset, or a number no number.
     ArgumentError
         `max_block_size` or `smoothing` is outside its range.
     """
+    checks.instance("data", data, Dataset)
     longest = checks.integer("max_block_size", max_block_size, 1, MAX_ORDER - 1)
     return [_row(data, block_size, smoothing) for block_size in range(1, longest + 1)]
 

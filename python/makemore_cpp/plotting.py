@@ -59,7 +59,7 @@ def loss_curve(
     if isinstance(history, History):
         losses, evaluations = np.asarray(history.losses, np.float64), history.evaluations
     else:
-        losses = np.asarray(history, np.float64)
+        losses = checks.numbers("losses", history)
     if losses.ndim != 1 or len(losses) == 0:
         raise ArgumentError(f"losses have the shape {losses.shape}; it must be (steps,), steps > 0")
     ax = new_axes(8, 4.5) if ax is None else ax

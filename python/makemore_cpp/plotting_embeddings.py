@@ -4,6 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
+from makemore_cpp import checks
 from makemore_cpp.arrays import Float64
 from makemore_cpp.model import MLP
 from makemore_cpp.plotting_style import BLUE, GREY, RED, new_axes, styled, tidy
@@ -20,6 +21,7 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
     how much of the variance they carry. The title says how well vowels and consonants form two
     clusters by their angles in all dimensions; see `makemore_cpp.vowel_clustering`.
     """
+    checks.instance("model", model, MLP)
     ax = new_axes(7, 7) if ax is None else ax
     points, axis_labels = _plane(np.asarray(model.C, np.float64))
     kinds = ["boundary", *map(kind, model.vocab.characters)]

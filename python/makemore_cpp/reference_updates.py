@@ -41,15 +41,14 @@ def adam_update(
     Sources: Kingma and Ba (2015), "Adam: a method for stochastic optimization"; Loshchilov and
     Hutter (2019), "Decoupled weight decay regularization".
     """
-    if decoupled:
-        w *= 1 - lr * weight_decay
-        g = dw
-    else:
-        g = dw + weight_decay * w
+    g = dw if decoupled else dw + weight_decay * w
     m += (1 - beta1) * (g - m)
     v += (1 - beta2) * (g * g - v)
     m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
-    w -= lr * m_hat / (np.sqrt(v_hat) + epsilon)
+    direction = m_hat / (np.sqrt(v_hat) + epsilon)
+    if decoupled:  # not w *= 1 - lr * weight_decay, which float32 rounds to 1 where it is small
+        direction = direction + weight_decay * w
+    w -= lr * direction
 
 
 def update(

@@ -207,7 +207,7 @@ class _Candidates:
         widest = max(len(model.vocab), model.block_size, longest)
         self._max_chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // widest))
         self._threads = threads
-        self._unique = unique
+        self._unique = checks.flag("unique", unique)
         self._excluded = _excluded_texts(model, exclude)
         self._given: set[str] = set()
         self._rejected: Counter[str] = Counter()  # reasons, since one was last accepted

@@ -7,7 +7,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64
 
 SCHEDULES = ("constant", "step", "cosine", "inverse")
-MAX_STEPS = 1_000_000_000
+MAX_STEPS = checks.MAX_STEPS
 
 
 def learning_rates(
@@ -45,6 +45,7 @@ def learning_rates(
     -------
     rates : float64 array, shape (count,)
     """
+    checks.choice("schedule", schedule, SCHEDULES)
     lr = checks.non_negative("lr", lr)
     steps = checks.integer("steps", steps, 1, MAX_STEPS)
     first_step = checks.integer("first_step", first_step, 0, steps)
@@ -62,6 +63,4 @@ def learning_rates(
     if schedule == "cosine":
         low = lr / 10 if floor is None else checks.non_negative("floor", floor)
         return low + (lr - low) * (1 + np.cos(np.pi * t / steps)) / 2
-    if schedule == "inverse":
-        return lr / (1 + (9 / steps if decay is None else checks.non_negative("decay", decay)) * t)
-    raise ArgumentError(f"schedule is {schedule!r}; it must be one of {', '.join(SCHEDULES)}")
+    return lr / (1 + (9 / steps if decay is None else checks.non_negative("decay", decay)) * t)

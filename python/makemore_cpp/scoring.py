@@ -15,6 +15,7 @@ from makemore_cpp.dataset import sliding_contexts
 from makemore_cpp.prediction import (
     CHUNK_ELEMENTS,
     Model,
+    check_model,
     encode,
     predictor_of,
     target_log_probs,
@@ -27,7 +28,7 @@ MAX_THREADS = 1024  # as in the core
 
 
 def score(
-    model: Model, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+    model: Model, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> Float64:
     """Return the log-probability of each string and its end, in nats.
 
@@ -61,10 +62,7 @@ def score(
     _check_iterable(strings)
     if isinstance(predictor, _core.LanguageModel):
         return predictor.score(strings, oov, threads)
-    if not isinstance(oov, str):
-        raise TypeError(f"oov must be a str, not {type(oov).__name__}")
-    if oov not in get_args(OOV):
-        raise ArgumentError(f"oov is {oov!r}; it must be one of 'error', 'skip', '-inf'")
+    checks.choice("oov", oov, get_args(OOV))
     if threads is not None:  # of no use here, but a mistake is one everywhere
         checks.integer("threads", threads, 1, MAX_THREADS)
     batches = _batches(strings, model.block_size)
@@ -72,10 +70,10 @@ def score(
     return np.concatenate([np.empty(0), *scores])
 
 
-def loss(model: Model, X: ArrayLike, Y: ArrayLike) -> float:
+def loss(model: Model, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
     """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
 
-    It is inf where a target has the probability 0.
+    It is inf where a target has the probability 0. Only nets use `threads`.
 
     Raises
     ------
@@ -86,6 +84,9 @@ def loss(model: Model, X: ArrayLike, Y: ArrayLike) -> float:
     RangeError
         A token is outside the vocabulary [0, V).
     """
+    check_model("model", model)
+    if threads is not None:
+        checks.integer("threads", threads, 1, MAX_THREADS)
     X, Y = checks.examples(X, Y, model.block_size, len(model.vocab))
     return -float(target_log_probs(model, X, Y).mean())
 
@@ -113,7 +114,7 @@ def per_char(model: Model, text: str) -> Float64:
 
 
 def bits_per_char(
-    model: Model, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+    model: Model, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return the mean surprisal of all characters in bits, where each end counts as a character.
 
@@ -129,7 +130,7 @@ def bits_per_char(
 
 
 def perplexity(
-    model: Model, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+    model: Model, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return ``2**bits_per_char``: e to the mean surprisal in nats, ends counted; see there."""
     with np.errstate(over="ignore"):
@@ -140,6 +141,7 @@ def mean_surprisal(
     model: Model, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return `bits_per_char` in nats: the mean loss of all characters and ends; see there."""
+    check_model("model", model)
     _check_iterable(strings)
     skipped = _outside(model.vocab) if isinstance(oov, str) and oov == "skip" else None
     tokens = 0
@@ -159,6 +161,7 @@ def mean_surprisal(
 
 # -- models that are not frozen nets ---------------------------------------------------------------
 def _check_iterable(strings: object) -> None:
+    checks.refuse_table("strings", strings)
     # An array without dimensions has __iter__, and refuses.
     if (
         isinstance(strings, str)

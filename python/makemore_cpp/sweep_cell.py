@@ -12,7 +12,7 @@ from makemore_cpp._core import DivergedError, build_info
 from makemore_cpp.dataset import Dataset, Split, build_dataset
 from makemore_cpp.model import MLP, UPDATE_DEFAULTS
 from makemore_cpp.sweep_table import Row
-from makemore_cpp.training import History, train
+from makemore_cpp.training import History, train_quietly
 
 # They change no result of a row, or are its own.
 NOT_OPTIONS = {
@@ -23,7 +23,7 @@ NOT_OPTIONS = {
 DEFAULTS: dict[str, Any] = {
     **{
         name: parameter.default
-        for function in (MLP, train)
+        for function in (MLP, train_quietly)
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.default is not parameter.empty and name not in NOT_OPTIONS
     },
@@ -119,7 +119,7 @@ def _train(model: MLP, data: Dataset, cell: Cell, should_stop: Callable[[], bool
         options["steps"] = max(1, min(options["steps"], cell.options["max_examples"] // per_step))
     # Early stopping looks at dev as often as usual; without it, nobody asks before the end.
     eval_every = None if options.get("patience") is not None else 0
-    return train(
+    return train_quietly(
         model,
         data,
         seed=cell.seed,

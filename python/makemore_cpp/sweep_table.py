@@ -56,6 +56,9 @@ class Table:
     rows: list[Row]
     columns: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"Table({len(self.rows):,} rows in {len(self.cells):,} cells: {self.columns})"
+
     @classmethod
     def of(cls, rows: Iterable[Row], columns: Sequence[str] = ()) -> "Table":
         """Return a table; by default its columns are the options that vary, and the losses."""

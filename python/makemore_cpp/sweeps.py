@@ -5,7 +5,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +86,8 @@ def combine(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     ArgumentError
         A list is empty or has a value twice, or there are more than 100,000 combinations.
     """
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a dict, not {type(options).__name__}")
     lists = {name: _values(name, value) for name, value in options.items()}
     if math.prod(map(len, lists.values())) > MAX_RUNS:
         raise ArgumentError(f"these options have more than {MAX_RUNS:,} combinations")
@@ -105,6 +107,8 @@ def run(
     on_row: Callable[[Row, int, int], object] | None = None,
 ) -> Table:
     """Train a model for each of these dicts of options; otherwise as `grid`."""
+    checks.instance("data", data, Dataset)
+    checks.function("on_row", on_row)
     jobs = parallel.check_jobs(jobs, dask)
     cells = _cells(data, combinations, seeds, samples)
     keys = _keys(data, cells)
@@ -171,7 +175,7 @@ def _cells(
 ) -> list[Cell]:
     """Return all runs, after one step of each cell on one word, which finds options of no use."""
     samples = checks.integer("samples", samples, 0, MAX_RUNS)
-    seeds = [checks.integer("seeds", seed, 0, checks.MAX_SEED) for seed in seeds]
+    seeds = _seeds(seeds)
     if len(combinations) * len(seeds) > MAX_RUNS:
         raise ArgumentError(f"these are more than {MAX_RUNS:,} runs")
     cells = []
@@ -189,6 +193,15 @@ def _cells(
         try_one_step(data, new[0])
         cells += new
     return cells
+
+
+def _seeds(seeds: Sequence[int]) -> list[int]:
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds must be a list of integers, not {type(seeds).__name__}")
+    checked = [checks.integer("seeds", seed, 0, checks.MAX_SEED) for seed in seeds]
+    if not checked:
+        raise ArgumentError("seeds is empty; there must be at least one")
+    return checked
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """What every model of this package can do with texts: methods that are the functions themselves."""
 
 from makemore_cpp import completion, sampling, scoring
+from makemore_cpp.arrays import Float32
 from makemore_cpp.origin import training_words
 from makemore_cpp.words import DataOrigin
 
@@ -17,8 +18,11 @@ class TextModel:
     per_char = scoring.per_char
     perplexity = scoring.perplexity
     bits_per_char = scoring.bits_per_char
-    next = completion.next_probs
     complete = completion.complete
+
+    def next(self, prefix: str) -> Float32:
+        """Return the probabilities (V,) of the token after `prefix`; see `next_probs`."""
+        return completion.next_probs(self, prefix)
 
     def training_words(self) -> frozenset[str] | None:
         """Return the words that the model was trained on, or None where it does not know them.

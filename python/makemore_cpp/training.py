@@ -1,11 +1,13 @@
 """One training run: many steps a call, with evaluations and progress in between."""
 
+import functools
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Unpack
+from typing import Any, Literal, NamedTuple, ParamSpec, Unpack
 
 import numpy as np
 
@@ -25,7 +27,15 @@ SECONDS_PER_CALL = 0.05
 # time goes into checkpoints, however large they are.
 SECONDS_PER_CHECKPOINT = 30.0
 LEAST_SHARE_OF_TRAINING = 20
+MAX_BATCH_SIZE = 2**31 - 1
 LAST_STEPS = 100  # whose mean loss says where a run has ended
+
+
+P = ParamSpec("P")
+
+
+class DivergenceWarning(UserWarning):
+    """The losses of a training rose, though they stayed finite; see `History.diverged`."""
 
 
 class Progress(NamedTuple):
@@ -70,13 +80,38 @@ class History:
     stopped: bool = False
     diverged: bool = False
 
+    def __repr__(self) -> str:
+        evaluations = f"{len(self.evaluations)} evaluations, {self.seconds:.1f} s"
+        what = "stopped, " * self.stopped + "diverged, " * self.diverged
+        steps = f"{len(self.losses):,} steps"
+        return f"History({steps}, {what}last loss {self.last_loss:.4f}, {evaluations})"
+
     @property
     def last_loss(self) -> float:
         """The mean loss of the last 100 steps, or of all if there are fewer; NaN without any."""
         return _last_loss(self.losses)
 
 
-def train(
+def _warned(function: Callable[P, History]) -> Callable[P, History]:
+    """Return the function with a warning where the losses rose."""
+
+    @functools.wraps(function)
+    def train(*args: P.args, **kwargs: P.kwargs) -> History:
+        history = function(*args, **kwargs)
+        if history.diverged:
+            warnings.warn(
+                f"the losses rose from {history.losses[0]:.4g} to {history.last_loss:.4g}; "
+                "try a smaller lr",
+                DivergenceWarning,
+                stacklevel=2,
+            )
+        return history
+
+    train.__name__ = train.__qualname__ = "train"
+    return train
+
+
+def train_quietly(
     model: MLP,
     data: Dataset,
     *,
@@ -138,6 +173,7 @@ def train(
     Returns
     -------
     history : History
+        Where the losses rose, there is a DivergenceWarning too.
 
     Raises
     ------
@@ -150,6 +186,19 @@ def train(
     KeyboardInterrupt
         As usual; the model is as it was after some completed step, with patience the best one.
     """
+    _check_fit(model, data)
+    if not isinstance(batch_size, str):
+        batch_size = checks.integer("batch_size", batch_size, 1, MAX_BATCH_SIZE)
+    elif batch_size != "all":
+        raise ArgumentError(f"batch_size is {checks.shown(batch_size)}, no number and not 'all'")
+    if resume is not None:
+        checks.instance("resume", resume, TrainingState)
+    for name, function in (
+        ("on_progress", on_progress),
+        ("should_stop", should_stop),
+        ("on_checkpoint", on_checkpoint),
+    ):
+        checks.function(name, function)
     started = time.perf_counter() - (0.0 if resume is None else resume.seconds)
     steps = checks.integer("steps", steps, 1, schedules.MAX_STEPS)
     if eval_every is None:
@@ -162,7 +211,6 @@ def train(
     for name, value in (("lr_floor", lr_floor), ("lr_decay", lr_decay)):
         if value is not None:
             checks.non_negative(name, value)
-    _check_fit(model, data)
     all_options: dict[str, Any] = {
         "steps": steps,
         "batch_size": batch_size,
@@ -198,6 +246,8 @@ def train(
         losses[:done] = resume.losses
         evaluations += resume.evaluations
         state = {name: array.copy() for name, array in resume.optimizer_state.items()}
+        if state:
+            state["step"] = np.array([done])  # also where an older release has not counted
 
     def evaluate() -> None:
         loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
@@ -241,7 +291,7 @@ def train(
                 data.train.X,
                 data.train.Y,
                 rates(done, count),
-                batch_size=32 if batch_size == "all" else batch_size,
+                batch_size=None if batch_size == "all" else batch_size,
                 rows="all" if batch_size == "all" else None,
                 seed=seed,
                 first_step=done,
@@ -277,6 +327,9 @@ def train(
         stopped,
         diverged=_diverged(losses[:done], len(data.vocab)),
     )
+
+
+train = _warned(train_quietly)
 
 
 def _diverged(losses: Float32, vocab_size: int) -> bool:
@@ -400,6 +453,8 @@ def _next_multiple(every: int, done: int, steps: int) -> int:
 
 
 def _check_fit(model: MLP, data: Dataset) -> None:
+    checks.instance("model", model, MLP)
+    checks.instance("data", data, Dataset)
     if model.vocab != data.vocab:
         raise ArgumentError(f"model has the {model.vocab!r}, but data has the {data.vocab!r}")
     if model.block_size != data.block_size:

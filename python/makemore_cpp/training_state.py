@@ -11,7 +11,7 @@ import numpy as np
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.dataset import Dataset
-from makemore_cpp.model import MLP
+from makemore_cpp.model import MLP, OptimizerState
 
 
 class Evaluation(NamedTuple):
@@ -33,7 +33,7 @@ class TrainingState:
         All options of `train` that its result depends on.
     model : MLP
         After the last completed step.
-    optimizer_state : dict of float32 arrays
+    optimizer_state : dict of arrays
         As of `MLP.optimizer_state`.
     losses : float32 array, shape (steps done,)
     evaluations : list of Evaluation
@@ -47,12 +47,16 @@ class TrainingState:
 
     options: dict[str, Any]
     model: MLP
-    optimizer_state: dict[str, Float32]
+    optimizer_state: OptimizerState
     losses: Float32
     evaluations: list[Evaluation]
     best: dict[str, Float32]
     examples_sha256: str
     seconds: float
+
+    def __repr__(self) -> str:
+        steps = f"{len(self.losses):,} of {self.options['steps']:,} steps"
+        return f"TrainingState({steps}, {self.model!r})"
 
 
 def plain(value: Any) -> Any:

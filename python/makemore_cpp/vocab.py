@@ -56,7 +56,7 @@ class Vocab(Vocabulary):
             i = next(i for i, word in enumerate(strings) if boundary in word)
             raise ArgumentError(
                 f"words[{i}] {checks.shown(strings[i])} contains the boundary character "
-                f"{boundary!r}; choose another one with the option boundary"
+                f"{checks.shown(boundary)}; choose another one with the option boundary"
             )
         if len(characters) > MAX_CHARACTERS:
             raise ArgumentError(

@@ -75,12 +75,12 @@ def vowel_clustering(
     Raises
     ------
     TypeError
-        A number is not an integer.
+        `model` is no MLP, `metric` no str, or a number is not an integer.
     ArgumentError
         A number is outside its range, `metric` is unknown, or an embedding is not finite.
     """
-    if metric not in METRICS:
-        raise ArgumentError(f"metric is {metric!r}; it must be one of {', '.join(METRICS)}")
+    checks.instance("model", model, MLP)
+    checks.choice("metric", metric, METRICS)
     permutations = checks.integer("permutations", permutations, 1, MAX_PERMUTATIONS)
     rng = np.random.default_rng(checks.integer("seed", seed, 0, checks.MAX_SEED))
     kinds = np.array([kind(character) for character in model.vocab.characters])

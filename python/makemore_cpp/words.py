@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from makemore_cpp import checks
 from makemore_cpp._core import FileError, FormatError
+from makemore_cpp.checks import shown
 from makemore_cpp.lines import Stream, read_lines
 from makemore_cpp.vocab import MAX_CHARACTERS
 
@@ -49,6 +50,10 @@ class Words(list[str]):
         self.sha256 = sha256
         self.is_lasting = is_lasting
         self._digest_at_load = self._digest()
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(shown, self[:3]))
+        return f"Words({len(self):,} of {shown(self.name)}: {first}{', ...' * (len(self) > 3)})"
 
     @property
     def is_unchanged(self) -> bool:
@@ -143,7 +148,7 @@ def open_words(
             yield WordStream(stream, BUNDLED, BUNDLED)
         return
     shown = checks.path("path", path)
-    on_one_line = shown.replace("\n", "\\n")
+    on_one_line = shown.replace("\n", "\\n") if len(shown) < 300 else shown[:300] + "…"
     try:
         # A run folder remembers the path as UTF-8; better to say so now than after the training.
         os.path.abspath(shown).encode("utf-8")

@@ -249,7 +249,7 @@ int adam_update(float* w, float* m, float* v, const float* dw, const AdamStep* s
   const Vector minus_lr = broadcast(-s.lr), epsilon = broadcast(s.epsilon);
   const Vector beta1 = broadcast(s.beta1), beta1_rest = broadcast(s.beta1_rest);
   const Vector beta2 = broadcast(s.beta2), beta2_rest = broadcast(s.beta2_rest);
-  const Vector decay = broadcast(s.weight_decay), shrinkage = broadcast(s.shrinkage);
+  const Vector decay = broadcast(s.weight_decay), decoupled = broadcast(s.decoupled_decay);
   const Vector v_scale = broadcast(s.v_scale);
   Vector check{};
   for_each_vector(n, [&](int64_t i, auto load, auto store) {
@@ -257,8 +257,8 @@ int adam_update(float* w, float* m, float* v, const float* dw, const AdamStep* s
     const Vector g = fma(decay, old, load(dw + i));
     const Vector mean = fma(beta1, load(m + i), beta1_rest * g);
     const Vector square = fma(beta2, load(v + i), beta2_rest * g * g);
-    const Vector direction = mean / fma(sqrt_of(square), v_scale, epsilon);
-    const Vector updated = fma(minus_lr, direction, old * shrinkage);
+    const Vector direction = fma(decoupled, old, mean / fma(sqrt_of(square), v_scale, epsilon));
+    const Vector updated = fma(minus_lr, direction, old);
     check = add_check(add_check(check, updated), square);
     store(m + i, mean);
     store(v + i, square);

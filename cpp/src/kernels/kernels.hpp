@@ -18,7 +18,9 @@ struct AdamStep {
   float v_scale;  // 1 / sqrt(1 - beta2^t)
   float epsilon;
   float weight_decay;  // added to the gradient, times w (Adam)
-  float shrinkage;     // what w is multiplied by first: 1 - lr * weight decay (AdamW), or 1
+  // Added to the direction, times w (AdamW): weight decay * (1 - beta1^t), as lr is divided by
+  // that. A factor 1 - lr * weight decay of w would be 1 where the product is below 3e-8.
+  float decoupled_decay;
 };
 
 // Where the words of dropout come from: see dropout_word in makemore/random.hpp.
@@ -87,7 +89,8 @@ struct Kernels {
                          float weight_decay, int64_t n);
 
   // Adam and AdamW: g = dw + weight_decay * w;  m = beta1 * m + beta1_rest * g;
-  // v = beta2 * v + beta2_rest * g^2;  w = w * shrinkage - lr * m / (sqrt(v) * v_scale + epsilon).
+  // v = beta2 * v + beta2_rest * g^2;
+  // w -= lr * (m / (sqrt(v) * v_scale + epsilon) + decoupled_decay * w).
   // Returns 0 when a new w or v is not finite, else 1.
   int (*adam_update)(float* w, float* m, float* v, const float* dw, const AdamStep* step,
                      int64_t n);
