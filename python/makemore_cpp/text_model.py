@@ -22,7 +22,7 @@ class TextModel:
 
     def next(self, prefix: str) -> Float32:
         """Return the probabilities (V,) of the token after `prefix`; see `next_probs`."""
-        return completion.next_probs(self, prefix)
+        return completion.next_probs(self, prefix)  # type: ignore[arg-type]  # of a subclass
 
     def training_words(self) -> frozenset[str] | None:
         """Return the words that the model was trained on, or None where it does not know them.
