@@ -33,7 +33,8 @@ CPP_LAYERS = [
 ]
 PYTHON_LAYERS = [
     {"_core"},
-    {"arrays", "checks", "files", "lines", "package_paths"},
+    {"arrays", "checks", "files", "package_paths", "streams"},
+    {"lines"},
     {"folders"},
     {"vocab", "schedules", "presets", "parallel", "sweep_table"},
     {"words", "ops", "reference", "reference_random", "reference_updates"},
@@ -67,6 +68,8 @@ TOP_LEVEL = {
     "cpp", "python", "tests", "benchmarks",
 }  # fmt: skip
 KERNEL_HEADERS = {"cstdint", "stdint.h", "immintrin.h", "arm_neon.h"}
+# Who may write to stdout and stderr: the one door, which escapes, and the streams below it.
+DOORS = {"console", "streams"}
 # Who may import a library that is slow to load, or of use to few, and where.
 PLOTTING = {
     "plotting", "plotting_style", "plotting_embeddings", "plotting_hidden", "plotting_sweeps",
@@ -247,6 +250,29 @@ def guests_in_the_wrong_place(root: Path) -> list[str]:
                 found.append(f"{path.name} imports {name}")
             if name in PLOTTING and at_module_level and path.stem not in PLOTTING:
                 found.append(f"{path.name} imports {name} outside a function")
+    return found
+
+
+def prints_beside_the_door(root: Path) -> list[str]:
+    """What is shown without `console` would reach a terminal as it is, with all that it obeys."""
+    found = []
+    for path in python_files(root):
+        if path.stem in DOORS:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            text = ""
+            if isinstance(node, ast.Name):
+                text = node.id
+            elif isinstance(node, ast.Attribute):
+                text = ast.unparse(node)
+            elif isinstance(node, ast.ImportFrom):
+                text = " ".join(f"{node.module}.{alias.name}" for alias in node.names)
+            if re.search(
+                r"^(print|input|breakpoint)$|\bsys\.(__)?(stdout|stderr)\b"
+                r"|\bclick\.(\w*echo\w*|prompt|confirm|progressbar|pause|get_\w+_stream)$|\bpprint\b",
+                text,
+            ):
+                found.append(f"{path.name}, line {node.lineno}, uses {text}")
     return found
 
 

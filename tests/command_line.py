@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -70,3 +71,21 @@ def refuse(folder: Path, *arguments: object, **more: Any) -> str:
     assert out == ""
     assert is_one_sentence(error), error
     return error
+
+
+def on_terminal(folder: Path, *arguments: object, text: bytes = b"", code: int = 0) -> str:
+    """Return what a command shows on a terminal on which a text is typed."""
+    controller, terminal = pty.openpty()
+    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
+    with started(folder, *arguments, **streams) as process:
+        os.close(terminal)
+        os.write(controller, text)
+        seen = b""
+        while True:
+            try:
+                seen += os.read(controller, 65536)
+            except OSError:
+                break
+        os.close(controller)
+        assert process.wait(timeout=60) == code, seen
+    return seen.decode()

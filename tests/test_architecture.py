@@ -13,6 +13,7 @@ from architecture import (
     library_manners,
     loaded_by,
     module_signatures,
+    prints_beside_the_door,
     private_parts_in_public,
     python_outside_bindings,
     silent_openings,
@@ -31,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RULES = [
     strangers_at_the_top, upward_includes, python_outside_bindings, guests_of_kernels,
     private_parts_in_public, library_manners, upward_imports, guests_in_the_wrong_place,
-    silent_openings,
+    prints_beside_the_door, silent_openings,
 ]  # fmt: skip
 
 
@@ -82,6 +83,11 @@ PLANTED = [
     (guests_in_the_wrong_place, "python/makemore_cpp/model.py", "import matplotlib.pyplot as p\n"),
     (guests_in_the_wrong_place, "python/makemore_cpp/model.py", "from click import echo\n"),
     (guests_in_the_wrong_place, "python/makemore_cpp/runs.py", "from . import plotting\n"),
+    (prints_beside_the_door, "python/makemore_cpp/cli.py", "def f(x):\n    print(x)\n"),
+    (prints_beside_the_door, "python/makemore_cpp/model.py", "import sys\nsys.stdout.write('')\n"),
+    (prints_beside_the_door, "python/makemore_cpp/runs.py", "from sys import stderr as out\n"),
+    (prints_beside_the_door, "python/makemore_cpp/exits.py", "click.secho('', err=True)\n"),
+    (prints_beside_the_door, "python/makemore_cpp/cli.py", "show = print\n"),
     (silent_openings, "python/makemore_cpp/model.py", '"""Model"""\n'),
     (silent_openings, "cpp/src/ops.cpp", "#include <vector>\n"),
     (silent_openings, "tests/cpp/CMakeLists.txt", "add_executable(a b.cpp)\n"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import command, environment, is_one_sentence, refuse, run, started
+from command_line import command, environment, is_one_sentence, on_terminal, refuse, run, started
 
 import makemore_cpp as mm
 from makemore_cpp import console, evaluation
@@ -393,24 +392,6 @@ def test_closed_streams(folder, stream):
     assert result.returncode == 2
     assert is_one_sentence(result.stderr.decode())
     assert b"is closed" in result.stderr
-
-
-def on_terminal(folder, *arguments, text):
-    """Return what a command shows on a terminal on which a text is typed."""
-    controller, terminal = pty.openpty()
-    streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
-    with started(folder, *arguments, **streams) as process:
-        os.close(terminal)
-        os.write(controller, text)
-        seen = b""
-        while True:
-            try:
-                seen += os.read(controller, 65536)
-            except OSError:
-                break
-        os.close(controller)
-        assert process.wait(timeout=60) == 0, seen
-    return seen.decode()
 
 
 def test_a_terminal_is_not_commanded(folder):

@@ -40,7 +40,7 @@ MODEL_PICTURES = ("embeddings.png", "hidden.png")
 def cli(context: click.Context) -> None:
     """Train a character-level neural language model on names, and sample new ones."""
     if context.invoked_subcommand is None:
-        print(context.get_help())
+        console.print_lines(context.get_help().split("\n"))
 
 
 @cli.command("eval", context_settings={"show_default": True})
@@ -91,9 +91,9 @@ def evaluate(
     console.print_evaluation(f"Loss of {run} on {words.name}", rows)
     console.print_diagnosis(findings)
     if looks is not None:
-        print(f"looks at the test split recorded beside this model: {looks}")
+        console.print_line(f"looks at the test split recorded beside this model: {looks}")
     for file in _draw(pictures, model, dataset):
-        print(f"picture: {file}")
+        console.print_line(f"picture: {file}")
 
 
 def _evaluate_file(
@@ -114,7 +114,7 @@ def _evaluate_file(
         return
     console.print_evaluation(f"Loss of {run} on {origin.name}", [row])
     if looks is not None:
-        print(f"looks at the test split recorded beside this model: {looks}")
+        console.print_line(f"looks at the test split recorded beside this model: {looks}")
 
 
 def _record(run: str, look: dict[str, Any]) -> int | None:

@@ -177,17 +177,11 @@ def sweeping(
 @contextmanager
 def _counted() -> Iterator[Callable[[Row, int, int], object] | None]:
     """Count finished models on stderr, where somebody sees it."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-
-    def show(row: Row, done: int, of: int) -> None:
-        print(f"\r{done:,} of {of:,} models", end="", file=sys.stderr, flush=True)
-
-    try:
-        yield show
-    finally:
-        print("\r" + " " * 40, end="\r", file=sys.stderr, flush=True)
+    with console.passing_notes() as note:
+        if note is None:
+            yield None
+        else:
+            yield lambda row, done, of: note(f"{done:,} of {of:,} models")
 
 
 def save_table(folder: Path, text: str) -> None:
@@ -221,7 +215,7 @@ def print_best(table: Table) -> None:
     best = table.best
     if best is None or not table.varying:
         return
-    print(f"lowest dev loss: {describe(best[0], table)}")
+    console.print_line(f"lowest dev loss: {describe(best[0], table)}")
 
 
 def describe(row: Row, table: Table) -> str:

@@ -49,7 +49,7 @@ def _add(name: str) -> None:
                 cli_common.print_table(described.question, table)
                 cli_common.print_best(table)
                 _print_samples(table)
-                print(f"sweep folder: {folder}")
+                console.print_line(f"sweep folder: {folder}")
             cli_common.draw(
                 folder, [cli_common.PICTURE_FILE], lambda pictures: [_picture(pictures, table)]
             )
@@ -101,7 +101,7 @@ def ngram(
                 columns,
                 [(str(row.block_size), *row[1:]) for row in rows],
             )
-            print(f"sweep folder: {folder}")
+            console.print_line(f"sweep folder: {folder}")
         cli_common.draw(
             folder, [cli_common.PICTURE_FILE], lambda pictures: [partial(pictures.ngrams, rows)]
         )
@@ -112,4 +112,4 @@ def _print_samples(table: Table) -> None:
     for cell in table.cells:
         if cell[0].samples:
             options = cli_common.describe(cell[0], table)
-            print(f"samples with {options}: {', '.join(cell[0].samples)}")
+            console.print_line(f"samples with {options}: {', '.join(cell[0].samples)}")

@@ -26,6 +26,6 @@ def export(run: str, file: str, name: str | None, as_json: bool) -> None:
     if as_json:
         console.print_json({"run": run, "header": file, "name": name, "bytes": size})
         return
-    print(f"header: {file}, {size:,} bytes with {model.n_parameters:,} parameters")
+    console.print_line(f"header: {file}, {size:,} bytes with {model.n_parameters:,} parameters")
     functions = f"{name}_score, {name}_log_probs and {name}_sample"
-    print(f"functions: {functions}; its first comment shows how")
+    console.print_line(f"functions: {functions}; its first comment shows how")

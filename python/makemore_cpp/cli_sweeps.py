@@ -60,11 +60,11 @@ def grid(
         if as_json:
             console.print_json({"sweep": str(folder), "cells": table.records()})
         elif as_markdown:
-            print(table.markdown(), end="")
+            console.print_lines(table.markdown().splitlines())
         else:
             cli_common.print_table("Loss in nats per token", table)
             cli_common.print_best(table)
-            print(f"sweep folder: {folder}")
+            console.print_line(f"sweep folder: {folder}")
         cli_common.draw(
             folder, [cli_common.PICTURE_FILE], lambda pictures: [partial(pictures.sweep, table)]
         )
@@ -140,18 +140,22 @@ def _print_search(
         )
         return
     cli_common.print_table(f"{steps:,} steps at each rate", table)
-    print(f"last_{LAST_STEPS} is the mean loss of the last {LAST_STEPS} minibatches")
+    console.print_line(f"last_{LAST_STEPS} is the mean loss of the last {LAST_STEPS} minibatches")
     if found is None:
-        print("every rate diverged: try lower ones with --rates")
+        console.print_line("every rate diverged: try lower ones with --rates")
     else:
-        print(
+        console.print_line(
             f"recommended: {found.low:g} to {found.high:g}, where last_{LAST_STEPS} is at most "
             f"{lr_search.NOISE} above the lowest, that of {found.best:g}"
         )
-    print(
+    console.print_line(
         f"suggested: {curve.suggestion:.2g}, where the smoothed loss is lowest while the rate "
         f"grows from {10**low:g} to {10**high:g} in {steps:,} steps"
     )
     if curve.is_at_edge:
-        print("that is at the edge of what was tried: look beyond it with --low or --high")
-    print(f"sweep folder: {folder}, with {cli_common.PICTURE_FILE} and {CURVE_PICTURE_FILE}")
+        console.print_line(
+            "that is at the edge of what was tried: look beyond it with --low or --high"
+        )
+    console.print_line(
+        f"sweep folder: {folder}, with {cli_common.PICTURE_FILE} and {CURVE_PICTURE_FILE}"
+    )

@@ -109,7 +109,7 @@ def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> N
         return console.json_line({"text": text, **numbers})
 
     if not as_json:
-        print(f"{'log_prob':>12}  {'probability':>11}  {'given prefix':>12}  text")
+        console.print_line(f"{'log_prob':>12}  {'probability':>11}  {'given prefix':>12}  text")
     console.print_lines(starmap(shown, found))
     if gave_up is not None:
         raise gave_up

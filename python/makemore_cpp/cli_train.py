@@ -293,9 +293,11 @@ def _show_run(
             }
         )
         return
-    print(f"{model!r}, {done:,} steps in {history.seconds:.1f} s")
+    console.print_line(f"{model!r}, {done:,} steps in {history.seconds:.1f} s")
     if history.best is not None:
-        print(f"kept the parameters of step {history.best.step:,}, whose dev loss was the best")
+        console.print_line(
+            f"kept the parameters of step {history.best.step:,}, whose dev loss was the best"
+        )
     console.print_diagnosis(findings)
     console.print_samples(new, known)
-    print(f"run folder: {run.folder}")
+    console.print_line(f"run folder: {run.folder}")

@@ -5,8 +5,8 @@ import math
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
 
 from makemore_cpp.diagnosis import Diagnosis
 from makemore_cpp.evaluation import SplitLoss
@@ -19,10 +19,21 @@ COMMANDS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 JSON = json.JSONEncoder(allow_nan=False)
 
 
+def is_open() -> bool:
+    """Whether there is an stdout."""
+    return sys.stdout is not None
+
+
+def flush() -> None:
+    """Hand over what was printed; only then it is known whether all of it could be written."""
+    sys.stdout.flush()
+
+
 def print_lines(lines: Iterable[str]) -> None:
     """Print lines at once, so that whoever reads them has them now.
 
-    On a terminal control characters and those that change the direction of text are escaped.
+    Everything that a command prints goes through here, or through `note`: on a terminal control
+    characters and those that change the direction of text are escaped.
     """
     if sys.stdout.isatty():
         lines = map(printable, lines)
@@ -35,9 +46,18 @@ def print_lines(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
+def print_line(line: str) -> None:
+    """Print one line."""
+    print_lines([line])
+
+
 def printable(text: str) -> str:
     r"""Return the text with escapes, like \x1b, in the place of what no terminal should be sent."""
     return COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _fit_for(stream: TextIO, text: str) -> str:
+    return printable(text) if stream.isatty() else text
 
 
 def json_line(value: Mapping[str, Any]) -> str:
@@ -52,13 +72,32 @@ def finite(value: float | None) -> float | None:
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print one line of JSON."""
-    print(json_line(value))
+    print_line(json_line(value))
 
 
 def note(sentence: str) -> None:
     """Print a sentence on stderr."""
-    if sys.stderr is not None:  # as after `2>&-`; print would take stdout instead
-        print(f"makemore_cpp: {sentence}", file=sys.stderr)
+    if sys.stderr is not None:  # as after `2>&-`
+        sys.stderr.write(f"makemore_cpp: {_fit_for(sys.stderr, sentence)}\n")
+
+
+@contextmanager
+def passing_notes() -> Iterator[Callable[[str], object] | None]:
+    """Show short notes on stderr, each in the place of the one before; None if nobody sees them."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+
+    def show(text: str) -> None:
+        with suppress(OSError):  # the terminal went away, but not what the command is for
+            sys.stderr.write(f"\r{printable(text)}")
+            sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        show(" " * 40)
+        show("")
 
 
 def print_fields(title: str, fields: Mapping[str, Any]) -> None:
@@ -67,11 +106,12 @@ def print_fields(title: str, fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         nested = value if isinstance(value, dict) else None
         flat |= {name: value} if nested is None else {f"{name} {k}": v for k, v in nested.items()}
-    print(title)
+    lines = [title]
     width = max(map(len, flat), default=0)
     for name, value in flat.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-        print(f"  {name:<{width}}  {shown}")
+        lines.append(f"  {name:<{width}}  {shown}")
+    print_lines(lines)
 
 
 def print_losses(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -81,12 +121,12 @@ def print_losses(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left")
+    table = Table(title=Text(_fit_for(sys.stdout, title)), title_justify="left")
     table.add_column(columns[0])
     for column in columns[1:]:
         table.add_column(column, justify="right")
     for name, *values in rows:
-        table.add_row(Text(name), *map(_shown, values))
+        table.add_row(Text(_fit_for(sys.stdout, name)), *map(_shown, values))
     console = Console()
     whole = Measurement.get(console, console.options.update(width=WIDEST_TABLE), table).maximum
     console.width = max(console.width, whole)
@@ -97,7 +137,7 @@ def _shown(value: float | int | str | None) -> str:
     if value is None:
         return "n/a"
     if isinstance(value, str):
-        return value
+        return _fit_for(sys.stdout, value)
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4e}"
@@ -120,8 +160,8 @@ def print_diagnosis(found: Diagnosis) -> None:
     rows.append((f"floor with {tokens} of context", found.floor, "", ""))
     print_losses("Loss in nats per token", ("", "train", "dev", "gap"), rows)
     if found.known_share is not None:
-        print(f"{100 * found.known_share:.1f} % of the dev words also stand in train.")
-    print(found.sentence)
+        print_line(f"{100 * found.known_share:.1f} % of the dev words also stand in train.")
+    print_line(found.sentence)
 
 
 def print_samples(new: Sequence[str], known: Sequence[str]) -> None:

@@ -1,17 +1,15 @@
 """How a command ends: a sentence and an exit code for every error, and interrupts."""
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, NoReturn
 
 import click
 
-from makemore_cpp import console
+from makemore_cpp import console, streams
 from makemore_cpp._core import Error
 
 ERROR = 2
@@ -88,46 +86,45 @@ def run(command: click.Command) -> int:
     interpreter ends after the command, ends the process at once.
     """
     try:
-        with _handled_once(_raise, then=signal.SIG_DFL):
+        with _handled_once(_raise, then=signal.SIG_DFL), streams.patient_output():
             return _run(command)
     except Ended as ended:  # while another error was told
         return code_of(ended.number)
 
 
+def _tell(sentence: str) -> None:
+    """Say what has ended the command; where stderr cannot be written, the exit code says it."""
+    with suppress(OSError):
+        console.note(sentence)
+
+
 def _run(command: click.Command) -> int:
-    if sys.stdout is None:  # as after `>&-`
-        console.note("standard output is closed, so nothing can be shown")
+    if not console.is_open():  # as after `>&-`
+        _tell("standard output is closed, so nothing can be shown")
         return ERROR
     try:
         code = command.main(prog_name="makemore_cpp", standalone_mode=False)
-        sys.stdout.flush()
+        console.flush()
         return code or 0
     except BrokenPipeError:
-        _drop_output()
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort) as error:
         number = error.number if isinstance(error, Ended) else signal.SIGINT
-        console.note(word_for(number))
+        _tell(word_for(number))
         return code_of(number)
     except click.ClickException as error:
-        console.note(error.format_message())
+        _tell(error.format_message())
     except UnicodeEncodeError as error:
-        console.note(
+        _tell(
             f"the encoding {error.encoding} of the output cannot show "
             f"{error.object[error.start]!a}; PYTHONIOENCODING=utf-8:backslashreplace can"
         )
     except Error as error:
-        console.note(str(error))
+        _tell(str(error))
     except MemoryError:
-        console.note("there is not enough memory for these sizes")
+        _tell("there is not enough memory for these sizes")
     except OSError as error:
-        # Files have their own errors; what is left without a name is stdout.
+        # Files have their own errors; what is left is stdout and stderr, under those names.
         place = "standard output" if error.filename is None else error.filename
-        console.note(f"{place}: {error.strerror}")
-        _drop_output()
+        _tell(f"{place}: {error.strerror}")
     return ERROR
-
-
-def _drop_output() -> None:
-    """Let what stdout still holds vanish, or the interpreter would fail on it once more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

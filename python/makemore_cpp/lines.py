@@ -1,27 +1,20 @@
 """The lines of UTF-8 text, as they come and in bounded memory."""
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from makemore_cpp._core import FormatError
+from makemore_cpp.streams import Stream, read_block
 
 MAX_LINE_BYTES = 1 << 20
 BLOCK_BYTES = 1 << 18
 BYTE_ORDER_MARK = "\ufeff"
 
 
-class Stream(Protocol):
-    """A binary file, standard input or anything else that is read in blocks."""
-
-    def read1(self, size: int, /) -> bytes:
-        """Return what is there now, at most `size` bytes; nothing only at the end."""
-
-
 def read_lines(stream: Stream, shown: str) -> Iterator[list[str]]:
     r"""Yield the lines of a stream in lists, as soon as they are there.
 
-    Lines end at ``\n`` only. A byte order mark before the first is dropped, and so is white space
-    around a line; a blank line is an empty string.
+    A stream that has nothing now is waited for. Lines end at ``\n`` only. A byte order mark before
+    the first is dropped, and so is white space around a line; a blank line is an empty string.
 
     Parameters
     ----------
@@ -34,7 +27,7 @@ def read_lines(stream: Stream, shown: str) -> Iterator[list[str]]:
     FormatError
         A line is not UTF-8 or longer than 1 MiB; all lines before it have been given.
     OSError
-        The stream cannot be read.
+        The stream cannot be read, or has nothing now and no descriptor to wait for.
     """
     done = 0
     for piece in _whole_lines(stream):
@@ -60,7 +53,7 @@ def _whole_lines(stream: Stream) -> Iterator[bytes]:
     """Yield pieces of the stream that end where a line does, or after far too many bytes."""
     begun: list[bytes] = []  # a line of which the end has not come yet
     size = 0
-    while block := stream.read1(BLOCK_BYTES):
+    while block := read_block(stream, BLOCK_BYTES):
         end = block.rfind(b"\n") + 1
         if end > 0:
             yield b"".join([*begun, block[:end]])

@@ -13,7 +13,8 @@ from typing import NamedTuple
 from makemore_cpp import checks
 from makemore_cpp._core import FileError, FormatError
 from makemore_cpp.checks import shown
-from makemore_cpp.lines import Stream, read_lines
+from makemore_cpp.lines import read_lines
+from makemore_cpp.streams import Stream, read_block
 from makemore_cpp.vocab import MAX_CHARACTERS
 
 BUNDLED = "names_us2017"
@@ -178,6 +179,6 @@ class _Hashed:
         self.digest = hashlib.sha256()
 
     def read1(self, size: int) -> bytes:
-        block = self._stream.read1(size)
+        block = read_block(self._stream, size)
         self.digest.update(block)
         return block
