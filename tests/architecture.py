@@ -33,7 +33,7 @@ CPP_LAYERS = [
 ]
 PYTHON_LAYERS = [
     {"_core"},
-    {"arrays", "checks", "files", "package_paths", "streams"},
+    {"arrays", "checks", "early_ctrl_c", "files", "package_paths", "streams"},
     {"lines"},
     {"folders"},
     {"vocab", "schedules", "presets", "parallel", "sweep_table"},

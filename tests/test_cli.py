@@ -9,9 +9,11 @@ import subprocess
 import sys
 import time
 
+import click
 import pytest
-from command_line import PACKAGE_PARENT, command, environment, refuse, run
+from command_line import PACKAGE_PARENT, command, environment, is_one_sentence, refuse, run
 
+from makemore_cpp import cli
 from makemore_cpp.presets import BEST
 
 SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
@@ -466,6 +468,51 @@ def test_an_unknown_instruction_set_is_one_sentence(trained):
         assert run(folder, *arguments, MAKEMORE_ISA="bogus")[0]
     for arguments in (("info",), ("train", *SMALL), ("sample", "runs/1"), ("eval", "runs/1")):
         assert "MAKEMORE_ISA" in refuse(folder, *arguments, MAKEMORE_ISA="bogus")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("\udcff", r"'\xff'"),
+        ("avx2\udce9", r"'avx2\xe9'"),
+        ("\x1b[31m\n", r"'\u{001B}[31m\u{000A}'"),
+        ("zoë", "'zoë'"),
+    ],
+)
+def test_an_instruction_set_that_is_no_text(tmp_path, name, shown):
+    error = refuse(tmp_path, "info", MAKEMORE_ISA=name)
+    assert f"MAKEMORE_ISA: {shown} is not an instruction set of this build" in error
+
+
+def commands(group, path=()):
+    for name, one in group.commands.items():
+        if isinstance(one, click.Group):
+            yield from commands(one, (*path, name))
+        else:
+            yield (*path, name), one
+
+
+@pytest.mark.parametrize(
+    "path", [path for path, _ in commands(cli.cli)], ids=lambda path: " ".join(path)
+)
+def test_numbers_that_are_far_too_large(trained, path, monkeypatch, capsys):
+    """One sentence about each, also where an experiment does a part of so many steps."""
+    folder, _ = trained
+    monkeypatch.chdir(folder)
+    parameters = dict(commands(cli.cli))[path].params
+    places = [p.name for p in parameters if isinstance(p, click.Argument) and p.required]
+    start = [*path, *({"run": "runs/1", "file": "header.h"}[name] for name in places)]
+    flags = ["--quick"] if any("--quick" in p.opts for p in parameters) else []
+    for option in parameters:
+        is_integer = re.search("int", option.type.name) and isinstance(option, click.Option)
+        if not is_integer or option.is_flag:
+            continue
+        for number in (10**400, -(10**400)):
+            monkeypatch.setattr(sys, "argv", ["", *start, *flags, f"{option.opts[0]}={number}"])
+            with pytest.raises(SystemExit) as ended:
+                cli.main()
+            assert ended.value.code == 2, option.name
+            assert is_one_sentence(capsys.readouterr().err), option.name
 
 
 def test_help(tmp_path):

@@ -152,3 +152,39 @@ cli.main()
         [sys.executable, "-c", code], env=environment(), capture_output=True, timeout=60
     )
     assert (told.returncode, told.stderr) == (130, b"")
+
+
+@pytest.mark.parametrize("how", ["-m", "script"])
+@pytest.mark.parametrize("name", ["numpy", "click"])
+def test_an_interrupt_while_modules_are_imported(tmp_path: Path, how: str, name: str) -> None:
+    """NumPy's, which comes before the first line of `__main__`, or those of the commands."""
+    (tmp_path / f"{name}.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    script = tmp_path / "makemore_cpp"
+    script.write_text("from makemore_cpp.__main__ import main\nmain()\n")
+    start = ["-m", "makemore_cpp"] if how == "-m" else [str(script)]
+    for arguments in ([], ["info"], ["eval", "-m", "makemore_cpp"]):
+        told = subprocess.run(
+            [sys.executable, *start, *arguments],
+            env=environment(PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, sys.path)])),
+            capture_output=True,
+            timeout=60,
+        )
+        assert (told.returncode, told.stderr) == (130, b"makemore_cpp: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [["-c", "import makemore_cpp"], ["-m", "other", "makemore_cpp"], ["-m", "other", "-m"]],
+    ids=" ".join,
+)
+def test_an_interrupt_of_another_program_is_its_own(tmp_path: Path, start: list[str]) -> None:
+    (tmp_path / "numpy.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
+    (tmp_path / "other.py").write_text("import makemore_cpp\n")
+    told = subprocess.run(
+        [sys.executable, *start],
+        env=environment(PYTHONPATH=os.pathsep.join([str(tmp_path), *filter(None, sys.path)])),
+        capture_output=True,
+        timeout=60,
+    )
+    assert told.returncode == -signal.SIGINT
+    assert told.stderr.endswith(b"\nKeyboardInterrupt\n")

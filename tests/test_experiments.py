@@ -53,6 +53,10 @@ def test_steps_and_timing(data):
         ("context", {"dask": "tcp://localhost:1"}, "go one after another"),
         ("alchemy", {}, "'alchemy' is no experiment"),
         ("scaling", {"steps": 0}, "steps is 0"),
+        ("scaling", {"steps": -50, "is_quick": True}, "steps is -50"),
+        ("scaling", {"steps": 10**400, "is_quick": True}, "steps is outside"),
+        ("scaling", {"steps": 10**10, "is_quick": True}, "steps is 10000000000, outside"),
+        ("batch", {"steps": 10**5000}, "have their own"),
     ):
         with pytest.raises(mm.ArgumentError, match=sentence):
             run_experiment(name, data, **settings)

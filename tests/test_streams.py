@@ -284,10 +284,10 @@ def test_an_interrupt_while_the_output_is_full(folder):
     assert expected.startswith(seen)
 
 
-def test_streams_of_somebody_else_are_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    """Such as those of a test, which have no descriptor."""
-    before = sys.stdout
+@pytest.mark.parametrize("stream", [None, io.StringIO(), io.TextIOWrapper(io.BytesIO())])
+def test_streams_of_somebody_else_are_left_alone(stream, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
     with patient_output():
-        print("shown")
-    assert sys.stdout is before
-    assert capsys.readouterr().out == "shown\n"
+        assert sys.stdout is sys.stderr is stream
+    assert sys.stdout is sys.stderr is stream

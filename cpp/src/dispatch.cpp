@@ -6,6 +6,7 @@
 
 #include "makemore/error.hpp"
 #include "makemore/machine.hpp"
+#include "utf8.hpp"
 
 namespace makemore {
 
@@ -68,7 +69,8 @@ const Kernels* named(const std::string& name, const std::string& who) {
     throw ArgumentError(who + ": this machine cannot run " + name + ", only " +
                         joined(isas_found()));
   }
-  throw ArgumentError(who + ": '" + name + "' is not an instruction set of this build, which has " +
+  throw ArgumentError(who + ": '" + show_text(name) +
+                      "' is not an instruction set of this build, which has " +
                       joined(isas_built()));
 }
 

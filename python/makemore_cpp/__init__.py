@@ -1,5 +1,8 @@
 """The character-level neural language model of Bengio et al. (2003), on a fast C++ core."""
 
+from makemore_cpp import early_ctrl_c  # noqa: F401 - the first, as those below take their time
+
+# isort: split
 from makemore_cpp import ops
 from makemore_cpp._core import (
     ArgumentError,

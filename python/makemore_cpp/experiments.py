@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Unpack
 
-from makemore_cpp import sweeps
+from makemore_cpp import checks, sweeps
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.dataset import Dataset, Split, build_dataset
 from makemore_cpp.sweep_table import LOSSES, Table
@@ -156,7 +156,9 @@ def run_experiment(
         raise ArgumentError(f"{name!r} is no experiment; these are: {', '.join(EXPERIMENTS)}")
     experiment = EXPERIMENTS[name]
     if steps is not None and experiment.steps is None:
-        raise ArgumentError(f"steps is {steps}, but the runs of {name!r} have their own")
+        raise ArgumentError(f"steps is given, but the runs of {name!r} have their own")
+    if steps is not None:
+        steps = checks.integer("steps", steps, 1, checks.MAX_STEPS)
     if experiment.is_timed:
         if settings.get("dask") is not None or settings.get("jobs") not in (None, 1):
             raise ArgumentError(f"the runs of {name!r} are timed and so go one after another")

@@ -98,12 +98,11 @@ def patient_output() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
-        for stream in ours:
-            if stream is not None:
+        for stream, other in zip(ours, before, strict=True):
+            if stream is not other:
                 with suppress(OSError):
                     stream.flush()
-                if isinstance(output := getattr(stream.buffer, "raw", None), _Output):
-                    output.is_dropped = True
+                stream.buffer.raw.is_dropped = True
 
 
 def _patient(stream: TextIO | None, shown: str) -> Any:
