@@ -144,6 +144,31 @@ def test_a_stream_that_cannot_be_waited_for_is_refused() -> None:
         list(read_lines(Never(), "it"))
 
 
+class Memory(io.RawIOBase):
+    """Bytes without a descriptor, such as an archive or a connection gives them."""
+
+    def __init__(self, *answers: bytes | None) -> None:
+        self.answers = list(answers)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        answer = self.answers.pop(0) if self.answers else b""
+        if answer is None:
+            return None
+        buffer[: len(answer)] = answer
+        return len(answer)
+
+
+def test_a_stream_without_a_descriptor() -> None:
+    assert list(read_lines(io.BufferedReader(Memory(b"a\nb", b"c\n")), "it")) == [["a"], ["bc"]]
+    found = read_lines(io.BufferedReader(Memory(b"a\nb", None, None)), "it")
+    assert next(found) == ["a"]
+    with pytest.raises(OSError, match="nothing is there now"):
+        next(found)
+
+
 def test_a_named_pipe_is_read_to_its_end(tmp_path):
     os.mkfifo(tmp_path / "fifo")
     descriptor = os.open(tmp_path / "fifo", os.O_RDWR | os.O_NONBLOCK)

@@ -41,7 +41,12 @@ def read_block(stream: Stream, size: int) -> bytes:
 
 def _may_be_not_now(stream: Stream) -> bool:
     """Whether a buffer, which says nothing in both cases, may mean "not now" and not the end."""
-    return isinstance(stream, io.BufferedReader) and not os.get_blocking(_descriptor_of(stream))
+    if not isinstance(stream, io.BufferedReader):
+        return False
+    try:
+        return not os.get_blocking(stream.fileno())  # else a terminal's end is asked for twice
+    except OSError:  # it has no descriptor
+        return True
 
 
 def _descriptor_of(stream: Any) -> int:
