@@ -82,7 +82,6 @@ GUESTS = {
     "matplotlib": PLOTTING | {"cli_pictures"},
     "click": COMMANDS,
     "rich": {"cli", "console"},
-    "joblib": {"parallel"},
     "distributed": {"parallel"},
     "onnx": {"onnx_export"},
 }

@@ -99,7 +99,7 @@ def test_presets_and_what_is_given_beside_them(tmp_path):
             assert best[name] == value, name
     assert (best["steps"], best["n_hidden"], best["best_step"]) == (30, 16, None)
     lecture = config("--preset", "lecture")
-    assert lecture == config()
+    assert lecture == {**config(), "init": "lecture"}, "the lecture's own initial parameters"
     # The end of the preset's schedule does not stand in the way of another schedule.
     other = config("--schedule", "inverse", "--preset", "best-context-3", "--batch-size", "all")
     assert (other["schedule"], other["lr_floor"], other["batch_size"]) == ("inverse", None, "all")

@@ -207,9 +207,7 @@ def test_timed_experiments_refuse_to_share(tmp_path):
 def test_help_loads_neither_pictures_nor_clusters():
     code = "import sys; sys.argv[1:] = ['--help']; from makemore_cpp.__main__ import main\n"
     code += "try: main()\nexcept SystemExit: pass\n"
-    code += (
-        "print(*[n for n in ('matplotlib', 'joblib', 'distributed', 'rich') if n in sys.modules])"
-    )
+    code += "print(*[n for n in ('matplotlib', 'distributed', 'rich') if n in sys.modules])"
     result = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True
     )

@@ -1,5 +1,6 @@
 """Kneser-Ney and Jelinek-Mercer smoothing, against hand calculation and plain loops."""
 
+import itertools
 from collections import Counter
 
 import numpy as np
@@ -183,3 +184,21 @@ def test_no_lambda_is_one():
 def test_bad_dev_words(dev_words, error, sentence):
     with pytest.raises(error, match=sentence):
         mm.InterpolatedNGram(ABC, ["ab"], 2, dev_words)
+
+
+def test_models_of_rising_order_are_those_of_each_order():
+    """They share what they count, and nothing of it depends on where one stops."""
+    data = mm.Dataset.split(mm.load_words()[:400], block_size=6)
+    train, X, Y = data.train.words, data.dev.X, data.dev.Y
+    for order, model in enumerate(itertools.islice(mm.KneserNey.rising(data.vocab, train), 7), 1):
+        alone = mm.KneserNey(data.vocab, train, order)
+        assert model.order == model.counts.order == order
+        some = X[:, -model.block_size :]
+        assert (
+            model.target_log_probs(some, Y).tobytes() == alone.target_log_probs(some, Y).tobytes()
+        )
+        assert model.discounts.tobytes() == alone.discounts.tobytes()
+        for one, other in zip(model.counts.levels, alone.counts.levels, strict=True):
+            assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+        additive = mm.NGram.of_counts(model.counts, 0.1)
+        assert additive.loss(some, Y) == mm.NGram(data.vocab, train, order, 0.1).loss(some, Y)

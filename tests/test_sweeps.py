@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_a_cell_is_what_train_does(data):
 
 
 def test_defaults_are_those_of_train(data):
-    names = set(mm.train.__kwdefaults__) - {
+    names = set(mm.train.__wrapped__.__kwdefaults__) - {
         "seed", "threads", "eval_every", "on_progress", "should_stop",
         "on_checkpoint", "checkpoint_every", "resume",
     }  # fmt: skip
@@ -344,8 +345,6 @@ def test_killed_and_started_again(tmp_path):
 
 # -- side by side ----------------------------------------------------------------------------------
 def test_an_interrupt_stops_the_other_threads(data):
-    pytest.importorskip("joblib")
-
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -356,14 +355,26 @@ def test_an_interrupt_stops_the_other_threads(data):
     assert time.monotonic() - started < 20
 
 
-def test_without_joblib_runs_come_one_after_another(monkeypatch):
+def test_runs_are_side_by_side_without_any_other_library(data, monkeypatch):
     monkeypatch.setattr(parallel.importlib.util, "find_spec", lambda name: None)
-    assert parallel.check_jobs(None, None) == 1
-    assert parallel.check_jobs(1, None) == 1
-    with pytest.raises(mm.ArgumentError, match=r"jobs is 2.*makemore_cpp\[sweep\]"):
-        parallel.check_jobs(2, None)
+    assert parallel.check_jobs(None, None) == mm.build_info()["threads"]
+    assert parallel.check_jobs(2, None) == 2
     with pytest.raises(mm.ArgumentError, match=r"makemore_cpp\[cluster\]"):
         parallel.check_jobs(None, "tcp://localhost:1")
+    meeting = threading.Barrier(3, timeout=20)  # passed only if three are inside at a time
+    calls = parallel.unordered(lambda shared, item, _: (meeting.wait(), item), None, range(3), 3)
+    assert sorted(item for _, item in calls) == [0, 1, 2]
+
+
+def test_what_a_run_raises_reaches_the_caller(data):
+    def fail(shared, item, is_stopped):
+        if item == 1:
+            raise KeyError("planted")
+        while not is_stopped():
+            time.sleep(0.001)
+
+    with pytest.raises(KeyError, match="planted"):
+        list(parallel.unordered(fail, None, range(4), 2))
 
 
 def test_jobs_and_dask_exclude_each_other():
@@ -375,7 +386,6 @@ def test_jobs_and_dask_exclude_each_other():
 def cluster():
     """The address of a scheduler with two worker processes."""
     distributed = pytest.importorskip("distributed")
-    pytest.importorskip("joblib")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:

@@ -37,7 +37,7 @@ HELP = {
     "block_size": "Tokens of context.",
     "n_embd": "Length of an embedding.",
     "n_hidden": "Hidden units.",
-    "init": "Initial parameters: scaled or lecture.",
+    "init": "Initial parameters: scaled, or lecture, all from N(0,1).",
     "steps": "Steps of the optimizer.",
     "batch_size": "Examples in a step.",
     "lr": "First learning rate.",

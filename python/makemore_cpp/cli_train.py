@@ -27,6 +27,7 @@ from makemore_cpp import (
 )
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.cli_common import (
+    HELP,
     WORDS,
     Value,
     boundary_option,
@@ -65,7 +66,7 @@ def _use_preset(context: click.Context, _: click.Parameter, name: str | None) ->
     is_eager=True,
     expose_value=False,
     callback=_use_preset,
-    help="Other defaults: the lecture's, or those of the best dev loss known.",
+    help="Other defaults: the lecture's to the letter, or those of the best dev loss known.",
 )
 @data_option
 @click.option("--steps", default=200_000, help="Steps of the optimizer.")
@@ -84,7 +85,7 @@ def _use_preset(context: click.Context, _: click.Parameter, name: str | None) ->
 @click.option("--weight-decay", default=0.0, help="lambda, on C, W1 and W2.")
 @click.option("--decay-biases", is_flag=True, help="Weight decay on b1 and b2 too.")
 @click.option("--dropout", default=0.0, help="Share of the hidden units that are left out.")
-@click.option("--init", default="scaled", help="Initial parameters: scaled or lecture.")
+@click.option("--init", default="scaled", help=HELP["init"])
 @click.option("--seed", default=1, help="Seed of the initial parameters and the minibatches.")
 @split_seed_option
 @boundary_option
@@ -104,7 +105,11 @@ def _use_preset(context: click.Context, _: click.Parameter, name: str | None) ->
 def train(
     samples: int, checkpoint_every: int | None, threads: int | None, as_json: bool, **options: Any
 ) -> None:
-    """Train a model; without options, the lecture's recipe on the bundled names."""
+    """Train a model; without options, the lecture's recipe on the bundled names.
+
+    In one thing the default is not the lecture's: the initial parameters are scaled, so that
+    the first loss is about ln V, which ends lower. --preset lecture is the lecture's to the letter.
+    """
     samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
     begin = _new_run if options["resume"] is None else _resumed_run
     try:

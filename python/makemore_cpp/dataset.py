@@ -44,7 +44,7 @@ def build_dataset(words: Iterable[str], vocab: Vocab, block_size: int = 3) -> tu
     """
     T = checks.integer("block_size", block_size, 1, MAX_BLOCK_SIZE)
     strings = checks.string_list("words", words)
-    tokens, offsets = _encode(strings, vocab)
+    tokens, offsets = encode_texts("words", strings, vocab)
     N = len(tokens) + len(strings)
     if N * T > MAX_CONTEXT_TOKENS:
         raise ArgumentError(
@@ -93,8 +93,8 @@ def cut_words(words: list[str], seed: int) -> tuple[list[str], list[str], list[s
     return shuffled[:n1], shuffled[n1:n2], shuffled[n2:]
 
 
-def _encode(words: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
-    """Tokens and offsets as of `Vocab.encode_many`, but errors name the word."""
+def encode_texts(name: str, words: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
+    """Return tokens and offsets as `Vocab.encode_many` does, but errors name the word."""
     try:
         return check_vocab(vocab).encode_many(words)
     except ArgumentError:
@@ -102,7 +102,7 @@ def _encode(words: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
             try:
                 vocab.encode(word)
             except ArgumentError as error:
-                raise ArgumentError(f"words[{i}] {checks.shown(word)}: {error}") from None
+                raise ArgumentError(f"{name}[{i}] {checks.shown(word)}: {error}") from None
         raise
 
 
@@ -175,7 +175,9 @@ class Dataset:
         if vocab is None:
             vocab = Vocab.from_words(strings, boundary)
         else:
-            _encode(strings, vocab)  # now, as errors give the word's place in the caller's list
+            encode_texts(
+                "words", strings, vocab
+            )  # now, as errors give the word's place in the caller's list
         train, dev, test = (
             Split(part, *build_dataset(part, vocab, block_size))
             for part in cut_words(strings, seed)

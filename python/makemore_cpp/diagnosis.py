@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from makemore_cpp.dataset import Dataset, build_dataset
@@ -117,17 +118,18 @@ def _try_ngrams(data: Dataset, block_size: int, longest: int, quick: bool) -> li
     if len(data.dev.Y) == 0:
         return []
     if quick:
-        return [_try_ngram(data, min(block_size + 1, QUICK_ORDER))]
-    tried = [_try_ngram(data, 2)]
-    for order in range(3, min(longest + 1, MAX_ORDER) + 1):
-        tried.append(_try_ngram(data, order))
-        if tried[-1].dev > tried[-2].dev:
+        order = min(block_size + 1, QUICK_ORDER)
+        return [_try_ngram(data, KneserNey(data.vocab, data.train.words, order))]
+    tried: list[_Tried] = []
+    models = KneserNey.rising(data.vocab, data.train.words)
+    for model in islice(models, 1, min(longest + 1, MAX_ORDER)):
+        tried.append(_try_ngram(data, model))
+        if len(tried) > 1 and tried[-1].dev > tried[-2].dev:
             break
     return tried
 
 
-def _try_ngram(data: Dataset, order: int) -> _Tried:
-    model = KneserNey(data.vocab, data.train.words, order)
+def _try_ngram(data: Dataset, model: KneserNey) -> _Tried:
     examples = build_dataset(data.dev.words, data.vocab, model.block_size)
     return _Tried(model, model.loss(*examples))
 

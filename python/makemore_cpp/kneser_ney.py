@@ -1,6 +1,6 @@
 """Modified Kneser-Ney smoothing, the strongest of the classical n-gram models."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from makemore_cpp.vocab import Vocab
 
 # For counts 1, 2 and 3 or more where they cannot be estimated: half of the count.
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
+
+Discounted = tuple[Part, Float64]  # a part, and its discounts (3,)
 
 
 class KneserNey(CountModel):
@@ -48,14 +50,24 @@ class KneserNey(CountModel):
 
     def __init__(self, vocab: Vocab, words: Iterable[str], order: int) -> None:
         counts = NGramCounts(vocab, words, order)
-        reduced = [continuation_counts(counts, length) for length in range(counts.order - 1)]
-        reduced.append(counts.levels[-1].counts)
-        self.discounts = np.array([discounts_of(c) for c in reduced])
-        parts = [
-            _part(length, counts.levels[length], reduced[length], self.discounts[length])
-            for length in range(counts.order)
-        ]
-        super().__init__(counts, parts)
+        self._set(counts, [_lower_part(counts, length) for length in range(counts.order - 1)])
+
+    @classmethod
+    def rising(cls, vocab: Vocab, words: Iterable[str]) -> Iterator["KneserNey"]:
+        """Yield the models of order 1, 2, 3 and so on to 100, each for the cost of one level."""
+        lower: list[Discounted] = []
+        for counts in NGramCounts.rising(vocab, words):
+            if counts.order > 1:
+                lower.append(_lower_part(counts, counts.order - 2))
+            model = cls.__new__(cls)
+            model._set(counts, lower)
+            yield model
+
+    def _set(self, counts: NGramCounts, lower: list[Discounted]) -> None:
+        level = counts.levels[-1]
+        all_parts = [*lower, _discounted(counts.order - 1, level, level.counts)]
+        self.discounts = np.array([discounts for _, discounts in all_parts])
+        super().__init__(counts, [part for part, _ in all_parts])
 
 
 def continuation_counts(counts: NGramCounts, length: int) -> Int64:
@@ -86,8 +98,14 @@ def discounts_of(counts: Int64) -> Float64:
     return discounts if discounts.min() > 0 else np.array(FALLBACK_DISCOUNTS)
 
 
-def _part(length: int, level: Level, counts: Int64, discounts: Float64) -> Part:
+def _lower_part(counts: NGramCounts, length: int) -> Discounted:
+    """Return the part of a context that is shorter than the longest."""
+    return _discounted(length, counts.levels[length], continuation_counts(counts, length))
+
+
+def _discounted(length: int, level: Level, counts: Int64) -> Discounted:
+    discounts = discounts_of(counts)
     taken = discounts[np.minimum(counts, 3) - 1]
     totals = level.totals(counts)
     share = (counts - taken) / np.repeat(totals, np.diff(level.first))
-    return Part.of(length, share, level.totals(taken) / totals)
+    return Part.of(length, share, level.totals(taken) / totals), discounts

@@ -180,10 +180,21 @@ class NGram(CountModel):
     def __init__(
         self, vocab: Vocab, words: Iterable[str], order: int = 2, smoothing: float = 1.0
     ) -> None:
-        self.smoothing = checks.non_negative("smoothing", smoothing)
-        counts = NGramCounts(vocab, words, order)
+        smoothing = checks.non_negative("smoothing", smoothing)
+        self._set(NGramCounts(vocab, words, order), smoothing)
+
+    @classmethod
+    def of_counts(cls, counts: NGramCounts, smoothing: float = 1.0) -> "NGram":
+        """Return the model of what has been counted already; it raises what the class does."""
+        checks.instance("counts", counts, NGramCounts)
+        model = cls.__new__(cls)
+        model._set(counts, checks.non_negative("smoothing", smoothing))
+        return model
+
+    def _set(self, counts: NGramCounts, smoothing: float) -> None:
+        self.smoothing = smoothing
         level = counts.levels[-1]
-        pseudo_counts = self.smoothing * len(vocab)
+        pseudo_counts = smoothing * len(counts.vocab)
         totals = level.totals(level.counts).astype(np.float64) + pseudo_counts
         # (c + a) / (C + a V) is c / (C + a V), and what that leaves over times 1/V.
         share = level.counts / np.repeat(totals, np.diff(level.first))

@@ -1,6 +1,7 @@
 """Counts of n-grams of every order up to a greatest one, sparse enough for any vocabulary."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Int64
-from makemore_cpp.dataset import build_dataset
+from makemore_cpp.dataset import encode_texts
 from makemore_cpp.vocab import Vocab
 
 MAX_ORDER = 100  # against slips: time and memory grow with the order times the examples
@@ -36,6 +37,32 @@ class Level(NamedTuple):
         return np.add.reduceat(values, self.first[:-1])  # no context is without n-grams
 
 
+def _levels(vocab: Vocab, words: tuple[str, ...]) -> Iterator[Level]:
+    """Count n-grams with contexts of 0, 1, 2, ... tokens, at most 99."""
+    # All examples in the order of the words: the target, and how many tokens of its word precede.
+    tokens, offsets = encode_texts("words", list(words), vocab)
+    lengths = np.diff(offsets)
+    if len(lengths) == 0:
+        raise ArgumentError("words is empty; there must be at least one word to count")
+    ends = np.cumsum(lengths + 1) - 1
+    Y = np.zeros(len(tokens) + len(words), np.int64)
+    is_token = np.ones(len(Y), np.bool_)
+    is_token[ends] = False
+    Y[is_token] = tokens
+    place = np.arange(len(Y)) - np.repeat(ends - lengths, lengths + 1)
+
+    V = len(vocab)
+    contexts, ids = np.zeros(1, np.int64), np.zeros(len(Y), np.int64)
+    for length in range(MAX_ORDER):
+        if length > 0:
+            keys = ids * V
+            keys[length:] += np.where(place[length:] >= length, Y[:-length], 0)
+            contexts, ids = np.unique(keys, return_inverse=True)
+        ngrams, counts = np.unique(ids * V + Y, return_counts=True)
+        first = np.searchsorted(ngrams, np.arange(len(contexts) + 1) * V)
+        yield Level(contexts, ngrams, counts, first)
+
+
 class NGramCounts:
     """How often each token follows each context of 0 to order - 1 tokens in `words`.
 
@@ -59,22 +86,27 @@ class NGramCounts:
     """
 
     def __init__(self, vocab: Vocab, words: Iterable[str], order: int) -> None:
-        self.order = checks.integer("order", order, 1, MAX_ORDER)
-        self.words = tuple(checks.string_list("words", words))
-        X, Y = build_dataset(self.words, vocab, max(1, self.order - 1))
-        if len(Y) == 0:
-            raise ArgumentError("words is empty; there must be at least one word to count")
+        order = checks.integer("order", order, 1, MAX_ORDER)
+        texts = tuple(checks.string_list("words", words))
+        self._set(vocab, texts, list(islice(_levels(vocab, texts), order)))
+
+    @classmethod
+    def rising(cls, vocab: Vocab, words: Iterable[str]) -> Iterator["NGramCounts"]:
+        """Yield the counts of order 1, 2, 3 and so on to 100, each for the cost of one level."""
+        texts = tuple(checks.string_list("words", words))
+        levels: list[Level] = []
+        for level in _levels(vocab, texts):
+            levels.append(level)
+            counts = cls.__new__(cls)
+            counts._set(vocab, texts, levels.copy())
+            yield counts
+
+    def _set(self, vocab: Vocab, words: tuple[str, ...], levels: list[Level]) -> None:
         self.vocab = vocab
-        self.n_examples = len(Y)
-        V = len(vocab)
-        self.levels: list[Level] = []
-        contexts, ids = np.zeros(1, np.int64), np.zeros(len(Y), np.int64)
-        for length in range(self.order):
-            if length > 0:
-                contexts, ids = np.unique(ids * V + X[:, -length], return_inverse=True)
-            ngrams, counts = np.unique(ids * V + Y, return_counts=True)
-            first = np.searchsorted(ngrams, np.arange(len(contexts) + 1) * V)
-            self.levels.append(Level(contexts, ngrams, counts, first))
+        self.words = words
+        self.levels = levels
+        self.order = len(levels)
+        self.n_examples = int(levels[0].counts.sum())
 
     def __repr__(self) -> str:
         counted = f"{self.n_examples:,} tokens of {len(self.words):,} words"

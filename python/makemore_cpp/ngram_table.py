@@ -1,5 +1,6 @@
 """What counting can and cannot do, by the length of the context: a table for all of them."""
 
+from itertools import islice
 from typing import NamedTuple
 
 from makemore_cpp import checks
@@ -50,18 +51,19 @@ def ngram_table(
     """
     checks.instance("data", data, Dataset)
     longest = checks.integer("max_block_size", max_block_size, 1, MAX_ORDER - 1)
-    return [_row(data, block_size, smoothing) for block_size in range(1, longest + 1)]
+    models = islice(KneserNey.rising(data.vocab, data.train.words), 1, longest + 1)
+    return [_row(data, kneser_ney, smoothing) for kneser_ney in models]
 
 
-def _row(data: Dataset, block_size: int, smoothing: float) -> NGramRow:
-    V = len(data.vocab)
-    additive = NGram(data.vocab, data.train.words, block_size + 1, smoothing)
+def _row(data: Dataset, kneser_ney: KneserNey, smoothing: float) -> NGramRow:
+    V, block_size = len(data.vocab), kneser_ney.block_size
+    additive = NGram.of_counts(kneser_ney.counts, smoothing)
     unseen_share = additive_loss = kneser_ney_loss = None
     if data.dev.words:
         X, Y = build_dataset(data.dev.words, data.vocab, block_size)
         unseen_share = additive.counts.unseen_share(X)
         additive_loss = additive.loss(X, Y)
-        kneser_ney_loss = KneserNey(data.vocab, data.train.words, block_size + 1).loss(X, Y)
+        kneser_ney_loss = kneser_ney.loss(X, Y)
     return NGramRow(
         block_size=block_size,
         possible_contexts=V**block_size,

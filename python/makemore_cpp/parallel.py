@@ -1,15 +1,15 @@
-"""Independent calls side by side, through joblib: on this machine's cores or a Dask cluster."""
+"""Independent calls side by side: in threads of this process, or on a Dask cluster."""
 
+import contextlib
 import functools
 import importlib.util
 import threading
-import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import Any, TypeVar
 
 from makemore_cpp import checks
-from makemore_cpp._core import ArgumentError
+from makemore_cpp._core import ArgumentError, build_info
 
 Shared = TypeVar("Shared")
 Item = TypeVar("Item")
@@ -26,32 +26,28 @@ def check_jobs(jobs: int | None, dask: str | None) -> int:
     Parameters
     ----------
     jobs : int, optional
-        By default the CPUs that this process may use; 1 where joblib is not installed.
+        By default the CPUs that this process may use.
     dask : str, optional
         The address of a Dask scheduler, whose workers then count instead.
 
     Raises
     ------
+    TypeError
+        `jobs` is no integer, or `dask` no str.
     ArgumentError
-        `jobs` is out of range or given together with `dask`, or a library is not installed.
+        `jobs` is out of range or given together with `dask`, or its library is not installed.
     """
-    has_joblib = importlib.util.find_spec("joblib") is not None
     if dask is not None:
+        if not isinstance(dask, str):
+            raise TypeError(f"dask must be a str, not {type(dask).__name__}")
         if jobs is not None:
             raise ArgumentError("jobs and dask exclude each other: a cluster runs what it can")
-        if not has_joblib or importlib.util.find_spec("distributed") is None:
-            raise ArgumentError(
-                "dask needs the libraries joblib and distributed; install makemore_cpp[cluster]"
-            )
+        if importlib.util.find_spec("distributed") is None:
+            raise ArgumentError("dask needs the library distributed; install makemore_cpp[cluster]")
         return 1
     if jobs is None:
-        return _cpus() if has_joblib else 1
-    jobs = checks.integer("jobs", jobs, 1, MAX_JOBS)
-    if jobs > 1 and not has_joblib:
-        raise ArgumentError(
-            f"jobs is {jobs}, but more than 1 needs the library joblib; install makemore_cpp[sweep]"
-        )
-    return jobs
+        return int(build_info()["threads"])
+    return checks.integer("jobs", jobs, 1, MAX_JOBS)
 
 
 def unordered(
@@ -77,31 +73,51 @@ def unordered(
 
     Once closed or interrupted, it stops the calls on this machine and waits for their end.
     """
-    if dask is None and jobs == 1:
+    if dask is not None:
+        yield from _on_a_cluster(function, shared, items, dask)
+    elif jobs == 1:
         for item in items:
             yield function(shared, item, None)
-        return
-    import joblib
+    else:
+        yield from _in_threads(function, shared, items, jobs)
 
-    threads = _Threads(function)
-    call = joblib.delayed(threads if dask is None else functools.partial(_never_stopped, function))
-    with _backend(jobs, dask, shared) as options:
-        with joblib.parallel_config(**options):
-            parallel = joblib.Parallel(return_as="generator_unordered", batch_size=1)
-        results = parallel(call(shared, item) for item in items)
+
+def _in_threads(
+    function: Callable[[Shared, Item, IsStopped], Result],
+    shared: Shared,
+    items: Iterable[Item],
+    jobs: int,
+) -> Generator[Result, None, None]:
+    stopped = threading.Event()
+    with ThreadPoolExecutor(jobs) as pool:
         try:
-            # `yield from` would close `results` together with this generator, warnings and all.
-            for result in results:  # noqa: UP028
-                yield result
+            calls = [pool.submit(function, shared, item, stopped.is_set) for item in items]
+            for call in as_completed(calls):
+                yield call.result()
+        finally:  # the pool then waits: an interpreter must not end while a thread is in the core
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _on_a_cluster(
+    function: Callable[[Shared, Item, IsStopped], Result],
+    shared: Shared,
+    items: Iterable[Item],
+    dask: str,
+) -> Generator[Result, None, None]:
+    import distributed
+
+    with _client(dask) as client:
+        sent = client.scatter(shared, broadcast=True)
+        call = functools.partial(_never_stopped, function)
+        calls = [client.submit(call, sent, item, pure=False) for item in items]
+        try:
+            for done in distributed.as_completed(calls, loop=client.loop):
+                yield done.result()
         except ImportError as error:
-            if dask is None:
-                raise
             raise ArgumentError(f"a worker of {dask} says: {error}") from error
         finally:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of results that nobody asked for any more
-                results.close()
-            threads.stop()
+            client.cancel(calls)
 
 
 def _never_stopped(
@@ -110,49 +126,14 @@ def _never_stopped(
     return function(shared, item, None)
 
 
-class _Threads(Generic[Shared, Item, Result]):
-    """A function for several threads, which knows how many are inside it and can call them back."""
-
-    def __init__(self, function: Callable[[Shared, Item, IsStopped], Result]) -> None:
-        self._function = function
-        self._inside = 0
-        self._changed = threading.Condition()
-        self._stopped = threading.Event()
-
-    def __call__(self, shared: Shared, item: Item) -> Result:
-        with self._changed:
-            self._inside += 1
-        try:
-            return self._function(shared, item, self._stopped.is_set)
-        finally:
-            with self._changed:
-                self._inside -= 1
-                self._changed.notify_all()
-
-    def stop(self) -> None:
-        """Wait too: an interpreter that ends while a thread is in compiled code aborts."""
-        self._stopped.set()
-        with self._changed:
-            self._changed.wait_for(lambda: self._inside == 0)
-
-
-@contextmanager
-def _backend(jobs: int, dask: str | None, shared: object) -> Iterator[dict[str, Any]]:
-    """What joblib must know of the place where the calls run."""
-    if dask is None:
-        yield {"backend": "threading", "n_jobs": jobs}
-        return
+@contextlib.contextmanager
+def _client(dask: str) -> Iterator[Any]:
     from distributed import Client
 
     try:
         client = Client(dask, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:  # the latter for what is no address
-        raise ArgumentError(f"dask is {dask!r}, where no scheduler answers: {error}") from error
+        shown = checks.shown(dask)
+        raise ArgumentError(f"dask is {shown}, where no scheduler answers: {error}") from error
     with client:
-        yield {"backend": "dask", "n_jobs": -1, "client": client, "scatter": [shared]}
-
-
-def _cpus() -> int:
-    import joblib
-
-    return int(joblib.cpu_count())
+        yield client
