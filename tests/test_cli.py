@@ -127,7 +127,7 @@ def test_any_alphabet(tmp_path):
     assert "boundary" in refuse(tmp_path, "train", "--data", "w.txt", *SMALL)
     run(tmp_path, "train", "--data", "w.txt", "--boundary", "#", *SMALL)
     out, _ = run(tmp_path, "sample", "runs/1", "-n", "50")
-    assert set("".join(out.split("\n"))) <= set(words + "…")
+    assert set("".join(out.split("\n"))) <= set(words)
     assert (
         "cannot show"
         in run(tmp_path, "sample", "runs/1", "-n", "50", code=2, PYTHONIOENCODING="ascii")[1]
@@ -306,12 +306,33 @@ def test_sample(trained):
     assert [json.loads(line)["text"] for line in lines] == out.splitlines()
 
 
-def test_cut_samples_are_marked(trained):
+def test_samples_that_do_not_end_are_drawn_again(trained):
     folder, _ = trained
     out, error = run(folder, "sample", "runs/1", "-n", 30, "--max-length", 2)
-    cut = sum(line.endswith("…") for line in out.splitlines())
-    assert cut > 0
-    assert f"{cut} of 30 samples were cut at 2 characters" in error
+    assert len(out.splitlines()) == 30
+    assert {len(line) for line in out.splitlines()} <= {1, 2}, "none is blank, none is marked"
+    assert error == ""
+    keep = ("--max-length", 2, "--unfinished", "keep")
+    out, error = run(folder, "sample", "runs/1", "-n", 30, *keep)
+    assert max(map(len, out.splitlines())) == 2, "the mark is for a terminal"
+    cut = int(
+        re.fullmatch(r"makemore_cpp: (\d+) of 30 samples were cut at 2 characters\n", error)[1]
+    )
+    assert 0 < cut < 30
+
+
+def test_what_is_sampled_in_bulk_can_be_trained_on(trained):
+    """No mark of a cut becomes a letter, and no line is blank."""
+    folder, _ = trained
+    out, _ = run(folder, "sample", "runs/1", "-n", 3000, "--unique", "--exclude", "train",
+                 PYTHONIOENCODING="ascii")  # fmt: skip
+    (folder / "new.txt").write_text(out)
+    assert set(out) <= set("abcdefghijklmnopqrstuvwxyz\n")
+    assert "" not in out.splitlines()
+    result, _ = run(folder, "train", *SMALL, "--data", "new.txt", "--out", "second", "--json")
+    assert json.loads(result)["steps"] == 300
+    config = json.loads((folder / "second" / "config.json").read_text())
+    assert config["characters"] == "abcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.mark.parametrize("n", [5, 100_000])
@@ -536,3 +557,19 @@ def test_help_imports_little(tmp_path):
         [sys.executable, "-c", code], env=environment(), capture_output=True, timeout=60
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_help_does_not_vanish_with_docstrings():
+    code = (
+        "import click; from makemore_cpp.cli import cli\n"
+        "def walk(name, command):\n"
+        "    print(name, len(command.help or '') > 20)\n"
+        "    for part in getattr(command, 'commands', {}).items(): walk(*part)\n"
+        "walk('all', cli)"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-OO", "-c", code], env=environment(), capture_output=True, check=True
+    )
+    lines = shown.stdout.decode().splitlines()
+    assert len(lines) > 15
+    assert all(line.endswith("True") for line in lines), lines

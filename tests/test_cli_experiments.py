@@ -213,3 +213,27 @@ def test_help_loads_neither_pictures_nor_clusters():
     )
     assert result.stdout.splitlines()[-1] == ""
     assert "experiment" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("ngram",), ("batch", "--quick"), ("optimizers", "--quick"), ("scaling", "--quick")],
+)
+def test_tables_fit_a_terminal_of_80_columns(tmp_path, monkeypatch, arguments):
+    monkeypatch.setenv("COLUMNS", "80")
+    out, _ = run(tmp_path, "experiment", *arguments, "--out", "new")
+    table = out[: out.index("folder:")].rpartition("\n")[0]
+    lines = [line for line in table.splitlines() if not line.startswith("samples with")]
+    assert max(len(line.rstrip()) for line in lines) <= 80
+    assert "…" not in table
+    monkeypatch.setenv("COLUMNS", "150")
+    wide, _ = run(tmp_path, "experiment", *arguments, "--out", "wide")
+    assert "┃" in wide, "there is room for a frame"
+
+
+@pytest.mark.parametrize("columns", ["\u00b2", "x", "0", "-3", "", "1"])
+def test_whatever_the_width_is_said_to_be(tmp_path, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    out, error = run(tmp_path, "experiment", "ngram", "--max-block-size", 1, "--out", "new")
+    assert "2.4524" in out
+    assert error == ""

@@ -69,14 +69,18 @@ def test_sample_prints_what_the_library_draws(folder, model):
     }  # fmt: skip
     arguments = [part for k, v in options.items() for part in ("--" + k.replace("_", "-"), v)]
     expected = list(mm.iter_samples(model, 3000, unique=True, exclude="train", **options))
-    arguments += ["-n", 3000, "--unique", "--exclude", "train"]
+    arguments += ["-n", 3000, "--unique", "--exclude", "train", "--unfinished", "keep"]
     out, error = run(folder, "sample", "m", *arguments)
-    assert out.splitlines() == [text + "…" * cut for text, cut in expected]
+    assert out.splitlines() == [text for text, _ in expected]
     cut = sum(cut for _, cut in expected)
     assert 0 < cut < 3000
-    assert error == f"makemore_cpp: {cut} of 3000 samples were cut at 7 characters, marked …\n"
+    assert error == f"makemore_cpp: {cut} of 3000 samples were cut at 7 characters\n"
     out, _ = run(folder, "sample", "m", *arguments, "--json")
     assert [json.loads(line) for line in out.splitlines()] == [one._asdict() for one in expected]
+    whole = list(mm.iter_samples(model, 3000, unfinished="redo", **options))
+    out, error = run(folder, "sample", "m", *arguments[: 2 * len(options)], "-n", 3000)
+    assert out.splitlines() == [text for text, _ in whole]
+    assert error == ""
 
 
 def test_sample_excludes_the_words_of_a_file(folder):

@@ -488,3 +488,32 @@ def test_a_command_that_fails(tmp_path):
     assert result.stderr.startswith("makemore_cpp: the name of the file 'my-names.h' cannot begin")
     assert result.stderr.count("\n") == 1
     assert not (tmp_path / "my-names.h").exists()
+
+
+def test_the_suffix_says_the_form(tmp_path):
+    MODELS["letters"].save(tmp_path / "model.safetensors")
+    for name in ("names.hpp", "names.HH"):
+        assert command(tmp_path, ".", name).returncode == 0
+        assert (tmp_path / name).read_text() == header_text(MODELS["letters"], "names")
+    for name, what in (
+        ("names", "no suffix"),
+        ("names.pt", "the suffix .pt"),
+        ("a.h/", "no suffix"),
+    ):
+        result = command(tmp_path, ".", name)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert what in result.stderr
+        assert "what can be written is .h, .hpp, .hh, .onnx" in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "names.pt").exists()
+    result = command(tmp_path, ".", "names.onnx", "--name", "x")
+    assert "--name is for headers" in result.stderr
+
+
+def test_an_onnx_file_by_the_command(tmp_path):
+    pytest.importorskip("onnx")
+    MODELS["letters"].save(tmp_path / "model.safetensors")
+    result = command(tmp_path, ".", "names.onnx")
+    assert result.returncode == 0, result.stderr
+    mm.export_onnx(MODELS["letters"], tmp_path / "again.onnx")
+    assert (tmp_path / "names.onnx").read_bytes() == (tmp_path / "again.onnx").read_bytes()

@@ -507,3 +507,23 @@ def test_a_net_that_is_not_finite():
     model.b2[1] = np.nan
     with pytest.raises(mm.ArgumentError, match=r"b2\[1\] is nan"):
         model.sample(1)
+
+
+@pytest.mark.parametrize("kind", ["MLP", "frozen", "protocol"])
+def test_texts_that_do_not_end_are_drawn_again(kind):
+    model = model_of(kind)
+    kept = list(mm.iter_samples(model, 400, max_length=4))
+    assert {one.cut for one in kept} == {False, True}
+    whole = [one.text for one in kept if not one.cut]
+    redone = mm.sample(model, len(whole), max_length=4, unfinished="redo")
+    assert redone == whole, "the same candidates, without those that were cut"
+    assert mm.sample(model, 5, max_length=4, unfinished="redo") == whole[:5]
+    with pytest.raises(mm.ArgumentError, match="unfinished is 'drop'; it must be one of keep"):
+        mm.sample(model, 1, unfinished="drop")
+
+
+def test_a_model_that_never_ends_is_given_up():
+    endless = mm.MLP(mm.Vocab(["a", "b"]), 1, 1, 1)
+    endless.b2[:] = -50, 0, 0
+    with pytest.raises(mm.Exhausted, match="100,000 did not end by max_length"):
+        mm.sample(endless, 3, max_length=2, unfinished="redo")

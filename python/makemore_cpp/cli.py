@@ -1,5 +1,6 @@
 """The command line: eval and info; other files hold the rest. Parses, calls and prints."""
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -31,9 +32,15 @@ from makemore_cpp.model import MLP
 MODEL_PICTURES = ("embeddings.png", "hidden.png")
 
 
+CLI_HELP = """\
+Train a character-level neural language model on names, and sample new ones.
+"""
+
+
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help=CLI_HELP,
 )
 @click.version_option(__version__, prog_name="makemore_cpp")
 @click.pass_context
@@ -43,7 +50,16 @@ def cli(context: click.Context) -> None:
         console.print_lines(context.get_help().split("\n"))
 
 
-@cli.command("eval", context_settings={"show_default": True})
+EVALUATE_HELP = """\
+Print the losses of RUN, a run folder or model file, on its data, split as in training.
+
+Beside them stand those of counts, and a sentence says whether the model is underfitting, a
+good fit or overfitting. All words together are read one by one, however many they are, and only
+their loss is printed.
+"""
+
+
+@cli.command("eval", context_settings={"show_default": True}, help=EVALUATE_HELP)
 @click.argument("run")
 @click.option("--data", help="Evaluate on this file.  [default: the file of the training]")
 @click.option(
@@ -63,12 +79,7 @@ def evaluate(
     threads: int | None,
     as_json: bool,
 ) -> None:
-    """Print the losses of RUN, a run folder or model file, on its data, split as in training.
-
-    Beside them stand those of counts, and a sentence says whether the model is underfitting, a
-    good fit or overfitting. All words together are read one by one, however many they are, and only
-    their loss is printed.
-    """
+    """Print the losses of RUN, a run folder or model file, on its data, split as in training."""
     model = MLP.load(run)
     if split_name == "all":
         _evaluate_file(run, model, data, pictures, threads, as_json)
@@ -135,7 +146,12 @@ def _draw(folder: str | None, model: MLP, data: Dataset) -> list[str]:
     return [] if folder is None else cli_pictures.draw(folder, MODEL_PICTURES, pictures)
 
 
-@cli.command(context_settings={"show_default": True})
+INFO_HELP = """\
+Print how the core was built, what it uses here and how a training step would be cut.
+"""
+
+
+@cli.command(context_settings={"show_default": True}, help=INFO_HELP)
 @size_options
 @click.option("--batch-size", default=32, help="Examples in a step.")
 @click.option("--vocab-size", default=27, help="Tokens, the boundary included.")
@@ -173,4 +189,8 @@ cli.add_command(cli_export.export)
 
 def main() -> NoReturn:
     """Run the command line and exit: 0, 2 after an error, 130 when interrupted."""
+    for name in ("COLUMNS", "LINES"):  # which others believe to be numbers
+        value = os.environ.get(name, "")
+        if not (value.isascii() and value.isdecimal()):
+            os.environ.pop(name, None)
     sys.exit(exits.run(cli))

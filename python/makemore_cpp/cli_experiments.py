@@ -13,8 +13,12 @@ from makemore_cpp.ngram_table import NGramRow, ngram_table
 from makemore_cpp.sweep_folder import ROOT
 from makemore_cpp.sweep_table import Table, to_csv
 
+EXPERIMENT_HELP = """\
+Run an experiment of the lecture: a table and a picture.
+"""
 
-@click.group()
+
+@click.group(help=EXPERIMENT_HELP)
 def experiment() -> None:
     """Run an experiment of the lecture: a table and a picture."""
 
@@ -59,7 +63,6 @@ def _add(name: str) -> None:
             return partial(pictures.sweep, table)
         return partial(pictures.lines, table, described.x, described.y, described.by)
 
-    command.__doc__ = described.question
     options: list[Any] = [
         click.option("--quick", "is_quick", is_flag=True, help="Do a fiftieth of the work.")
     ]
@@ -69,14 +72,20 @@ def _add(name: str) -> None:
     decorated: Any = sweep_options(command)
     for option in options:
         decorated = option(decorated)
-    experiment.command(name, context_settings={"show_default": True})(decorated)
+    settings = {"show_default": True}
+    experiment.command(name, context_settings=settings, help=described.question)(decorated)
 
 
 for _name in EXPERIMENTS:
     _add(_name)
 
 
-@experiment.command("ngram", context_settings={"show_default": True})
+NGRAM_HELP = """\
+Show what counting can do, and what a longer context does to it.
+"""
+
+
+@experiment.command("ngram", context_settings={"show_default": True}, help=NGRAM_HELP)
 @click.option("--max-block-size", default=9, help="The longest context, in tokens.")
 @data_options
 def ngram(

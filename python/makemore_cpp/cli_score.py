@@ -17,8 +17,15 @@ from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.lines import read_lines
 from makemore_cpp.vocab import Vocab
 
+SCORE_HELP = """\
+Print the log-probability of each line of FILE, in nats, and the line.
 
-@click.command(context_settings={"show_default": True})
+FILE is standard input where it is - or not given. White space around a line is no part of it,
+and a blank line is the empty text: for each line of the input there is one of the output.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=SCORE_HELP)
 @click.argument("run")
 @click.argument("file", default="-")
 @click.option(
@@ -30,11 +37,7 @@ from makemore_cpp.vocab import Vocab
 @click.option("--summary", is_flag=True, help="Print the means of all lines instead.")
 @json_option
 def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
-    """Print the log-probability of each line of FILE, in nats, and the line.
-
-    FILE is standard input where it is - or not given. White space around a line is no part of it,
-    and a blank line is the empty text: for each line of the input there is one of the output.
-    """
+    """Print the log-probability of each line of FILE, in nats, and the line."""
     model = LanguageModel.load(run)
     known = frozenset(model.vocab.characters)
 
@@ -102,7 +105,16 @@ def _print_means(title: str, lines: int, tokens: int, total: float, as_json: boo
     console.print_losses(title, columns, [(f"{lines:,}", tokens, loss, bits_per_char, perplexity)])
 
 
-@click.command(context_settings={"show_default": True})
+DETECT_HELP = """\
+Print the lines of FILE that are unlike the words that RUN was trained on.
+
+Before each stands its p-value: the share of good words that are as improbable, compared fairly
+whatever the length. Good words are those of the dev split that do not also stand in train.
+Lines are read as `score` does; one with an unknown character is always flagged.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=DETECT_HELP)
 @click.argument("run")
 @click.argument("file", default="-")
 @click.option("--false-positive-rate", default=0.01, help="Share of good words to flag.")
@@ -119,12 +131,7 @@ def detect(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Print the lines of FILE that are unlike the words that RUN was trained on.
-
-    Before each stands its p-value: the share of good words that are as improbable, compared fairly
-    whatever the length. Good words are those of the dev split that do not also stand in train.
-    Lines are read as `score` does; one with an unknown character is always flagged.
-    """
+    """Print the lines of FILE that are unlike the words that RUN was trained on."""
     model = LanguageModel.load(run)
     good = evaluation.held_out_words(model, evaluation.find_words(model, cli_common.path_of(data)))
     detector = Detector.fit(model, good, false_positive_rate)

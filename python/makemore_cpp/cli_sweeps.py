@@ -19,12 +19,25 @@ GRID_OPTIONS = [name for name in DEFAULTS if name != "betas"]
 SEARCH_OPTIONS = [name for name in lr_search.OPTIONS if name != "betas"]
 
 
-@click.group()
+SWEEP_HELP = """\
+Train many models: all combinations of options, or a search for a learning rate.
+"""
+
+
+@click.group(help=SWEEP_HELP)
 def sweep() -> None:
     """Train many models: all combinations of options, or a search for a learning rate."""
 
 
-@sweep.command(context_settings={"show_default": True})
+GRID_HELP = """\
+Train a model for every combination of options.
+
+An option of a run takes one value, or several with commas between them:
+--n-hidden 100,200 --lr 0.03,0.1 trains four models.
+"""
+
+
+@sweep.command(context_settings={"show_default": True}, help=GRID_HELP)
 @run_options(GRID_OPTIONS, is_list=True, steps=DEFAULT_STEPS)
 @sweep_options
 @click.option("--csv", "csv_path", help="Write the table to this file too.")
@@ -42,11 +55,7 @@ def grid(
     as_json: bool,
     **options: list[Any] | None,
 ) -> None:
-    """Train a model for every combination of options.
-
-    An option of a run takes one value, or several with commas between them:
-    --n-hidden 100,200 --lr 0.03,0.1 trains four models.
-    """
+    """Train a model for every combination of options."""
     dataset = cli_common.read_data(data, split_seed, boundary)
     given = {name: values for name, values in options.items() if values is not None}
     combinations = sweeps.combine({"steps": DEFAULT_STEPS, **given})
@@ -70,7 +79,15 @@ def grid(
         )
 
 
-@sweep.command("lr", context_settings={"show_default": True})
+SEARCH_LR_HELP = """\
+Search for a learning rate, in two ways.
+
+One run in which the rate grows from 10**LOW to 10**HIGH step by step, and a short run at each
+of several rates.
+"""
+
+
+@sweep.command("lr", context_settings={"show_default": True}, help=SEARCH_LR_HELP)
 @click.option(
     "--rates", type=Value(float, is_list=True), help="Of the short runs.  [default: 10, 1e-4 to 1]"
 )
@@ -94,11 +111,7 @@ def search_lr(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Search for a learning rate, in two ways.
-
-    One run in which the rate grows from 10**LOW to 10**HIGH step by step, and a short run at each
-    of several rates.
-    """
+    """Search for a learning rate, in two ways."""
     dataset = cli_common.read_data(data, split_seed, boundary)
     given = {name: value for name, value in options.items() if value is not None}
     curve = lr_search.growing_rate(dataset, given, low=low, high=high, steps=steps, seed=seeds[0])

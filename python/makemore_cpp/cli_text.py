@@ -1,10 +1,11 @@
 """The commands that make texts with a trained net: sample and complete."""
 
 import math
+import sys
 import time
 from collections.abc import Iterator
 from itertools import starmap
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -14,14 +15,19 @@ from makemore_cpp.cli_common import json_option
 from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.origin import training_words
 from makemore_cpp.prediction import Exhausted
-from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, Sample
+from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, Sample, Unfinished
 from makemore_cpp.words import load_words
 
 SAMPLES_AT_ONCE = 1024
 LONGEST_WAIT = 0.1  # seconds that those found wait for more, while more come
 
 
-@click.command(context_settings={"show_default": True})
+SAMPLE_HELP = """\
+Print samples of RUN, a run folder or model file, one a line.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=SAMPLE_HELP)
 @click.argument("run")
 @click.option("-n", "--n", default=20, help="Number of samples.")
 @click.option("--seed", default=42, help="Sample i depends on the model, the options and i alone.")
@@ -29,8 +35,14 @@ LONGEST_WAIT = 0.1  # seconds that those found wait for more, while more come
 @click.option("--top-k", type=int, help="Draw from the k most probable tokens only.")
 @click.option("--top-p", default=1.0, help="Draw from the fewest tokens that are so probable.")
 @click.option("--prefix", default="", help="All samples begin with it.")
-@click.option("--min-length", default=0, help="No sample is shorter.")
-@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="Longer samples are cut here.")
+@click.option("--min-length", default=1, help="No sample is shorter.")
+@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="No sample is longer.")
+@click.option(
+    "--unfinished",
+    type=click.Choice(get_args(Unfinished)),
+    default="redo",
+    help="Draw another sample for one that has not ended by --max-length, or keep it, cut.",
+)
 @click.option("--unique", is_flag=True, help="Print no sample twice.")
 @click.option("--exclude", metavar="train|FILE", help="Print no word of the training, or of FILE.")
 @json_option
@@ -44,13 +56,11 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
         if as_json:
             console.print_lines(console.json_line(one._asdict()) for one in some)
         else:
-            console.print_lines(text + console.CUT_MARK * is_cut for text, is_cut in some)
+            mark = console.cut_mark() if sys.stdout.isatty() else ""
+            console.print_lines(text + mark * is_cut for text, is_cut in some)
         cut += sum(is_cut for _, is_cut in some)
     if cut:
-        console.note(
-            f"{cut} of {n} samples were cut at {options['max_length']} characters, "
-            f"marked {console.CUT_MARK}"
-        )
+        console.note(f"{cut} of {n} samples were cut at {options['max_length']} characters")
 
 
 def _training_words(model: LanguageModel) -> list[str]:
@@ -77,18 +87,22 @@ def _in_lists(samples: Iterator[Sample]) -> Iterator[list[Sample]]:
     yield some
 
 
-@click.command(context_settings={"show_default": True})
+COMPLETE_HELP = """\
+Print the most probable texts that begin with PREFIX, or of all texts.
+
+Before each stands its log-probability in nats, its probability, and its probability among the
+texts that begin so.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=COMPLETE_HELP)
 @click.argument("run")
 @click.argument("prefix", default="")
 @click.option("-k", "--k", default=10, help="Number of texts.")
 @click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="No text is longer.")
 @json_option
 def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> None:
-    """Print the most probable texts that begin with PREFIX, or of all texts.
-
-    Before each stands its log-probability in nats, its probability, and its probability among the
-    texts that begin so.
-    """
+    """Print the most probable texts that begin with PREFIX, or of all texts."""
     model = LanguageModel.load(run)
     gave_up = None
     try:

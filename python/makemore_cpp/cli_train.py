@@ -59,7 +59,15 @@ def _use_preset(context: click.Context, _: click.Parameter, name: str | None) ->
         context.default_map = {**preset.sizes, **preset.training}
 
 
-@click.command(context_settings={"show_default": True})
+TRAIN_HELP = """\
+Train a model; without options, the lecture's recipe on the bundled names.
+
+In one thing the default is not the lecture's: the initial parameters are scaled, so that
+the first loss is about ln V, which ends lower. --preset lecture is the lecture's to the letter.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=TRAIN_HELP)
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
@@ -105,11 +113,7 @@ def _use_preset(context: click.Context, _: click.Parameter, name: str | None) ->
 def train(
     samples: int, checkpoint_every: int | None, threads: int | None, as_json: bool, **options: Any
 ) -> None:
-    """Train a model; without options, the lecture's recipe on the bundled names.
-
-    In one thing the default is not the lecture's: the initial parameters are scaled, so that
-    the first loss is about ln V, which ends lower. --preset lecture is the lecture's to the letter.
-    """
+    """Train a model; without options, the lecture's recipe on the bundled names."""
     samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
     begin = _new_run if options["resume"] is None else _resumed_run
     try:
@@ -279,7 +283,7 @@ def _show_run(
         sentence = f"Diverged: the losses rose from {first:.4g} to {last:.4g}; try a smaller --lr."
         findings = findings._replace(verdict="diverged", sentence=sentence)
     known_words = set(run.data.words)
-    texts = [text + console.CUT_MARK * cut for text, cut in iter_samples(model, run.samples)]
+    texts = [text + console.cut_mark() * cut for text, cut in iter_samples(model, run.samples)]
     new = [text for text in texts if text not in known_words]
     known = [text for text in texts if text in known_words]
     done = len(history.losses)

@@ -12,8 +12,8 @@ from makemore_cpp.diagnosis import Diagnosis
 from makemore_cpp.evaluation import SplitLoss
 from makemore_cpp.training import Progress
 
-CUT_MARK = "…"
 WIDEST_TABLE = 200  # more than any needs
+LONGEST_INTEGER = 10**10  # that a table shows with all its digits
 # What a terminal would obey, or what would turn the text around it; but not the tab.
 COMMANDS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 JSON = json.JSONEncoder(allow_nan=False)
@@ -49,6 +49,15 @@ def print_lines(lines: Iterable[str]) -> None:
 def print_line(line: str) -> None:
     """Print one line."""
     print_lines([line])
+
+
+def cut_mark() -> str:
+    """Return what ends a text that was cut, in characters that stdout can show."""
+    try:
+        "…".encode(sys.stdout.encoding)
+    except (UnicodeEncodeError, LookupError):
+        return "..."
+    return "…"
 
 
 def printable(text: str) -> str:
@@ -115,22 +124,45 @@ def print_fields(title: str, fields: Mapping[str, Any]) -> None:
 
 
 def print_losses(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table: a name, then numbers or text, n/a for None; no narrow screen cuts it."""
+    """Print a table: a name, then numbers or text, n/a for None.
+
+    Where the terminal is narrow the headings take more lines, and then the frame goes; no figure
+    is ever cut.
+    """
     from rich.console import Console
     from rich.measure import Measurement
+
+    console = Console()
+    for is_split, has_frame in ((False, True), (True, True), (True, False)):
+        table = _table(title, columns, rows, is_split, has_frame)
+        whole = Measurement.get(console, console.options.update(width=WIDEST_TABLE), table).maximum
+        if whole <= console.width:
+            break
+    console.width = max(console.width, whole)
+    console.print(table)
+
+
+def _table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], is_split: bool, framed: bool
+) -> Any:
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(_fit_for(sys.stdout, title)), title_justify="left")
-    table.add_column(columns[0])
-    for column in columns[1:]:
-        table.add_column(column, justify="right")
+    frame = box.HEAVY_HEAD if framed else None
+    table = Table(
+        title=Text(_fit_for(sys.stdout, title)),
+        title_justify="left",
+        box=frame,
+        pad_edge=framed,
+        collapse_padding=not framed,
+    )
+    for i, column in enumerate(columns):
+        heading = re.sub("[_ ]", "\n", column) if is_split else column
+        table.add_column(Text(heading), justify="right" if i > 0 else "left")
     for name, *values in rows:
         table.add_row(Text(_fit_for(sys.stdout, name)), *map(_shown, values))
-    console = Console()
-    whole = Measurement.get(console, console.options.update(width=WIDEST_TABLE), table).maximum
-    console.width = max(console.width, whole)
-    console.print(table)
+    return table
 
 
 def _shown(value: float | int | str | None) -> str:
@@ -139,7 +171,7 @@ def _shown(value: float | int | str | None) -> str:
     if isinstance(value, str):
         return _fit_for(sys.stdout, value)
     if isinstance(value, int):
-        return f"{value:,}"
+        return f"{value:,}" if abs(value) < LONGEST_INTEGER else f"{float(value):.1e}"
     return f"{value:.4f}" if abs(value) < 1e6 else f"{value:.4e}"
 
 
@@ -183,17 +215,18 @@ def training_progress(steps: int) -> Iterator[Callable[[Progress], object] | Non
     with Bar(
         TextColumn("step {task.completed:,.0f} of {task.total:,.0f}"),
         BarColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
+        TextColumn("{task.fields[loss]}"),
         TextColumn("{task.fields[speed]:,.0f} steps/s"),
         TimeRemainingColumn(),
         TextColumn("left"),
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task("train", total=steps, loss=float("nan"), speed=0.0)
+        task = bar.add_task("train", total=steps, loss="", speed=0.0)
 
         def show(progress: Progress) -> None:
             speed = progress.step / progress.seconds
-            bar.update(task, completed=progress.step, loss=progress.loss, speed=speed)
+            loss = f"loss {progress.loss:.4f}"
+            bar.update(task, completed=progress.step, loss=loss, speed=speed)
 
         yield show

@@ -4,7 +4,7 @@ import operator
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple, TypedDict, Unpack, overload
+from typing import Literal, NamedTuple, TypedDict, Unpack, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,8 @@ FIRST_CHUNK, MAX_CHUNK = 1 << 10, 1 << 16
 
 # How the core says that a text ended; 0 is its own end.
 CUT, STUCK = 1, 2
+# Why a candidate is left out that ended so.
+REASONS = {CUT: "did not end by max_length", STUCK: "could not reach min_length"}
 
 
 class LengthWarning(UserWarning):
@@ -33,6 +35,9 @@ class Sample(NamedTuple):
 
     text: str
     cut: bool
+
+
+Unfinished = Literal["keep", "redo"]
 
 
 class DrawOptions(TypedDict, total=False):
@@ -50,6 +55,7 @@ class DrawOptions(TypedDict, total=False):
 class SampleOptions(DrawOptions, total=False):
     """How tokens are drawn, and which texts are given; see `sample`."""
 
+    unfinished: Unfinished
     unique: bool
     exclude: Iterable[str]
     threads: int | None
@@ -74,6 +80,7 @@ def sample(
     prefix: str = "",
     min_length: int = 0,
     max_length: int = DEFAULT_MAX_LENGTH,
+    unfinished: Unfinished = "keep",
     unique: bool = False,
     exclude: Iterable[str] = (),
     log_probs: bool = False,
@@ -83,7 +90,7 @@ def sample(
 
     Text i depends on the model, the settings, `seed` and i alone: not on n or `threads`. Candidate
     number 0, 1, 2, ... are drawn, each from random numbers of its own, and those that `unique`,
-    `exclude` and `min_length` allow are given in this order.
+    `exclude`, `min_length` and `unfinished` allow are given in this order.
 
     Parameters
     ----------
@@ -108,6 +115,8 @@ def sample(
         are left out.
     max_length : int
         A text that would be longer is cut after this many characters.
+    unfinished : {"keep", "redo"}
+        What becomes of a text that was cut: it is given, or left out for the next candidate.
     unique : bool
         Give no text twice.
     exclude : collection of str, or "train"
@@ -142,7 +151,7 @@ def sample(
     """
     n = checks.integer("n", n, 0, MAX_SAMPLES)
     drawn = _Candidates(
-        model, unique, exclude, threads,
+        model, unfinished, unique, exclude, threads,
         seed=seed, temperature=temperature, top_k=top_k, top_p=top_p, prefix=prefix,
         min_length=min_length, max_length=max_length,
     )  # fmt: skip
@@ -168,6 +177,7 @@ def iter_samples(
     model: Model,
     n: int | None = None,
     *,
+    unfinished: Unfinished = "keep",
     unique: bool = False,
     exclude: Iterable[str] = (),
     threads: int | None = None,
@@ -181,7 +191,7 @@ def iter_samples(
     for name in options.keys() - DrawOptions.__annotations__.keys():
         raise TypeError(f"iter_samples has no option {name!r}")
     n = MAX_SAMPLES if n is None else checks.integer("n", n, 0, MAX_SAMPLES)
-    drawn = _Candidates(model, unique, exclude, threads, **options)
+    drawn = _Candidates(model, unfinished, unique, exclude, threads, **options)
     return (
         Sample(*candidate)
         for chunk, is_cut in drawn.chunks(n)
@@ -195,6 +205,7 @@ class _Candidates:
     def __init__(
         self,
         model: Model,
+        unfinished: Unfinished,
         unique: bool,
         exclude: Iterable[str],
         threads: int | None,
@@ -207,6 +218,8 @@ class _Candidates:
         widest = max(len(model.vocab), model.block_size, longest)
         self._max_chunk = min(MAX_CHUNK, max(1, CHUNK_ELEMENTS // widest))
         self._threads = threads
+        is_redone = checks.choice("unfinished", unfinished, get_args(Unfinished)) == "redo"
+        self._reasons = REASONS if is_redone else {STUCK: REASONS[STUCK]}
         self._unique = checks.flag("unique", unique)
         self._excluded = _excluded_texts(model, exclude)
         self._given: set[str] = set()
@@ -221,7 +234,8 @@ class _Candidates:
             needed = -(-(n - found) * max(drawn, 1) // max(found, 1))
             count = min(size, needed, self._max_chunk)
             texts, endings = self._sampler.draw(drawn, count, self._threads)
-            if self._unique or self._excluded or np.any(endings == STUCK):
+            has_reason = np.isin(endings, list(self._reasons)).any()
+            if self._unique or self._excluded or has_reason:
                 accepted = self._accepted(texts, endings, n - found)
                 texts, endings = [texts[i] for i in accepted], endings[accepted]
             else:
@@ -236,9 +250,9 @@ class _Candidates:
     def _accepted(self, texts: list[str], endings: NDArray[np.uint8], wanted: int) -> list[int]:
         """Return the places of the first `wanted` accepted texts, fewer when giving up."""
         accepted: list[int] = []
-        for i, (text, is_stuck) in enumerate(zip(texts, (endings == STUCK).tolist(), strict=True)):
-            if is_stuck:
-                self._rejected["could not reach min_length"] += 1
+        for i, (text, ending) in enumerate(zip(texts, endings.tolist(), strict=True)):
+            if ending in self._reasons:
+                self._rejected[self._reasons[ending]] += 1
             elif text in self._excluded:
                 self._rejected["are excluded"] += 1
             elif text in self._given:
