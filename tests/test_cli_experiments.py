@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from makemore_cpp.experiments import EXPERIMENTS
+import makemore_cpp as mm
+from makemore_cpp.experiments import EXPERIMENTS, run_experiment
 
 PACKAGE_PARENT = Path(__import__("makemore_cpp").__file__).parents[1]
 GRID = ["sweep", "grid", "--n-hidden", "8,16", "--lr", "0.1,0.3", "--steps", "200"]
@@ -223,7 +224,8 @@ def test_tables_fit_a_terminal_of_80_columns(tmp_path, monkeypatch, arguments):
     monkeypatch.setenv("COLUMNS", "80")
     out, _ = run(tmp_path, "experiment", *arguments, "--out", "new")
     table = out[: out.index("folder:")].rpartition("\n")[0]
-    lines = [line for line in table.splitlines() if not line.startswith("samples with")]
+    prose = ("samples with", "data: ", "all runs: ", "lowest dev loss: ")
+    lines = [line for line in table.splitlines() if not line.startswith(prose)]
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert "…" not in table
     monkeypatch.setenv("COLUMNS", "150")
@@ -237,3 +239,27 @@ def test_whatever_the_width_is_said_to_be(tmp_path, monkeypatch, columns):
     out, error = run(tmp_path, "experiment", "ngram", "--max-block-size", 1, "--out", "new")
     assert "2.4524" in out
     assert error == ""
+
+
+def test_an_experiment_says_on_what_it_was_done(tmp_path):
+    out, _ = run(tmp_path, "experiment", "weight-decay", "--quick", "--out", "first")
+    assert "data: name names_us2017, train words 2,000, dev words 3,247, seeds 1" in out
+    assert "all runs: block_size 5, n_embd 10, n_hidden 300, init scaled, steps 600, " in out
+    given = ("--n-hidden", 7, "--block-size", 2, "--train-words", 50, "--steps", 100, "--lr", 0.2)
+    out, _ = run(tmp_path, "experiment", "weight-decay", *given, "--json", "--out", "second")
+    found = json.loads(out)
+    assert found["data"] == {
+        "name": "names_us2017", "train words": 50, "dev words": 3247, "seeds": [1],
+    }  # fmt: skip
+    shown = {name: found["all runs"][name] for name in ("n_hidden", "block_size", "steps", "lr")}
+    assert shown == {"n_hidden": 7, "block_size": 2, "steps": 100, "lr": 0.2}
+    assert "No such option" in refuse(
+        tmp_path, "experiment", "weight-decay", "--weight-decay", "0.1"
+    )
+
+
+def test_what_an_experiment_varies_cannot_be_given():
+    data = mm.Dataset.split(mm.load_words()[:50])
+    for name, option in (("scaling", "n_hidden"), ("batch", "lr"), ("optimizers", "weight_decay")):
+        with pytest.raises(mm.ArgumentError, match=f"{option} is what '{name}' varies"):
+            run_experiment(name, data, options={option: 1})

@@ -498,7 +498,6 @@ def test_the_suffix_says_the_form(tmp_path):
     for name, what in (
         ("names", "no suffix"),
         ("names.pt", "the suffix .pt"),
-        ("a.h/", "no suffix"),
     ):
         result = command(tmp_path, ".", name)
         assert (result.returncode, result.stdout) == (2, "")

@@ -247,7 +247,11 @@ def test_a_sentence_on_an_stderr_that_is_full(folder):
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(("eval", "nothing"), 2), (("sample", "m", "--max-length", 1, "-n", 9), 2), (("info",), 0)],
+    [
+        (("eval", "nothing"), 2),
+        (("sample", "m", "--max-length", 1, "-n", 9, "--unfinished", "keep"), 2),
+        (("info",), 0),
+    ],
 )
 def test_an_stderr_that_cannot_be_written(folder, arguments, code):
     """A sentence that is lost is an error; none is lost where none is said."""

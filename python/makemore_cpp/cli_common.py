@@ -162,16 +162,17 @@ def sweeping(
 
     An interrupt ends the command, and says how to go on.
     """
-    try:
-        with folders.made(out, ROOT) as folder, _counted() as on_row:
-            yield (
-                folder,
-                {"out": folder, "seeds": seeds, "jobs": jobs, "dask": dask, "on_row": on_row},
-            )
-    except exits.Ended as ended:
-        word = exits.word_for(ended.number)
-        console.note(f"{word}; the same command with --out {folder} goes on from here")
-        sys.exit(exits.code_of(ended.number))
+    with folders.made(out, ROOT) as folder, _counted() as on_row:
+        files.check_folder(folder)
+        settings: sweeps.Settings = {
+            "out": folder, "seeds": seeds, "jobs": jobs, "dask": dask, "on_row": on_row,
+        }  # fmt: skip
+        try:
+            yield folder, settings
+        except exits.Ended as ended:
+            word = exits.word_for(ended.number)
+            console.note(f"{word}; the same command with --out {folder} goes on from here")
+            sys.exit(exits.code_of(ended.number))
 
 
 @contextmanager

@@ -7,11 +7,19 @@ from typing import Any
 import click
 
 from makemore_cpp import cli_common, console, experiments, folders
-from makemore_cpp.cli_common import data_options, sweep_options
+from makemore_cpp.cli_common import data_options, run_options, sweep_options
+from makemore_cpp.dataset import Dataset
 from makemore_cpp.experiments import EXPERIMENTS
 from makemore_cpp.ngram_table import NGramRow, ngram_table
 from makemore_cpp.sweep_folder import ROOT
-from makemore_cpp.sweep_table import Table, to_csv
+from makemore_cpp.sweep_table import Table, shown, to_csv
+
+# What a run is, beside what an experiment varies.
+DESCRIBING = ("block_size", "n_embd", "n_hidden", "init", "steps", "batch_size", "lr", "schedule",
+              "optimizer", "weight_decay", "dropout")  # fmt: skip
+# The options of all runs that can be given, where an experiment does not vary them.
+OVERRIDES = ("block_size", "n_embd", "n_hidden", "batch_size", "lr", "schedule", "weight_decay",
+             "dropout")  # fmt: skip
 
 EXPERIMENT_HELP = """\
 Run an experiment of the lecture: a table and a picture.
@@ -36,21 +44,35 @@ def _add(name: str) -> None:
         out: str | None,
         is_quick: bool,
         as_json: bool,
+        train_words: int | None,
         steps: int | None = None,
+        **options: Any,
     ) -> None:
         dataset = cli_common.read_data(data, split_seed, boundary)
+        given = {option: value for option, value in options.items() if value is not None}
+        words = train_words or described.train_words or len(dataset.train.words)
+        words = min(words, len(dataset.train.words))
         with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
             table = experiments.run_experiment(
-                name, dataset, steps=steps, is_quick=is_quick, **settings
+                name,
+                dataset,
+                steps=steps,
+                is_quick=is_quick,
+                options=given,
+                train_words=train_words,
+                **settings,
             )
             cli_common.save_table(folder, table.csv())
             if as_json:
                 samples = [cell[0].samples for cell in table.cells]
+                result = {"cells": table.records(), "samples": samples}
                 console.print_json(
-                    {"sweep": str(folder), "cells": table.records(), "samples": samples}
+                    {"sweep": str(folder), **_setting(dataset, words, table), **result}
                 )
             else:
                 cli_common.print_table(described.question, table)
+                for name_of_it, value in _setting(dataset, words, table).items():
+                    console.print_line(f"{name_of_it}: {_sentence(value)}")
                 cli_common.print_best(table)
                 _print_samples(table)
                 console.print_line(f"sweep folder: {folder}")
@@ -69,7 +91,12 @@ def _add(name: str) -> None:
     if described.steps is not None:
         text = f"Of each run.  [default: {described.steps:,}]"
         options.append(click.option("--steps", type=int, help=text))
-    decorated: Any = sweep_options(command)
+    given_for_all = [option for option in OVERRIDES if option not in described.varied]
+    fixed = {k: v for grid in described.grids for k, v in grid.items() if k in given_for_all}
+    few = "all" if described.train_words is None else shown(described.train_words)
+    text = f"Train on the first so many words.  [default: {few}]"
+    options.append(click.option("--train-words", type=int, help=text))
+    decorated: Any = run_options(given_for_all, is_list=False, **fixed)(sweep_options(command))
     for option in options:
         decorated = option(decorated)
     settings = {"show_default": True}
@@ -114,6 +141,29 @@ def ngram(
         cli_common.draw(
             folder, [cli_common.PICTURE_FILE], lambda pictures: [partial(pictures.ngrams, rows)]
         )
+
+
+def _setting(data: Dataset, train_words: int, table: Table) -> dict[str, Any]:
+    """Return what the runs of an experiment have in common, and on what they were trained."""
+    runs = [cell[0] for cell in table.cells]
+    names = [name for name in DESCRIBING if name not in table.varying]
+    return {
+        "data": {
+            "name": "given" if data.origin is None else data.origin.name or "given",
+            "train words": train_words,
+            "dev words": len(data.dev.words),
+            "seeds": sorted({row.seed for row in table.rows}),
+        },
+        "all runs": {name: runs[0].options[name] for name in names},
+    }
+
+
+def _sentence(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {_value(value)}" for name, value in values.items())
+
+
+def _value(value: Any) -> str:
+    return "/".join(map(str, value)) if isinstance(value, list | tuple) else shown(value)
 
 
 def _print_samples(table: Table) -> None:

@@ -114,8 +114,10 @@ def search_lr(
     """Search for a learning rate, in two ways."""
     dataset = cli_common.read_data(data, split_seed, boundary)
     given = {name: value for name, value in options.items() if value is not None}
-    curve = lr_search.growing_rate(dataset, given, low=low, high=high, steps=steps, seed=seeds[0])
     with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
+        curve = lr_search.growing_rate(
+            dataset, given, low=low, high=high, steps=steps, seed=seeds[0]
+        )
         table = lr_search.fixed_rates(
             dataset, lr_search.RATES if rates is None else rates, given, steps=steps, **settings
         )

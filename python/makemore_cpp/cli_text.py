@@ -1,7 +1,6 @@
 """The commands that make texts with a trained net: sample and complete."""
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from itertools import starmap
@@ -56,7 +55,7 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
         if as_json:
             console.print_lines(console.json_line(one._asdict()) for one in some)
         else:
-            mark = console.cut_mark() if sys.stdout.isatty() else ""
+            mark = console.cut_mark(is_for_people=False)
             console.print_lines(text + mark * is_cut for text, is_cut in some)
         cut += sum(is_cut for _, is_cut in some)
     if cut:

@@ -128,12 +128,14 @@ def train(
                     runs.save_unfinished(run.folder, run.model)
                 else:
                     comparison = _save(run, history, threads)
-            if received:
-                _say_ended(run, history, received[0], is_resumable, checkpoint_every)
-            else:
-                _show_run(run, history, comparison, threads, as_json)
-            if not is_resumable:
-                _draw(run, history)
+            try:
+                if received:
+                    _say_ended(run, history, received[0], is_resumable, checkpoint_every)
+                else:
+                    _show_run(run, history, comparison, threads, as_json)
+            finally:  # whatever happens, no picture of an older run stays beside this model
+                if not is_resumable:
+                    _draw(run, history)
     except DivergedError as error:
         raise ArgumentError(f"{error}; try a smaller --lr") from error
     if received:
@@ -283,7 +285,10 @@ def _show_run(
         sentence = f"Diverged: the losses rose from {first:.4g} to {last:.4g}; try a smaller --lr."
         findings = findings._replace(verdict="diverged", sentence=sentence)
     known_words = set(run.data.words)
-    texts = [text + console.cut_mark() * cut for text, cut in iter_samples(model, run.samples)]
+    texts = [
+        text + console.cut_mark(is_for_people=True) * cut
+        for text, cut in iter_samples(model, run.samples)
+    ]
     new = [text for text in texts if text not in known_words]
     known = [text for text in texts if text in known_words]
     done = len(history.losses)

@@ -51,8 +51,13 @@ def print_line(line: str) -> None:
     print_lines([line])
 
 
-def cut_mark() -> str:
-    """Return what ends a text that was cut, in characters that stdout can show."""
+def cut_mark(is_for_people: bool) -> str:
+    """Return what ends a text that was cut, in characters that stdout can show.
+
+    In lines that may be for a program it is for a terminal alone: elsewhere it would be a letter.
+    """
+    if not is_for_people and not sys.stdout.isatty():
+        return ""
     try:
         "…".encode(sys.stdout.encoding)
     except (UnicodeEncodeError, LookupError):

@@ -9,6 +9,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.dataset import Dataset, Split, build_dataset
 from makemore_cpp.sweep_table import LOSSES, Table
 
+MAX_TRAIN_WORDS = 2**40
 QUICK = 50  # a quick experiment does this fraction of the work
 
 # About the best of 0.01, 0.03, 0.1, 0.3 and 1 for each batch size, in runs of a second.
@@ -49,6 +50,20 @@ class Experiment:
     samples: int = 0
     is_timed: bool = False
     train_words: int | None = None
+
+    @property
+    def varied(self) -> set[str]:
+        """The options that its runs differ in, which nobody may set for all of them."""
+        values: dict[str, list[Any]] = {}
+        for grid in self.grids:
+            for name, value in grid.items():
+                values.setdefault(name, []).append(value)
+        return {
+            name
+            for name, each in values.items()
+            if len(each) < len(self.grids)
+            or any(isinstance(value, list) or value != each[0] for value in each)
+        }
 
 
 EXPERIMENTS = {
@@ -131,6 +146,8 @@ def run_experiment(
     *,
     steps: int | None = None,
     is_quick: bool = False,
+    options: Mapping[str, Any] | None = None,
+    train_words: int | None = None,
     **settings: Unpack[sweeps.Settings],
 ) -> Table:
     """Run one of `EXPERIMENTS`.
@@ -143,14 +160,18 @@ def run_experiment(
         Of each run, instead of the experiment's.
     is_quick : bool
         Do a fiftieth of the work, to see how it goes.
+    options : dict, optional
+        Of all runs instead of the experiment's, as in `sweeps.grid`.
+    train_words : int, optional
+        Train on the first so many words, instead of the experiment's number.
     settings
         As in `sweeps.grid`: seeds, out, jobs, dask and more.
 
     Raises
     ------
     ArgumentError
-        There is no such experiment, it has no common number of steps, or its runs are timed and
-        so cannot go side by side.
+        There is no such experiment, it has no common number of steps, an option is one that it
+        varies, or its runs are timed and so cannot go side by side.
     """
     if name not in EXPERIMENTS:
         raise ArgumentError(f"{name!r} is no experiment; these are: {', '.join(EXPERIMENTS)}")
@@ -159,6 +180,13 @@ def run_experiment(
         raise ArgumentError(f"steps is given, but the runs of {name!r} have their own")
     if steps is not None:
         steps = checks.integer("steps", steps, 1, checks.MAX_STEPS)
+    for option in options or {}:
+        if option in experiment.varied:
+            raise ArgumentError(f"{option} is what {name!r} varies: it has no value for all runs")
+    if train_words is None:
+        train_words = experiment.train_words
+    else:
+        train_words = checks.integer("train_words", train_words, 1, MAX_TRAIN_WORDS)
     if experiment.is_timed:
         if settings.get("dask") is not None or settings.get("jobs") not in (None, 1):
             raise ArgumentError(f"the runs of {name!r} are timed and so go one after another")
@@ -169,9 +197,9 @@ def run_experiment(
     combinations = [
         _quick(combination) if is_quick else combination
         for grid in experiment.grids
-        for combination in sweeps.combine({"steps": wanted, **grid})
+        for combination in sweeps.combine({"steps": wanted, **grid, **(options or {})})
     ]
-    return sweeps.run(with_train_words(data, experiment.train_words), combinations, **settings)
+    return sweeps.run(with_train_words(data, train_words), combinations, **settings)
 
 
 def with_train_words(data: Dataset, n: int | None) -> Dataset:
