@@ -1,6 +1,7 @@
 """A small part of the campaigns against running processes: kills, interrupts, failing saves.
 
-The whole: ``python tests/interruptions.py`` and ``python tests/failing_saves.py``.
+The whole: ``python tests/interruptions.py``, ``python tests/failing_saves.py`` and
+``python tests/failing_writes.py``.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import failing_saves
+import failing_writes
 import pytest
 from extent import SANITIZED
 from interruptions import FAULTS, Campaign
@@ -50,3 +52,20 @@ def test_planted_faults_of_saves_are_found(
     harness = failing_saves.Harness(tmp_path, fault)
     last = {call.kind: call for call in harness.calls if call.is_of_checkpoint}
     assert sentence in str(harness.let_fail(last[kind], "EIO"))
+
+
+@needs_strace
+def test_a_write_that_fails_leaves_no_half_file(tmp_path: Path) -> None:
+    harness = failing_writes.Harness(tmp_path, "export")
+    last = {call.kind: call for call in harness.calls}
+    for kind in ("write", "fsync", "renameat"):
+        assert harness.let_fail(last[kind], "ENOSPC") is None
+
+
+@needs_strace
+def test_a_writer_that_is_not_atomic_is_found(tmp_path: Path) -> None:
+    harness = failing_writes.Harness(tmp_path, "export", failing_writes.TORN)
+    last = {call.kind: call for call in harness.calls}
+    found = harness.let_fail(last["write"], "ENOSPC")
+    assert found is not None
+    assert "exit code 0" in found or "half" in found

@@ -29,6 +29,7 @@ saves() {
   python tests/interruptions.py --kills 200 --interrupts 40
   stage "saves that fail"
   python tests/failing_saves.py
+  python tests/failing_writes.py
 }
 
 sanitized() {
