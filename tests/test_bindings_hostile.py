@@ -43,7 +43,9 @@ WITHOUT_ARGUMENTS = {
 }  # fmt: skip
 WRITTEN = {"train_steps": {"C", "W1", "b1", "W2", "b2"}, "sgd_update": {"w"}}
 # Even the plain call is: it names no file.
-REFUSED = {"SavedModel.load", "SavedModel.save", "Checkpoint.load", "Checkpoint.save"}
+REFUSED = {
+    "SavedModel.load", "SavedModel.save", "Checkpoint.load", "Checkpoint.save", "write_file",
+}  # fmt: skip
 # What a sentence calls an argument instead of its name.
 ALIASES = (
     r"characters|the character|the text|line \d+ of|the shape|token|row|vocabulary|batch"

@@ -451,9 +451,9 @@ def test_eval_of_a_path_with_markup(trained):
 def test_a_narrow_terminal_cuts_no_figure(trained):
     folder, _ = trained
     wide, narrow = (run(folder, "eval", "runs/1", COLUMNS=columns)[0] for columns in ("120", "20"))
-    figures = re.findall(r"[\d,.]*\d", wide[wide.index("┃") :])
+    figures = re.findall(r"[\d,.]*\d", wide[wide.index("split") :])
     assert len(figures) > 20
-    assert re.findall(r"[\d,.]*\d", narrow[narrow.index("┃") :]) == figures
+    assert re.findall(r"[\d,.]*\d", narrow[narrow.index("split") :]) == figures
     assert "…" not in narrow
 
 
