@@ -187,6 +187,15 @@ class Dataset:
             origin = DataOrigin(words.name if words.is_lasting else "", words.sha256, seed)
         return cls(vocab, block_size, train, dev, test, origin)
 
+    def check_fits(self, vocab: Vocab, block_size: int) -> None:
+        """Raise ArgumentError unless the data are of these tokens and contexts, a model's."""
+        if vocab != self.vocab:
+            raise ArgumentError(f"model has the {vocab!r}, but data has the {self.vocab!r}")
+        if block_size != self.block_size:
+            raise ArgumentError(
+                f"model has block_size {block_size}, but data has block_size {self.block_size}"
+            )
+
     @property
     def words(self) -> list[str]:
         """All words, in the shuffled order."""

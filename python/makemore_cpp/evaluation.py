@@ -59,12 +59,7 @@ def check_fit(model: Model, data: Dataset) -> None:
     """Raise TypeError or ArgumentError unless the data are of the model's tokens and contexts."""
     check_model("model", model)
     checks.instance("data", data, Dataset)
-    if model.vocab != data.vocab:
-        raise ArgumentError(f"model has the {model.vocab!r}, but data has the {data.vocab!r}")
-    if model.block_size != data.block_size:
-        raise ArgumentError(
-            f"model has block_size {model.block_size}, but data has block_size {data.block_size}"
-        )
+    data.check_fits(model.vocab, model.block_size)
 
 
 def model_losses(model: Model, data: Dataset, threads: int | None = None) -> SplitLosses:

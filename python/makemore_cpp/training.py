@@ -455,9 +455,4 @@ def _next_multiple(every: int, done: int, steps: int) -> int:
 def _check_fit(model: MLP, data: Dataset) -> None:
     checks.instance("model", model, MLP)
     checks.instance("data", data, Dataset)
-    if model.vocab != data.vocab:
-        raise ArgumentError(f"model has the {model.vocab!r}, but data has the {data.vocab!r}")
-    if model.block_size != data.block_size:
-        raise ArgumentError(
-            f"model has block_size {model.block_size}, but data has block_size {data.block_size}"
-        )
+    data.check_fits(model.vocab, model.block_size)
