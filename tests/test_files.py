@@ -191,6 +191,14 @@ def test_a_record_is_a_regular_file(tmp_path: Path) -> None:
                 use(place)
 
 
+def test_a_record_is_not_written_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine\n")
+    (tmp_path / "record").symlink_to("precious")
+    with pytest.raises(mm.FileError, match=r"cannot write .*record: Too many levels of symbolic"):
+        files.append_line(tmp_path / "record", b"line")
+    assert (tmp_path / "precious").read_text() == "mine\n"
+
+
 def test_places_are_tried_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "old").write_bytes(b"old")
     os.mkfifo(tmp_path / "pipe")

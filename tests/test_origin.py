@@ -246,6 +246,7 @@ def test_standard_input_as_data(tmp_path: Path, name: str) -> None:
     error = refuse(tmp_path, "sample", "run", "--exclude", "train")
     assert "nothing says where the data of this model are" in error
     run(tmp_path, "eval", "run", "--data", "-", text=WORDS)
+    assert "cannot be both FILE and --data" in refuse(tmp_path, "detect", "run", "--data", "-")
     assert "is empty" in refuse(tmp_path, "train", *SMALL, "--data", name, "--out", "other")
 
 

@@ -132,6 +132,8 @@ def detect(
     as_json: bool,
 ) -> None:
     """Print the lines of FILE that are unlike the words that RUN was trained on."""
+    if data == "-" and file == "-":
+        raise ArgumentError("standard input cannot be both FILE and --data: name one of them")
     model = LanguageModel.load(run)
     good = evaluation.held_out_words(model, evaluation.find_words(model, cli_common.path_of(data)))
     detector = Detector.fit(model, good, false_positive_rate)

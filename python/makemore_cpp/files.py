@@ -90,7 +90,7 @@ def append_line(path: str | os.PathLike[str], line: bytes) -> None:
     """Add a line to a record; once this returns, the line outlives a crash of the machine.
 
     What a crash has left of a last line goes first. If the line cannot be written whole, the record
-    is as it was.
+    is as it was. A link is refused: whoever made the folder might have aimed it at another file.
 
     Raises
     ------
@@ -98,7 +98,8 @@ def append_line(path: str | os.PathLike[str], line: bytes) -> None:
         It is not a regular file, or the line cannot be written.
     """
     try:
-        with _opened(path, os.O_RDWR | os.O_APPEND | os.O_CREAT) as descriptor:
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        with _opened(path, flags) as descriptor:
             whole = _end_of_last_line(descriptor)
             os.ftruncate(descriptor, whole)
             try:

@@ -19,10 +19,11 @@ MAX_BYTES = 2**31 - 2**20  # of parameters: the format ends below 2 GiB, and the
 def export_onnx(model: MLP, path: str | bytes | os.PathLike[str]) -> None:
     """Write a model as an ONNX file, replacing one of that name atomically.
 
-    Its input is ``X``, int64, shape (N,T): tokens, as `Vocab.encode` gives them, the oldest first;
-    N may be anything. Its output is ``log_probs``, float32, shape (N,V). They are those of
-    `MLP.log_probs` but for rounding, which differs between runtimes. A token outside [0, V) is an
-    error where the runtime checks the indices of its operator Gather, as ONNX Runtime does on CPUs.
+    Its input is ``X``, int64, shape (N,T): tokens, the oldest first (`Vocab.encode` gives int32,
+    which ``astype(np.int64)`` makes fit); N may be anything. Its output is ``log_probs``, float32,
+    shape (N,V). They are those of `MLP.log_probs` but for rounding, which differs between runtimes.
+    A token outside [0, V) is an error where the runtime checks the indices of its operator Gather,
+    as ONNX Runtime does on CPUs.
 
     The file's metadata holds ``characters`` (of the tokens 1 to V - 1, joined), ``boundary`` (of
     token 0) and ``model_sha256``, the SHA-256 of the file that `MLP.save` writes. The same model
