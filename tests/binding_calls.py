@@ -36,12 +36,6 @@ def saved() -> _core.SavedModel:
     return _core.SavedModel(vocabulary(), **parameters())
 
 
-def training_run() -> Arguments:
-    five = tuple(parameters().values())
-    run = {"model": saved(), "optimizer": "adam", "moments": {"m": five, "v": five}}
-    return {**run, "losses": floats(3), "dev_losses": np.ones(2), "best": five, "progress": "{}"}
-
-
 def uniform(X: np.ndarray) -> np.ndarray:
     return np.full((len(X), V), -np.log(V), np.float32)
 
@@ -124,14 +118,13 @@ BINDINGS: Calls = {
     "SavedModel.load": lambda: (_core.SavedModel.load, {"path": "/dev/null/none"}),
     "write_file": lambda: (_core.write_file, {"path": "/dev/null/none", "data": b"data"}),
     "SavedModel.save": lambda: (saved().save, {"path": "/dev/null/none"}),
-    "Checkpoint": lambda: (
-        lambda **options: _core.Checkpoint(**options).to_bytes(), training_run()),
-    "Checkpoint.from_bytes": lambda: (
-        lambda **options: _core.Checkpoint.from_bytes(**options).to_bytes(),
-        {"data": _core.Checkpoint(**training_run()).to_bytes(), "name": "some.file"}),
-    "Checkpoint.load": lambda: (_core.Checkpoint.load, {"path": "/dev/null/none"}),
-    "Checkpoint.save": lambda: (
-        _core.Checkpoint(**training_run()).save, {"path": "/dev/null/none"}),
+    "write_tensors": lambda: (
+        _core.write_tensors,
+        {"metadata": '{"a":1}', "tensors": {"x": floats(N, V), "y": tokens(N, T)}}),
+    "read_tensors": lambda: (
+        _core.read_tensors,
+        {"data": _core.write_tensors('{"a":1}', {"x": floats(N)}), "name": "some.file"}),
+    "read_tensor_file": lambda: (_core.read_tensor_file, {"path": "/dev/null/none"}),
     "LanguageModel": lambda: (
         lambda **options: _core.LanguageModel(**options).sizes, {"saved": saved()}),
     "LanguageModel.log_probs": lambda: (frozen().log_probs, {"X": tokens(N, T), "threads": 2}),

@@ -43,17 +43,21 @@ EVERY = ("--n-hidden", "60", "--block-size", "2", "--samples", "0")
 FAULTS = {
     "torn writes": """
 import os, time
-from makemore_cpp import _core
-def torn(self, path):
+from makemore_cpp import checkpoint, files
+def torn(path, data):
     mark = os.path.join(os.path.dirname(path), ".makemore-0.tmp")  # what the kills are aimed at
     open(mark, "w").close()
-    data = self.to_bytes()
     with open(path, "wb", buffering=0) as stream:
         for begin in range(0, len(data), 4096):
             stream.write(data[begin : begin + 4096])
             time.sleep(0.001)
     os.unlink(mark)
-_core.Checkpoint.save = torn
+save = checkpoint.save
+def save_torn(path, kept):
+    files.replace, whole = torn, files.replace
+    save(path, kept)
+    files.replace = whole
+checkpoint.save = save_torn
 """,
     "the old file removed": """
 import os

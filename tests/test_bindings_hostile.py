@@ -37,19 +37,15 @@ from makemore_cpp import _core, reference, reference_random
 WITHOUT_ARGUMENTS = {
     "Vocabulary.characters", "Vocabulary.boundary", "Vocabulary.__len__", "Vocabulary.__eq__",
     "SavedModel.vocabulary", "SavedModel.block_size", "SavedModel.parameters", "SavedModel.data",
-    "SavedModel.to_bytes", "Checkpoint.model", "Checkpoint.optimizer", "Checkpoint.moments",
-    "Checkpoint.losses", "Checkpoint.dev_losses", "Checkpoint.best", "Checkpoint.progress",
-    "Checkpoint.to_bytes", "LanguageModel.vocabulary", "LanguageModel.sizes",
+    "SavedModel.to_bytes", "LanguageModel.vocabulary", "LanguageModel.sizes",
 }  # fmt: skip
 WRITTEN = {"train_steps": {"C", "W1", "b1", "W2", "b2"}, "sgd_update": {"w"}}
 # Even the plain call is: it names no file.
-REFUSED = {
-    "SavedModel.load", "SavedModel.save", "Checkpoint.load", "Checkpoint.save", "write_file",
-}  # fmt: skip
+REFUSED = {"SavedModel.load", "SavedModel.save", "write_file", "read_tensor_file"}
 # What a sentence calls an argument instead of its name.
 ALIASES = (
     r"characters|the character|the text|line \d+ of|the shape|token|row|vocabulary|batch"
-    r"|checkpoint|cannot (?:read|write)"
+    r"|tensor|cannot (?:read|write)"
 )
 
 

@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import _core, checkpoint, folders
+from makemore_cpp import _core, checkpoint, folders, tensor_file
 from makemore_cpp.training_state import TrainingState
 
 FILE = "checkpoint.safetensors"
@@ -93,13 +93,17 @@ def test_the_safetensors_package_reads_it(kept: checkpoint.Checkpoint, saved: Pa
 def test_a_model_and_a_checkpoint_are_told_apart(
     kept: checkpoint.Checkpoint, saved: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(mm.FormatError, match="it is the checkpoint of a training run, not a model"):
+    with pytest.raises(
+        mm.FormatError, match="its format is 'makemore_cpp checkpoint', not that of a net"
+    ):
         mm.MLP.load(saved)
     for load in (mm.MLP.load, mm.LanguageModel.load):
         with pytest.raises(mm.FileError, match=r"is not finished; train --resume .* goes on"):
             load(saved.parent)
     kept.state.model.save(tmp_path / FILE)
-    with pytest.raises(mm.FormatError, match="it is a model, not the checkpoint of a training run"):
+    with pytest.raises(
+        mm.FormatError, match="its format is 'makemore_cpp', not 'makemore_cpp checkpoint'"
+    ):
         checkpoint.load(tmp_path / FILE)
 
 
@@ -127,17 +131,23 @@ def refused(path: Path, sentence: str | None = None) -> None:
     assert "\n" not in str(caught.value)
 
 
-def rewrite(path: Path, saved: Path, progress: str) -> None:
-    """Write the checkpoint with another text for progress, under a right digest."""
-    file = _core.Checkpoint.load(saved)
-    parts = (file.model, file.optimizer, file.moments, file.losses, file.dev_losses, file.best)
-    _core.Checkpoint(*parts, progress).save(path)
+def rewrite(path: Path, saved: Path, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Write the checkpoint with other metadata, under a right digest."""
+    text, arrays = _core.read_tensors(saved.read_bytes())
+    metadata = json.loads(text)
+    edit(metadata)
+    path.write_bytes(_core.write_tensors(tensor_file.canonical(metadata), arrays))
+
+
+def progress_of(saved: Path) -> str:
+    text, _ = _core.read_tensors(saved.read_bytes())
+    return str(json.loads(text)["progress"])
 
 
 def forge(path: Path, saved: Path, edit: Callable[[dict[str, Any]], object]) -> None:
-    progress = json.loads(_core.Checkpoint.load(saved).progress)
+    progress = json.loads(progress_of(saved))
     edit(progress)
-    rewrite(path, saved, json.dumps(progress, separators=(",", ":")))
+    rewrite(path, saved, put(json.dumps(progress, separators=(",", ":")), "progress"))
 
 
 def put(value: Any, *keys: str) -> Callable[[dict[str, Any]], object]:
@@ -195,18 +205,19 @@ def test_forged_progress_with_a_right_digest_is_refused(
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", "{", "NaN", "[" * 8000, '{"a":1e999}'])
 def test_other_texts_for_progress_are_refused(saved: Path, tmp_path: Path, text: str) -> None:
-    rewrite(tmp_path / FILE, saved, text)
+    rewrite(tmp_path / FILE, saved, put(text, "progress"))
     refused(tmp_path / FILE, "progress")
 
 
 def test_progress_has_one_form_only(saved: Path, tmp_path: Path) -> None:
-    text = _core.Checkpoint.load(saved).progress
+    text = progress_of(saved)
     twice = text.replace('"seed":1', '"seed":2,"seed":1')
     for other in (text + " ", text.replace(":", ": ", 1), text.replace("20", "20e0", 1), twice):
         assert other != text
-        rewrite(tmp_path / FILE, saved, other)
+        rewrite(tmp_path / FILE, saved, put(other, "progress"))
         refused(tmp_path / FILE)
-    rewrite(tmp_path / FILE, saved, text.replace('"seconds":', '"seconds":NaN,"x":'))
+    other = text.replace('"seconds":', '"seconds":NaN,"x":')
+    rewrite(tmp_path / FILE, saved, put(other, "progress"))
     refused(tmp_path / FILE)
 
 
@@ -222,36 +233,40 @@ def test_damaged_bytes_are_refused(saved: Path, data: st.DataObject) -> None:
         refused(other)
 
 
-def test_what_python_passes_is_checked(saved: Path) -> None:
-    file = _core.Checkpoint.load(saved)
-    good: dict[str, Any] = {
-        "model": file.model,
-        "optimizer": "adam",
-        "moments": file.moments,
-        "losses": file.losses,
-        "dev_losses": file.dev_losses,
-        "best": file.best,
-        "progress": "",
-    }
-    _core.Checkpoint(**good)
-    five = file.best
-    for kind, changed, sentence in [
-        (TypeError, {"model": 1}, "^model must be a SavedModel, not int"),
-        (TypeError, {"moments": []}, "^moments must be a dict of tuples, not list"),
-        (TypeError, {"moments": {"m": five, "v": 1}}, r"^moments\['v'\] must be a tuple of five"),
-        (mm.ArgumentError, {"moments": {"m": five}}, "^moments lacks v$"),
-        (mm.ArgumentError, {"moments": {"m": five, "v": five, "x": five}}, "more than"),
-        (mm.ArgumentError, {"optimizer": "lion"}, "optimizer = 'lion' is not one of"),
-        (TypeError, {"losses": [1.0]}, "^losses must be a float32 array"),
-        (mm.ArgumentError, {"losses": np.zeros((1, 1), np.float32)}, "^losses has the shape"),
-        (mm.ArgumentError, {"losses": np.zeros(0, np.float32)}, "^the number of losses = 0"),
-        (TypeError, {"dev_losses": "x"}, "^dev_losses"),
-        (TypeError, {"best": five[:4]}, "^best must be a tuple of five arrays, not tuple"),
-        (TypeError, {"progress": b""}, "^progress must be a str, not bytes"),
-        (mm.ArgumentError, {"progress": "x" * 20000}, "^progress must be UTF-8 of at most 16384"),
+def test_forged_fields_with_a_right_digest_are_refused(saved: Path, tmp_path: Path) -> None:
+    for edit, sentence in [
+        (put(2, "version"), "newer release"),
+        (put(0, "version"), "version 0 does not exist"),
+        (put("makemore_cpp", "format"), "its format is 'makemore_cpp', not"),
+        (put("adamw", "optimizer"), "it holds the state of 'adamw' and names 'adam'"),
+        (put(8, "steps"), r"the tensor losses is float32 \(7,\); it must be float32 \(8\)"),
+        (put(3, "evaluations"), "it holds 3 evaluations of 7 steps with eval_every 3"),
+        (put(0, "best"), "best evaluation"),
+        (put(True, "best"), "best in the metadata has the wrong type"),
+        (put(6, "n_hidden"), r"the tensor W1 is float32 \(6, 5\); it must be float32 \(6, 6\)"),
+        (put(-5, "n_hidden"), "the tensor W1"),
+        (put(["a"], "characters"), r"C has the shape \(27, 3\); it must be \(2, 3\)"),
+        (put([1], "characters"), "characters in the metadata are not all texts"),
+        (put("ab", "boundary"), "boundary must be exactly one"),
+        (put({"name": "", "sha256": "a" * 64}, "data"), "data does not have the fields"),
+        (put({"name": "", "sha256": 1, "split_seed": 1}, "data"), "sha256 in data has the wrong"),
+        (put(1, "surprise"), "the metadata have an unknown field 'surprise'"),
+        (lambda m: m.pop("progress"), "the metadata lack progress"),
     ]:
-        with pytest.raises(kind, match=sentence):
-            _core.Checkpoint(**{**good, **changed})
+        rewrite(tmp_path / FILE, saved, edit)
+        refused(tmp_path / FILE, sentence)
+
+
+def test_arrays_are_those_of_the_optimizer(saved: Path, tmp_path: Path) -> None:
+    text, arrays = _core.read_tensors(saved.read_bytes())
+    for changed, sentence in [
+        ({**arrays, "x": arrays["C"]}, "there is an unknown tensor 'x'"),
+        ({**arrays, "m.C": arrays["m.W1"]}, "the tensor m.C is float32"),
+        ({**arrays, "losses": arrays["losses"].astype(float)}, "the tensor losses is float64"),
+        ({name: arrays[name] for name in arrays if name != "v.b2"}, "the tensor v.b2 is missing"),
+    ]:
+        (tmp_path / FILE).write_bytes(_core.write_tensors(text, changed))
+        refused(tmp_path / FILE, sentence)
 
 
 # -- the folder -----------------------------------------------------------------------------------

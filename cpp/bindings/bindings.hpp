@@ -13,7 +13,6 @@ void bind_model(pybind11::module_& m);
 void bind_vocabulary(pybind11::module_& m);
 void bind_files(pybind11::module_& m);
 void bind_saved_model(pybind11::module_& m);
-void bind_checkpoint(pybind11::module_& m);
 void bind_language_model(pybind11::module_& m);
 
 }  // namespace makemore::bindings

@@ -1,11 +1,15 @@
-// The core's atomic writer for Python.
+// Files for Python: the atomic writer, and the strict file of named arrays and one text.
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "arrays.hpp"
 #include "bindings.hpp"
 #include "file_io.hpp"
 #include "gil.hpp"
-#include "saved_model.hpp"
+#include "makemore/error.hpp"
+#include "tensor_file.hpp"
 
 namespace makemore::bindings {
 
@@ -14,13 +18,80 @@ using namespace py::literals;
 namespace {
 
 void write_file(const py::object& path, const py::object& data) {
-  if (!PyBytes_Check(data.ptr())) {
-    throw py::type_error("data must be bytes, not " + type_name(data));
-  }
   const std::string file = path_of(path);
-  const std::string_view bytes = py::reinterpret_borrow<py::bytes>(data);
+  const std::string_view bytes = bytes_argument("data", data);
   const GilRelease release;
   write_file_atomically(file, bytes);
+}
+
+constexpr Number kNumbers[] = {Number::float32, Number::float64, Number::int32, Number::int64,
+                               Number::uint8};
+
+Number number_of(const std::string& name, const py::array& array) {
+  for (const Number number : kNumbers) {
+    if (array.dtype().equal(py::dtype(name_of(number)))) return number;
+  }
+  throw py::type_error("tensors['" + name + "'] holds " + std::string(py::str(array.dtype())) +
+                       ", which is none of float32, float64, int32, int64 and uint8");
+}
+
+py::bytes write_tensors(const py::object& metadata, const py::object& tensors) {
+  if (!PyDict_Check(tensors.ptr())) {
+    throw py::type_error("tensors must be a dict of arrays, not " + type_name(tensors));
+  }
+  TensorFile file;
+  file.metadata = text("metadata", metadata);
+  std::vector<py::array> arrays;  // whose data the file refers to
+  for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(tensors)) {
+    const std::string name(text("the name of a tensor", key));
+    if (!py::isinstance<py::array>(value)) {
+      throw py::type_error("tensors['" + name + "'] must be an array, not " + type_name(value));
+    }
+    const auto array = py::reinterpret_borrow<py::array>(value);
+    const Number number = number_of(name, array);
+    arrays.push_back(py::array::ensure(array, py::array::c_style));
+    const auto* const data = static_cast<const char*>(arrays.back().data());
+    file.tensors.push_back(
+        {name, number, shape_of(array), {data, static_cast<size_t>(arrays.back().nbytes())}});
+  }
+  std::string bytes;
+  {
+    const GilRelease release;
+    bytes = to_bytes(file);
+  }
+  return py::bytes(bytes);
+}
+
+// The text and a dict of new arrays.
+py::tuple unpacked(const TensorFile& file) {
+  py::dict tensors;
+  for (const Tensor& tensor : file.tensors) {
+    py::array array(py::dtype(name_of(tensor.number)), tensor.shape);
+    tensor.data.copy(static_cast<char*>(array.mutable_data()), tensor.data.size());
+    tensors[py::str(tensor.name)] = std::move(array);
+  }
+  return py::make_tuple(file.metadata, std::move(tensors));
+}
+
+py::tuple read_tensors(const py::object& data, const py::object& name) {
+  const std::string_view bytes = bytes_argument("data", data);
+  const std::string file(text("name", name));
+  TensorFile tensors;
+  {
+    const GilRelease release;
+    tensors = reading(file, [bytes] { return tensors_from_bytes(bytes); });
+  }
+  return unpacked(tensors);
+}
+
+py::bytes read_file_of_tensors(const py::object& path) {
+  const std::string file = path_of(path);
+  std::string bytes;
+  {
+    const GilRelease release;
+    bytes = reading(file, [&file] { return read_tensor_file(file); });
+  }
+  return py::bytes(bytes);
 }
 
 }  // namespace
@@ -36,6 +107,40 @@ Raises
 ------
 FileError
     The path leads to what is not a regular file, or the system refuses; an older file is as it was.)");
+  m.def("write_tensors", &write_tensors, "metadata"_a, "tensors"_a,
+        R"(Return the bytes of a file of named arrays and one text, with a digest over all of it.
+
+It is a safetensors file; the same content gives the same bytes, always.
+
+Parameters
+----------
+metadata : str
+    A JSON object with members, in the canonical form.
+tensors : dict of arrays
+    float32, float64, int32, int64 or uint8; floats are finite.
+
+Raises
+------
+ArgumentError
+    A number is not finite, or the metadata are no object.)");
+  m.def("read_tensors", &read_tensors, "data"_a, "name"_a = "bytes",
+        R"(Return the text and the arrays of bytes that `write_tensors` returned, and of no others.
+
+Errors call the bytes `name`.
+
+Raises
+------
+FormatError
+    The bytes are not such a file's, or were changed.)");
+  m.def("read_tensor_file", &read_file_of_tensors, "path"_a,
+        R"(Return the bytes of such a file, which its header says how many there are.
+
+Raises
+------
+FileError
+    The file cannot be read.
+FormatError
+    It does not begin with such a header.)");
 }
 
 }  // namespace makemore::bindings

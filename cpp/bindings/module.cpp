@@ -13,6 +13,5 @@ PYBIND11_MODULE(_core, m) {
   bind_vocabulary(m);
   bind_files(m);
   bind_saved_model(m);
-  bind_checkpoint(m);
   bind_language_model(m);
 }

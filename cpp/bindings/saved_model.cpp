@@ -1,13 +1,13 @@
 // SavedModel for Python: NumPy arrays in and out, and the bytes of its file.
-#include "saved_model.hpp"
-
 #include <pybind11/stl.h>  // optional
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "gil.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model_file.hpp"
 #include "parameters.hpp"
@@ -29,6 +29,28 @@ DataOrigin data_origin(const py::object& object) {
   origin.sha256 = text("the sha256 of the data", data[1]);
   if (!data[2].is_none()) origin.split_seed = seed_of("split_seed", data[2]);
   return origin;
+}
+
+ParameterArrays copies_of(const ParameterArguments& p) {
+  const auto copy = [](const FloatArray& array) {
+    return std::vector<float>(array.data(), array.data() + array.size());
+  };
+  ParameterArrays arrays;
+  arrays.C = copy(p.C);
+  arrays.W1 = copy(p.W1);
+  arrays.b1 = copy(p.b1);
+  arrays.W2 = copy(p.W2);
+  arrays.b2 = copy(p.b2);
+  return arrays;
+}
+
+py::tuple arrays_of(const ParameterArrays& arrays, const Sizes& sizes) {
+  const auto [T, E, H, V] = sizes;
+  const auto array = [](const std::vector<float>& values, const Shape& shape) {
+    return py::array_t<float>(shape, values.data());
+  };
+  return py::make_tuple(array(arrays.C, {V, E}), array(arrays.W1, {T * E, H}),
+                        array(arrays.b1, {H}), array(arrays.W2, {H, V}), array(arrays.b2, {V}));
 }
 
 SavedModel make_model(const py::object& vocabulary, const py::object& C, const py::object& W1,
@@ -53,6 +75,34 @@ py::object data_tuple(const SavedModel& model) {
   return py::make_tuple(model.data->name, model.data->sha256, model.data->split_seed);
 }
 
+py::bytes to_bytes(const SavedModel& model) {
+  std::string bytes;
+  {
+    const GilRelease release;
+    bytes = model_to_bytes(model);
+  }
+  return py::bytes(bytes);
+}
+
+SavedModel from_bytes(const py::object& data, const py::object& name) {
+  const std::string_view bytes = bytes_argument("data", data);
+  const std::string file(text("name", name));
+  const GilRelease release;
+  return model_from_bytes(bytes, file);
+}
+
+void save(const SavedModel& model, const py::object& path) {
+  const std::string file = path_of(path);
+  const GilRelease release;
+  save_model(file, model);
+}
+
+SavedModel load(const py::object& path) {
+  const std::string file = path_of(path);
+  const GilRelease release;
+  return load_model(file);
+}
+
 std::string repr(const SavedModel& model) {
   const auto [T, E, H, V] = model.sizes;
   return "<SavedModel block_size=" + std::to_string(T) + " n_embd=" + std::to_string(E) +
@@ -60,43 +110,6 @@ std::string repr(const SavedModel& model) {
 }
 
 }  // namespace
-
-// str or os.PathLike, in the encoding of the file system.
-std::string path_of(const py::object& path) {
-  PyObject* bytes = nullptr;
-  if (!PyUnicode_FSConverter(path.ptr(), &bytes)) {
-    const py::error_already_set reason;
-    if (reason.matches(PyExc_TypeError)) {
-      throw py::type_error("path must be a str, bytes or a path, not " + type_name(path));
-    }
-    if (!reason.matches(PyExc_ValueError)) throw reason;
-    const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(path.ptr()));
-    throw ArgumentError("path " + std::string(shown) + " is not one that a file can have");
-  }
-  return py::reinterpret_steal<py::bytes>(bytes);
-}
-
-ParameterArrays copies_of(const ParameterArguments& p) {
-  const auto copy = [](const FloatArray& array) {
-    return std::vector<float>(array.data(), array.data() + array.size());
-  };
-  ParameterArrays arrays;
-  arrays.C = copy(p.C);
-  arrays.W1 = copy(p.W1);
-  arrays.b1 = copy(p.b1);
-  arrays.W2 = copy(p.W2);
-  arrays.b2 = copy(p.b2);
-  return arrays;
-}
-
-py::tuple arrays_of(const ParameterArrays& arrays, const Sizes& sizes) {
-  const auto [T, E, H, V] = sizes;
-  const auto array = [](const std::vector<float>& values, const Shape& shape) {
-    return py::array_t<float>(shape, values.data());
-  };
-  return py::make_tuple(array(arrays.C, {V, E}), array(arrays.W1, {T * E, H}),
-                        array(arrays.b1, {H}), array(arrays.W2, {H, V}), array(arrays.b2, {V}));
-}
 
 void bind_saved_model(py::module_& m) {
   py::class_<SavedModel>(m, "SavedModel", R"(An immutable copy of a model, as its file holds it.
@@ -124,17 +137,16 @@ ArgumentError
       .def_property_readonly("parameters", &parameters, "New arrays C, W1, b1, W2, b2.")
       .def_property_readonly("data", &data_tuple, "(name, sha256, split_seed), or None.")
       .def("__repr__", &repr)
-      .def("to_bytes", &to_bytes<SavedModel, model_to_bytes>,
+      .def("to_bytes", &to_bytes,
            "Return the bytes of the model's file; the same model always gives the same.")
-      .def_static("from_bytes", &from_bytes<SavedModel, model_from_bytes>, "data"_a,
-                  "name"_a = "bytes",
+      .def_static("from_bytes", &from_bytes, "data"_a, "name"_a = "bytes",
                   R"(Return the model of a file's bytes, which errors call `name`.
 
 Raises
 ------
 FormatError
     The bytes are not a model's, or were changed.)")
-      .def("save", &save<SavedModel, save_model>, "path"_a,
+      .def("save", &save, "path"_a,
            R"(Write the file, replacing one of that name atomically.
 
 As `write_file` does.
@@ -143,7 +155,7 @@ Raises
 ------
 FileError
     As `write_file`.)")
-      .def_static("load", &load<SavedModel, load_model>, "path"_a, R"(Return the model of a file.
+      .def_static("load", &load, "path"_a, R"(Return the model of a file.
 
 Raises
 ------

@@ -100,4 +100,25 @@ std::string_view text(const std::string& name, py::handle value) {
   throw reason;  // out of memory
 }
 
+std::string_view bytes_argument(const char* name, py::handle value) {
+  if (!PyBytes_Check(value.ptr())) {
+    throw py::type_error(std::string(name) + " must be bytes, not " + type_name(value));
+  }
+  return py::reinterpret_borrow<py::bytes>(value);
+}
+
+std::string path_of(py::handle path) {
+  PyObject* bytes = nullptr;
+  if (!PyUnicode_FSConverter(path.ptr(), &bytes)) {
+    const py::error_already_set reason;
+    if (reason.matches(PyExc_TypeError)) {
+      throw py::type_error("path must be a str, bytes or a path, not " + type_name(path));
+    }
+    if (!reason.matches(PyExc_ValueError)) throw reason;
+    const auto shown = py::reinterpret_steal<py::str>(PyObject_ASCII(path.ptr()));
+    throw ArgumentError("path " + std::string(shown) + " is not one that a file can have");
+  }
+  return py::reinterpret_steal<py::bytes>(bytes);
+}
+
 }  // namespace makemore::bindings

@@ -34,4 +34,10 @@ bool flag(const char* name, py::handle value);
 // for a lone surrogate.
 std::string_view text(const std::string& name, py::handle value);
 
+// The bytes of a bytes object, which live as long as it does.  TypeError for another type.
+std::string_view bytes_argument(const char* name, py::handle value);
+
+// A path: str, bytes or os.PathLike, in the encoding of the file system.
+std::string path_of(py::handle path);
+
 }  // namespace makemore::bindings

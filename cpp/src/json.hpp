@@ -1,46 +1,43 @@
-// The JSON that the model file needs: null, unsigned 64-bit integers, strings, arrays, objects.
+// JSON in one canonical form (RFC 8259, no white space): what Python's
+// json.dumps(value, ensure_ascii=False, separators=(",", ":")) writes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <variant>
-#include <vector>
 
 namespace makemore::json {
 
-struct Value;
-struct Member;
-using Array = std::vector<Value>;
-using Object = std::vector<Member>;  // in the order of the text, keys unique
+// Appends a string in quotes: UTF-8 as it is, and only the escapes that JSON demands, in their
+// shortest form.
+void append_string(std::string& out, std::string_view content);
 
-struct Value {
-  std::variant<std::nullptr_t, uint64_t, std::string, Array, Object> data;
+// Reads a text from its beginning, part by part, where each part stands in the canonical form.  All
+// errors are ArgumentErrors that name the text and the byte.
+class Reader {
+ public:
+  // `what` is what errors call the text.
+  Reader(std::string_view text, std::string what) : text_(text), what_(std::move(what)) {}
 
-  Value(std::nullptr_t);
-  Value(uint64_t integer);
-  Value(std::string text);
-  Value(const char* text);
-  Value(Array array);
-  Value(Object object);
+  size_t at() const { return at_; }  // the byte that is read next
+
+  // Skips `wanted` and returns true where the text goes on with it.
+  bool accept(std::string_view wanted);
+  void expect(std::string_view wanted);
+  void expect_end();
+
+  std::string string();
+  uint64_t integer();
+  int64_t size();  // an integer; what does not fit is the largest, which is beyond every limit
+
+ private:
+  [[noreturn]] void fail(const std::string& sentence) const;
+  char escaped_character();
+
+  std::string_view text_;
+  std::string what_;
+  size_t at_ = 0;
 };
-
-struct Member {
-  std::string key;
-  Value value;
-};
-
-// The value of a key, or null where the object has none.
-const Value* find(const Object& object, std::string_view key);
-
-// The object that is the whole text, but for white space around it.  Strict: UTF-8, unique keys,
-// bounded depth and key length; booleans and numbers that are not unsigned 64-bit integers are
-// refused, because no field has them.  `what` is what errors call the text.  Throws FormatError
-// naming it and the byte.
-Object parse_object(std::string_view text, const std::string& what);
-
-// Canonical: no white space, UTF-8 as it is, only the escapes that JSON demands and these in their
-// shortest form; what Python's json.dumps(ensure_ascii=False, separators=(",", ":")) writes.
-std::string write(const Value& value);
 
 }  // namespace makemore::json

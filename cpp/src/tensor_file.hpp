@@ -1,60 +1,52 @@
-// A safetensors file with a digest over all of it: what the model file and the checkpoint share.
+// The one strict reader and writer of our files: a safetensors file
+// (https://huggingface.co/docs/safetensors) with a text, and a digest over all of it.
 #pragma once
 
 #include <cstdint>
-#include <functional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "makemore/error.hpp"
-#include "safetensors.hpp"
 #include "utf8.hpp"
 
 namespace makemore {
 
-// Everything that stands in a file; all errors that it leads to are ArgumentErrors.
-struct TensorFile {
-  // The text under our metadata key, given the digest that it names.
-  std::function<std::string(const std::string& digest)> metadata;
-  std::vector<TensorShape> tensors;
-  std::vector<std::string_view> data;  // of each tensor; not needed for what the header says
+enum class Number { float32, float64, int32, int64, uint8 };
+int64_t bytes_of(Number number);
+const char* name_of(Number number);  // "float32"
+
+struct Tensor {
+  std::string name;
+  Number number = Number::float32;
+  std::vector<int64_t> shape;
+  std::string_view data = {};  // somebody else's bytes; floats are finite
 };
 
-// Throws unless each tensor has as many bytes as its shape demands and all numbers are finite.
-void check_numbers(const TensorFile& file);
+struct TensorFile {
+  // A canonical JSON object.  In the file it has one member more, its last: the digest.
+  std::string metadata;
+  std::vector<Tensor> tensors;
+};
 
-// The same content gives the same bytes, always.
+// Throws ArgumentError unless the metadata can be an object, the tensors have distinct names and as
+// many bytes as their shapes demand, and all floats are finite.
+void check(const TensorFile& file);
+
+// The same content gives the same bytes, always.  Throws ArgumentError as check does.
 std::string to_bytes(const TensorFile& file);
 
-// The size of the whole file.  Throws unless the bytes begin as `file` with this digest does; the
-// data may be missing.
-int64_t check_start(std::string_view bytes, const SafetensorsHeader& header, const TensorFile& file,
-                    const std::string& digest);
+// The content of bytes that to_bytes has written, and of no others; its data lie in the bytes.
+// Throws ArgumentError.
+TensorFile tensors_from_bytes(std::string_view bytes);
 
-// Throws unless there are exactly so many bytes, of which `file_bytes` are those of the file.
-void check_length(std::string_view bytes, int64_t file_bytes);
+// The bytes of a file, at most one more than its header announces, so that nothing longer is ever
+// read into memory.  Throws FileError where it cannot be read, ArgumentError for a wrong header.
+std::string read_tensor_file(const std::string& path);
 
-// Copies the data of all tensors to where `data` points, from the end of checked bytes.
-void copy_data(std::string_view bytes, const std::vector<std::span<char>>& data);
-
-// Throws unless the content has this digest, and as check_numbers does.
-void check_content(const TensorFile& file, const std::string& digest);
-
-// The bytes of a file, at most one more than what `file_bytes` finds at their beginning, so that
-// nothing longer is ever read into memory.  Throws FileError.
-std::string read_bytes(const std::string& path,
-                       const std::function<int64_t(std::string_view)>& file_bytes);
-
-template <typename Float>
-std::string_view bytes_of(const std::vector<Float>& array) {
-  return {reinterpret_cast<const char*>(array.data()), array.size() * sizeof(Float)};
-}
-
-template <typename Float>
-std::span<char> writable_bytes_of(std::vector<Float>& array) {
-  return {reinterpret_cast<char*>(array.data()), array.size() * sizeof(Float)};
+template <typename T>
+std::string_view bytes_of(const std::vector<T>& array) {
+  return {reinterpret_cast<const char*>(array.data()), array.size() * sizeof(T)};
 }
 
 // What is wrong inside the bytes of a file becomes a FormatError that names the file.

@@ -34,6 +34,7 @@ from makemore_cpp.onnx_export import export_onnx
 from makemore_cpp.package_paths import get_cmake_dir, get_include
 from makemore_cpp.prediction import Exhausted
 from makemore_cpp.sampling import LengthWarning, Sample, iter_samples, sample
+from makemore_cpp.saved import load
 from makemore_cpp.schedules import learning_rates
 from makemore_cpp.scoring import bits_per_char, per_char, perplexity, score
 from makemore_cpp.training import DivergenceWarning, Evaluation, History, Progress, train
@@ -92,6 +93,7 @@ __all__ = [
     "hidden_activations",
     "iter_samples",
     "learning_rates",
+    "load",
     "load_words",
     "next_probs",
     "ngram_table",

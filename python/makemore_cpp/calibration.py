@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64, Int64
 
 MIN_SPREAD = 1e-6  # nats; what is less is rounding
@@ -66,6 +67,20 @@ class LengthNorm:
         divisor = spread * np.sqrt((1 + RARE * leverage) * (1 - leverage) / (1 + leverage))
         standardised = residuals / divisor[row]
         return cls(shortest, mean, spread, leverage), np.round(standardised, DECIMALS)
+
+    def arrays(self) -> dict[str, Float64]:
+        """Return the arrays by their names."""
+        return {"mean": self.mean, "spread": self.spread, "leverage": self.leverage}
+
+    @classmethod
+    def of_arrays(
+        cls, shortest: int, mean: Float64, spread: Float64, leverage: Float64
+    ) -> "LengthNorm":
+        """Return the norm that somebody else's numbers make, or raise ArgumentError."""
+        is_norm = 0 <= shortest < 2**62 and 0 < len(mean) == len(spread) == len(leverage)
+        if not (is_norm and (spread > 0).all() and (leverage > 0).all() and (leverage <= 1).all()):
+            raise ArgumentError("shortest, mean, spread and leverage are not those of good words")
+        return cls(shortest, mean, spread, leverage)
 
     def standardise(self, log_probs: Float64, lengths: Int64) -> Float64:
         """Return the standardised log-probabilities (n,) of other strings."""

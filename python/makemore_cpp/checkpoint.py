@@ -1,21 +1,27 @@
 """The file from which an interrupted training run goes on, and what it remembers of the run."""
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from makemore_cpp import _core, checks, schedules
-from makemore_cpp._core import ArgumentError, FileError, FormatError, RangeError
+from makemore_cpp import _core, checks, files, schedules, tensor_file
+from makemore_cpp._core import ArgumentError, FileError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.dataset import Dataset
-from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE, data_of
-from makemore_cpp.model import MLP, NAMES, UPDATE_DEFAULTS, OptimizerState
-from makemore_cpp.origin import load_origin, recalled
+from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.model import MLP, NAMES, UPDATE_DEFAULTS
+from makemore_cpp.origin import in_a_file, load_origin, recalled
+from makemore_cpp.saved import take_vocab, vocab_fields
+from makemore_cpp.tensor_file import Content, naming
 from makemore_cpp.training_state import Evaluation, TrainingState
+from makemore_cpp.words import DataOrigin
+
+FORMAT = "makemore_cpp checkpoint"
+VERSION = 1
 
 # The types of the options of a run, in the order in which `train` has them.
 NUMBER = (int, float)
@@ -77,28 +83,46 @@ def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     ArgumentError
         A number is not finite.
     """
+    files.replace(path, to_bytes(checkpoint))
+
+
+def to_bytes(checkpoint: Checkpoint) -> bytes:
+    """Return the bytes that `save` writes; it raises ArgumentError as that does."""
     state = checkpoint.state
-    _core.Checkpoint(
-        state.model._saved(),
-        state.options["optimizer"],
-        {
-            moment: _five(state.optimizer_state, f"{moment}.")
-            for moment in _core.moments_of(state.options["optimizer"])
-        },
-        state.losses,
-        np.array([evaluation.dev_loss for evaluation in state.evaluations], np.float64),
-        _five(state.best) if state.best else None,
-        _text(checkpoint),
-    ).save(os.fspath(path))
+    dev_losses = [evaluation.dev_loss for evaluation in state.evaluations]
+    arrays: dict[str, NDArray[Any]] = {
+        "dev_losses": np.array(dev_losses, np.float64),
+        "losses": state.losses,
+        **{name: getattr(state.model, name) for name in NAMES},
+        **{name: array for name, array in state.optimizer_state.items() if name != "step"},
+        **{f"best.{name}": array for name, array in state.best.items()},
+    }
+    fields = {
+        **_model_fields(state.model),
+        "optimizer": state.options["optimizer"],
+        "steps": len(state.losses),
+        "evaluations": len(dev_losses),
+        "best": int(bool(state.best)),
+        "progress": _text(checkpoint),
+    }
+    return tensor_file.to_bytes(FORMAT, VERSION, fields, arrays)
 
 
-def _five(arrays: dict[str, Float32], prefix: str = "") -> Any:
-    return tuple(arrays[prefix + name] for name in NAMES)
+def _model_fields(model: MLP) -> dict[str, Any]:
+    origin = in_a_file(model.data)
+    return {
+        "block_size": model.block_size,
+        "n_embd": model.n_embd,
+        "n_hidden": model.n_hidden,
+        "vocab_size": model.vocab_size,
+        **vocab_fields(model.vocab),
+        "data": None if origin is None else origin._asdict(),
+    }
 
 
 def _text(checkpoint: Checkpoint) -> str:
     state = checkpoint.state
-    return _canonical(
+    return tensor_file.canonical(
         {
             "options": state.options,
             "examples_sha256": state.examples_sha256,
@@ -108,10 +132,6 @@ def _text(checkpoint: Checkpoint) -> str:
             "builds": checkpoint.builds or (this_build(),),
         }
     )
-
-
-def _canonical(value: Any) -> str:
-    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -125,57 +145,86 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     FormatError
         Its bytes are not a checkpoint's, or were changed.
     """
-    file = _core.Checkpoint.load(os.fspath(path))
-    try:
-        return _checkpoint_of(file)
-    except (ArgumentError, RangeError, TypeError) as error:
-        raise FormatError(f"{os.fspath(path)}: {error}") from None
+    name = os.fspath(path)
+    content = Content(_core.read_tensor_file(name), name)
+    with naming(name):
+        content.check_format(FORMAT, VERSION)
+        checkpoint = _checkpoint_of(content)
+        content.check_nothing_left()
+    return checkpoint
 
 
-def _checkpoint_of(file: _core.Checkpoint) -> Checkpoint:
-    progress = _parse(file.progress)
+def _checkpoint_of(content: Content) -> Checkpoint:
+    sizes = tuple(
+        content.take(name, int) for name in ("block_size", "n_embd", "n_hidden", "vocab_size")
+    )
+    vocab = take_vocab(content)
+    origin = _take_origin(content)
+    optimizer = content.take("optimizer", str)
+    done = content.take("steps", int)
+    evaluations = content.take("evaluations", int)
+    has_best = content.take("best", int)
+    progress = _parse(content.take("progress", str))
+
     options = progress["options"]
-    done = len(file.losses)
-    if file.optimizer != options["optimizer"]:
+    if optimizer != options["optimizer"]:
         raise ArgumentError(
-            f"it holds the state of {file.optimizer!r} and names {options['optimizer']!r}"
+            f"it holds the state of {optimizer!r} and names {options['optimizer']!r}"
         )
-    every, dev_losses = options["eval_every"], file.dev_losses.tolist()
-    if dev_losses and (every == 0 or len(dev_losses) != done // every):
+    every = options["eval_every"]
+    if evaluations and (every == 0 or evaluations != done // every):
         raise ArgumentError(
-            f"it holds {len(dev_losses)} evaluations of {done} steps with eval_every {every}"
+            f"it holds {evaluations} evaluations of {done} steps with eval_every {every}"
         )
+    if has_best != (options["patience"] is not None and evaluations > 0):
+        raise ArgumentError("it holds parameters of a best evaluation, or lacks them, wrongly")
+
+    dev_losses = content.array("dev_losses", np.float64, evaluations).tolist()
+    losses = content.array("losses", np.float32, done)
+    model = MLP.from_arrays(vocab, **_take_five(content, sizes), data=origin)
+    moments = {
+        f"{moment}.{name}": array
+        for moment in _core.moments_of(optimizer)
+        for name, array in _take_five(content, sizes, f"{moment}.").items()
+    }
     state = TrainingState(
         options=options,
-        model=MLP._of_saved(file.model, data_of(file.model)),
-        optimizer_state=_state_of(file),
-        losses=file.losses,
+        model=model,
+        optimizer_state={**moments, "step": np.array([done])} if moments else {},
+        losses=losses,
         evaluations=[Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)],
-        best={} if file.best is None else dict(zip(NAMES, file.best, strict=True)),
+        best=_take_five(content, sizes, "best.") if has_best else {},
         examples_sha256=progress["examples_sha256"],
         seconds=progress["seconds"],
     )
-    if bool(state.best) != (options["patience"] is not None and len(dev_losses) > 0):
-        raise ArgumentError("it holds parameters of a best evaluation, or lacks them, wrongly")
     _check_options(state)
     return Checkpoint(state, progress["init"], progress["samples"], tuple(progress["builds"]))
 
 
-def _state_of(file: _core.Checkpoint) -> OptimizerState:
-    state: OptimizerState = {
-        f"{moment}.{name}": array
-        for moment, arrays in file.moments.items()
-        for name, array in zip(NAMES, arrays, strict=True)
+def _take_five(content: Content, sizes: tuple[int, ...], prefix: str = "") -> dict[str, Float32]:
+    T, E, H, V = sizes
+    shapes = ((V, E), (T * E, H), (H,), (H, V), (V,))
+    return {
+        name: content.array(prefix + name, np.float32, *shape)
+        for name, shape in zip(NAMES, shapes, strict=True)
     }
-    return {**state, "step": np.array([len(file.losses)])} if state else state
+
+
+def _take_origin(content: Content) -> DataOrigin | None:
+    fields = content.take("data", dict, type(None))
+    if fields is None:
+        return None
+    _check_types(
+        "data",
+        fields,
+        {"name": (str,), "sha256": (str,), "split_seed": (int, type(None))},
+    )
+    return in_a_file(DataOrigin(**fields))
 
 
 def _parse(text: str) -> dict[str, Any]:
     """Return the fields of the text that `_text` writes, each of its type."""
-    try:
-        progress: dict[str, Any] = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ArgumentError("its progress is not JSON") from None
+    progress = tensor_file.parse("its progress", text)
     types = {
         "options": (dict,),
         "examples_sha256": (str,),
@@ -195,8 +244,6 @@ def _parse(text: str) -> dict[str, Any]:
         raise ArgumentError(f"init is {progress['init']!r:.40}, neither 'scaled' nor 'lecture'")
     checks.integer("samples", progress["samples"], 0, MAX_SAMPLES)
     checks.non_negative("seconds", progress["seconds"])
-    if _canonical(progress) != text:
-        raise ArgumentError("its progress is not in the one form that it must have")
     return progress
 
 

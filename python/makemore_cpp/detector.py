@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterable
-from typing import SupportsFloat
+from typing import Any, ClassVar, Self, SupportsFloat
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
@@ -12,10 +13,12 @@ from makemore_cpp.arrays import Bool, Float64, Int64
 from makemore_cpp.calibration import LengthNorm, LowerShares
 from makemore_cpp.detection_report import DetectionReport, report
 from makemore_cpp.prediction import Model
+from makemore_cpp.saved import Saved, model_arrays, take_model
 from makemore_cpp.scoring import score
+from makemore_cpp.tensor_file import Content
 
 
-class Detector:
+class Detector(Saved):
     """Flags strings that are less probable than all but a few good words of their length.
 
     The score of a string is its log-probability, standardised with the mean and the spread of those
@@ -30,6 +33,8 @@ class Detector:
     false_positive_rate : float
         The share of good words that is flagged.
     """
+
+    _KIND: ClassVar = "Detector"
 
     def __init__(
         self, model: Model, false_positive_rate: float, norm: LengthNorm, shares: LowerShares
@@ -81,6 +86,23 @@ class Detector:
             )
         norm, standardised = LengthNorm.fit(log_probs, _lengths(words))
         return cls(model, rate, norm, LowerShares.fit(standardised))
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        arrays = {**self._norm.arrays(), "scores": self._shares.scores}
+        fields = {"false_positive_rate": self.false_positive_rate, "shortest": self._norm.shortest}
+        return fields, {**arrays, **model_arrays({"model": self.model})}
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        rate = _check_rate(content.take("false_positive_rate", float))
+        norm = LengthNorm.of_arrays(
+            content.take("shortest", int),
+            *(content.array(name, np.float64, None) for name in ("mean", "spread", "leverage")),
+        )
+        scores = content.array("scores", np.float64, None)
+        if len(scores) == 0 or (np.diff(scores) < 0).any():
+            raise ArgumentError("scores are empty or do not rise")
+        return cls(take_model(content, "model"), rate, norm, LowerShares.fit(scores))
 
     @property
     def n_good(self) -> int:

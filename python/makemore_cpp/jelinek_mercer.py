@@ -1,14 +1,17 @@
 """Jelinek-Mercer smoothing: n-grams of all orders, mixed with weights that are fitted."""
 
 from collections.abc import Iterable
+from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Bool, Float64
 from makemore_cpp.dataset import build_dataset
 from makemore_cpp.ngram import CountModel, Part
 from makemore_cpp.ngram_counts import NGramCounts
+from makemore_cpp.tensor_file import Content
 from makemore_cpp.vocab import Vocab
 
 MAX_ITERATIONS = 1000
@@ -47,19 +50,35 @@ class InterpolatedNGram(CountModel):
         There is no word, a character is not in `vocab`, or `order` is outside its range.
     """
 
+    _KIND: ClassVar = "InterpolatedNGram"
+
     def __init__(
         self, vocab: Vocab, words: Iterable[str], order: int, dev_words: Iterable[str]
     ) -> None:
         counts = NGramCounts(vocab, words, order)
-        frequencies = [
-            level.counts / np.repeat(level.totals(level.counts), np.diff(level.first))
-            for level in counts.levels
-        ]
-        self.lambdas = _fit(counts, frequencies, dev_words)
+        frequencies = _frequencies(counts)
+        self._set(counts, frequencies, _fit(counts, frequencies, dev_words))
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        fields, arrays = super()._content()
+        return fields, {"lambdas": self.lambdas, **arrays}
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        counts = cls._take_counts(content)
+        lambdas = content.array("lambdas", np.float64, counts.order)
+        if not ((lambdas >= 0) & (lambdas < 1)).all():
+            raise ArgumentError("lambdas are not all in [0, 1)")
+        model = cls.__new__(cls)
+        model._set(counts, _frequencies(counts), lambdas)
+        return model
+
+    def _set(self, counts: NGramCounts, frequencies: list[Float64], lambdas: Float64) -> None:
+        self.lambdas = lambdas
         parts = [
             Part.of(length, lam * frequency, np.full(len(level.contexts), 1 - lam))
             for length, (lam, frequency, level) in enumerate(
-                zip(self.lambdas, frequencies, counts.levels, strict=True)
+                zip(lambdas, frequencies, counts.levels, strict=True)
             )
         ]
         super().__init__(counts, parts)
@@ -70,6 +89,14 @@ class InterpolatedNGram(CountModel):
         passed_on = np.append(np.cumprod(1 - self.lambdas[::-1])[::-1], 1.0)
         weights: Float64 = np.append(1.0, self.lambdas) * passed_on
         return weights
+
+
+def _frequencies(counts: NGramCounts) -> list[Float64]:
+    """Return for each order the relative frequencies (n-grams,) after their contexts."""
+    return [
+        level.counts / np.repeat(level.totals(level.counts), np.diff(level.first))
+        for level in counts.levels
+    ]
 
 
 def _fit(counts: NGramCounts, frequencies: list[Float64], dev_words: Iterable[str]) -> Float64:

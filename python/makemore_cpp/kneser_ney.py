@@ -1,12 +1,14 @@
 """Modified Kneser-Ney smoothing, the strongest of the classical n-gram models."""
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar, Self
 
 import numpy as np
 
 from makemore_cpp.arrays import Float64, Int64
 from makemore_cpp.ngram import CountModel, Part
 from makemore_cpp.ngram_counts import Level, NGramCounts
+from makemore_cpp.tensor_file import Content
 from makemore_cpp.vocab import Vocab
 
 # For counts 1, 2 and 3 or more where they cannot be estimated: half of the count.
@@ -48,9 +50,10 @@ class KneserNey(CountModel):
         There is no word, a character is not in `vocab`, or `order` is outside its range.
     """
 
+    _KIND: ClassVar = "KneserNey"
+
     def __init__(self, vocab: Vocab, words: Iterable[str], order: int) -> None:
-        counts = NGramCounts(vocab, words, order)
-        self._set(counts, [_lower_part(counts, length) for length in range(counts.order - 1)])
+        self._set_all(NGramCounts(vocab, words, order))
 
     @classmethod
     def rising(cls, vocab: Vocab, words: Iterable[str]) -> Iterator["KneserNey"]:
@@ -62,6 +65,15 @@ class KneserNey(CountModel):
             model = cls.__new__(cls)
             model._set(counts, lower)
             yield model
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        model = cls.__new__(cls)
+        model._set_all(cls._take_counts(content))
+        return model
+
+    def _set_all(self, counts: NGramCounts) -> None:
+        self._set(counts, [_lower_part(counts, length) for length in range(counts.order - 1)])
 
     def _set(self, counts: NGramCounts, lower: list[Discounted]) -> None:
         level = counts.levels[-1]

@@ -75,6 +75,33 @@ class LanguageModel(TextModel):
         saved, data = load_saved(path)
         return cls(saved, data=data)
 
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "bytes") -> Self:
+        """Return the model of the bytes of `to_bytes` or of a file, which errors call `name`.
+
+        Raises
+        ------
+        TypeError
+            `data` is not bytes, or `name` not a str.
+        FormatError
+            The bytes are not a model's, or were changed.
+        """
+        return cls(_core.SavedModel.from_bytes(data, name))
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `save` writes; the same model gives the same bytes."""
+        return self._saved.to_bytes()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one safetensors file, atomically.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written.
+        """
+        self._saved.save(os.fspath(path))
+
     @property
     def vocab(self) -> Vocab:
         """The vocabulary."""

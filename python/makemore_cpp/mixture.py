@@ -1,15 +1,18 @@
 """A weighted mean of the distributions of several models, nets and counts alike."""
 
 from collections.abc import Sequence
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.prediction import Model, check_model, target_log_probs
+from makemore_cpp.saved import Saved, model_arrays, take_model
 from makemore_cpp.target_model import TargetModel
+from makemore_cpp.tensor_file import Content
 from makemore_cpp.vocab import Vocab
 
 SUM_TOLERANCE = 1e-6  # of given weights, which are then divided by their sum
@@ -17,7 +20,7 @@ MAX_ITERATIONS = 10_000
 TOLERANCE = 1e-6  # nats by which other weights could be better than the fitted ones
 
 
-class Mixture(TargetModel):
+class Mixture(TargetModel, Saved):
     """Predicts ``p(y | x) = sum_m weights[m] * p_m(y | x)``.
 
     Parameters
@@ -35,6 +38,8 @@ class Mixture(TargetModel):
     ArgumentError
         There is no model, the vocabularies differ, or the weights are not those of a mean.
     """
+
+    _KIND: ClassVar = "Mixture"
 
     def __init__(self, models: Sequence[Model], weights: ArrayLike) -> None:
         self.models = _check_models(models)
@@ -59,6 +64,18 @@ class Mixture(TargetModel):
         checked = _check_models(models)
         even = cls(checked, np.full(len(checked), 1 / len(checked)))
         return cls(checked, _fit_weights(even._members_log_probs(X, Y)))
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        members = {f"models[{i}]": model for i, model in enumerate(self.models)}
+        return {"models": len(members)}, {"weights": self.weights, **model_arrays(members)}
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        n = content.take("models", int)
+        weights = content.array("weights", np.float64, n)
+        mixture = cls([take_model(content, f"models[{i}]") for i in range(n)], weights)
+        mixture.weights = weights  # those of the file to the last bit: not divided once more
+        return mixture
 
     def __repr__(self) -> str:
         parts = [f"{w:.3f} of {m!r:.100}" for m, w in zip(self.models, self.weights, strict=True)]

@@ -1,15 +1,17 @@
 """Models made of counts: the baselines that a net has to beat."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from makemore_cpp import checks
 from makemore_cpp.arrays import Float32, Float64, Int64
 from makemore_cpp.ngram_counts import NGramCounts
+from makemore_cpp.saved import Saved, take_texts, take_vocab, text_arrays, vocab_fields
 from makemore_cpp.target_model import TargetModel
+from makemore_cpp.tensor_file import Content
 from makemore_cpp.vocab import Vocab
 
 
@@ -29,7 +31,7 @@ class Part(NamedTuple):
         return cls(length, np.append(share, 0.0), np.append(rest, 1.0))
 
 
-class CountModel(TargetModel):
+class CountModel(TargetModel, Saved):
     """Predicts from counts; the parts for longer contexts correct those for shorter ones.
 
     ``p(y | context) = alpha(context, y) + gamma(context) * p(y | shorter context)`` where the
@@ -123,6 +125,15 @@ class CountModel(TargetModel):
         """Return the words that were counted."""
         return frozenset(self._counts.words)
 
+    # A file holds the words, from which the counts are made again: none can contradict another.
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {**vocab_fields(self.vocab), "order": self.order}, text_arrays(self._counts.words)
+
+    @staticmethod
+    def _take_counts(content: Content) -> NGramCounts:
+        vocab = take_vocab(content)
+        return NGramCounts(vocab, take_texts(content), content.take("order", int))
+
     def _distributions(self, X: ArrayLike) -> tuple[Float64, Int64]:
         """Return a table of distributions (rows,V), and the row of each context (N,)."""
         X = checks.tokens("X", X, self.block_size, len(self.vocab))
@@ -177,6 +188,8 @@ class NGram(CountModel):
         There is no word, a character is not in `vocab`, or a number is outside its range.
     """
 
+    _KIND: ClassVar = "NGram"
+
     def __init__(
         self, vocab: Vocab, words: Iterable[str], order: int = 2, smoothing: float = 1.0
     ) -> None:
@@ -189,6 +202,17 @@ class NGram(CountModel):
         checks.instance("counts", counts, NGramCounts)
         model = cls.__new__(cls)
         model._set(counts, checks.non_negative("smoothing", smoothing))
+        return model
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        fields, arrays = super()._content()
+        return {**fields, "smoothing": self.smoothing}, arrays
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        model = cls.__new__(cls)
+        smoothing = checks.non_negative("smoothing", content.take("smoothing", float))
+        model._set(cls._take_counts(content), smoothing)
         return model
 
     def _set(self, counts: NGramCounts, smoothing: float) -> None:

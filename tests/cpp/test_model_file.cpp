@@ -14,6 +14,7 @@
 #include "makemore/error.hpp"
 #include "makemore/model_file.hpp"
 #include "sha256.hpp"
+#include "tensor_file.hpp"
 
 namespace fs = std::filesystem;
 namespace json = makemore::json;
@@ -96,51 +97,116 @@ TEST_CASE("SHA-256 does not depend on the pieces") {
   }
 }
 
-TEST_CASE("JSON is read with all escapes and written in one form") {
-  const json::Object object = json::parse_object(
-      " { \"a\" : [ 0 , 18446744073709551615, null, {} , [] ] ,"
-      "\"\" : \"\\u00e9\\uD83D\\ude00\\/\\b\\f\\n\\r\\t\\\"\\\\\\u0000\\u001F\" } \n",
-      "text");
-  EXPECT_THAT(json::write(object) ==
-                  "{\"a\":[0,18446744073709551615,null,{},[]],"
-                  "\"\":\"\xC3\xA9\xF0\x9F\x98\x80/\\b\\f\\n\\r\\t\\\"\\\\\\u0000\\u001f\"}",
-              json::write(object));
-  EXPECT(json::find(object, "a") != nullptr && json::find(object, "b") == nullptr);
+TEST_CASE("JSON is written and read in one form") {
+  const std::string content("\xC3\xA9\xF0\x9F\x98\x80/\b\f\n\r\t\"\\\0\x1f", 16);
+  std::string text;
+  json::append_string(text, content);
+  EXPECT_THAT(text == "\"\xC3\xA9\xF0\x9F\x98\x80/\\b\\f\\n\\r\\t\\\"\\\\\\u0000\\u001f\"", text);
+  const std::string longer = text + "18446744073709551615";
+  json::Reader reader(longer, "text");
+  EXPECT(reader.string() == content);
+  EXPECT(reader.at() == text.size());
+  EXPECT(reader.size() == std::numeric_limits<int64_t>::max());
+  reader.expect_end();
+  for (int c = 0; c < 128; ++c) {
+    std::string one;
+    json::append_string(one, std::string(1, static_cast<char>(c)));
+    EXPECT(json::Reader(one, "text").string() == std::string(1, static_cast<char>(c)));
+  }
 }
 
-TEST_CASE("JSON that is not strictly JSON, or not ours, is refused by byte") {
+TEST_CASE("a string in another form is refused by byte") {
   const std::vector<std::pair<std::string, std::string>> cases{
-      {"", "byte 0: expected '{'"},
-      {"[]", "expected '{'"},
-      {"{\"a\":1", "expected '}'"},
-      {"{\"a\":1,}", "expected '\"'"},
-      {"{\"a\" 1}", "expected ':'"},
-      {"{\"a\":1}x", "byte 7: unexpected text"},
-      {"{\"a\":1,\"a\":2}", "the key 'a' occurs twice"},
-      {"{\"a\":[1,]}", "expected an object"},
-      {"{\"a\":true}", "expected an object"},
-      {"{\"a\":-1}", "expected an object"},
-      {"{\"a\":01}", "leading zeros"},
-      {"{\"a\":1.5}", "floating-point"},
-      {"{\"a\":1e5}", "floating-point"},
-      {"{\"a\":18446744073709551616}", "64 bits"},
-      {"{\"a\":\"\n\"}", "control character"},
-      {"{\"a\":\"\\x\"}", "unknown escape"},
-      {"{\"a\":\"\\", "unknown escape"},
-      {"{\"a\":\"\\u12\"}", "four hexadecimal digits"},
-      {"{\"a\":\"\\u-123\"}", "four hexadecimal digits"},
-      {"{\"a\":\"\\ud800\"}", "surrogate"},
-      {"{\"a\":\"\\ud800\\u0041\"}", "surrogate"},
-      {"{\"a\":\"\\udc00\"}", "surrogate"},
-      {"{\"a\":\"\xC0\x80\"}", "UTF-8"},
-      {"{\"a\":\"abc", "ends inside a string"},
-      {"{\"a\":", "the text ends"},
-      {"{\"" + std::string(257, 'k') + "\":1}", "longer than 256 bytes"},
-      {"{\"a\":" + std::string(100'000, '[') + "}", "nested deeper"},
+      {"", "text, byte 0: expected '\"'"},
+      {"x", "found 'x'"},
+      {"\"\n\"", "byte 1: a control character"},
+      {"\"\\x\"", "an escape that the canonical form does not have"},
+      {"\"\\", "an escape that"},
+      {"\"\\/\"", "an escape that"},
+      {"\"\\u00\"", "an escape that"},
+      {"\"\\u000a\"", "an escape that"},
+      {"\"\\u001F\"", "an escape that"},
+      {"\"\\u0041\"", "an escape that"},
+      {"\"\\ud83d\\ude00\"", "an escape that"},
+      {"\"\xC0\x80\"", "UTF-8"},
+      {"\"\xED\xA0\x80\"", "UTF-8"},
+      {"\"abc", "byte 4: the text ends inside a string"},
   };
   for (const auto& [text, part] : cases) {
-    EXPECT_THROWS(json::parse_object(text, "text"), FormatError, part);
+    EXPECT_THROWS(json::Reader(text, "text").string(), ArgumentError, part);
   }
+}
+
+TEST_CASE("an integer in another form is refused by byte") {
+  const std::vector<std::pair<std::string, std::string>> cases{{"", "expected an integer"},
+                                                               {"-1", "expected an integer"},
+                                                               {"true", "expected an integer"},
+                                                               {"01", "leading zeros"},
+                                                               {"00", "leading zeros"},
+                                                               {" 1", "expected an integer"},
+                                                               {"18446744073709551616", "64 bits"}};
+  for (const auto& [text, part] : cases) {
+    EXPECT_THROWS(json::Reader(text, "text").integer(), ArgumentError, part);
+  }
+  for (const char* const text : {"1.5", "1e5", "1 "}) {  // what follows is refused by the next part
+    json::Reader reader(text, "text");
+    EXPECT(reader.integer() == 1);
+    EXPECT_THROWS(reader.expect_end(), ArgumentError, "goes on");
+  }
+}
+
+TEST_CASE("a file of tensors comes back, whatever their types and shapes") {
+  const std::vector<double> doubles = {0.1, -2e300};
+  const std::vector<float> floats = {1.5f};
+  const std::vector<int64_t> integers = {-1, std::numeric_limits<int64_t>::max()};
+  const std::vector<int32_t> small = {7, 8, 9, 10};
+  const makemore::TensorFile file{
+      R"({"format":"x","n":1.5})",
+      {{"a", makemore::Number::float32, {1}, makemore::bytes_of(floats)},
+       {"b.\xC3\xA9\"", makemore::Number::float64, {1, 2}, makemore::bytes_of(doubles)},
+       {"", makemore::Number::uint8, {0, 5}, {}},
+       {"d", makemore::Number::int64, {2}, makemore::bytes_of(integers)},
+       {"e", makemore::Number::int32, {2, 1, 2}, makemore::bytes_of(small)}}};
+  EXPECT_THROWS(makemore::to_bytes(file), ArgumentError, "1 to 256 bytes, got ''");
+  makemore::TensorFile named = file;
+  named.tensors[2].name = "c";
+  const std::string bytes = makemore::to_bytes(named);
+  const makemore::TensorFile found = makemore::tensors_from_bytes(bytes);
+  EXPECT(found.metadata == named.metadata);
+  EXPECT(found.tensors.size() == 5);
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT(found.tensors[i].name == named.tensors[i].name);
+    EXPECT(found.tensors[i].number == named.tensors[i].number);
+    EXPECT(found.tensors[i].shape == named.tensors[i].shape);
+    EXPECT(found.tensors[i].data == named.tensors[i].data);
+  }
+  EXPECT(makemore::to_bytes(found) == bytes);
+}
+
+TEST_CASE("a file of tensors that cannot be read again is not written") {
+  const std::vector<float> floats = {1.5f, std::numeric_limits<float>::quiet_NaN()};
+  const std::vector<double> doubles = {1.5, std::numeric_limits<double>::infinity()};
+  const auto one = [](makemore::Tensor tensor) {
+    return makemore::TensorFile{R"({"a":1})", {std::move(tensor)}};
+  };
+  using makemore::bytes_of;
+  using makemore::Number;
+  EXPECT_THROWS(to_bytes(one({"x", Number::float32, {1, 2}, bytes_of(floats)})), ArgumentError,
+                "x[0, 1] is nan: every number that is saved must be finite");
+  EXPECT_THROWS(to_bytes(one({"x", Number::float64, {2}, bytes_of(doubles)})), ArgumentError,
+                "x[1] is inf");
+  EXPECT_THROWS(to_bytes(one({"x", Number::int32, {3}, bytes_of(floats)})), ArgumentError,
+                "the tensor 'x' has 8 bytes, and its shape demands 12");
+  EXPECT_THROWS(to_bytes(one({"x", Number::int32, {-1}, {}})), ArgumentError, "larger than any");
+  EXPECT_THROWS(to_bytes(one({"__metadata__", Number::int32, {0}, {}})), ArgumentError, "twice");
+  EXPECT_THROWS(to_bytes(one({std::string(257, 'x'), Number::int32, {0}, {}})), ArgumentError,
+                "1 to 256 bytes");
+  EXPECT_THROWS(to_bytes(one({"\xFF", Number::int32, {0}, {}})), ArgumentError, "UTF-8");
+  for (const char* const metadata : {"", "{}", "[1]", "{\"a\":1", "{\"\xFF\":1}"}) {
+    EXPECT_THROWS(makemore::to_bytes({metadata, {}}), ArgumentError, "a JSON object with members");
+  }
+  const std::string large = "{\"a\":\"" + std::string(1 << 20, 'x') + "\"}";
+  EXPECT_THROWS(makemore::to_bytes({large, {}}), ArgumentError, "the limit is 1048576");
 }
 
 TEST_CASE("a model survives its bytes, and the same model gives the same bytes") {

@@ -1,0 +1,146 @@
+"""Files of fields and named arrays: written in one form, and read in no other."""
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from makemore_cpp import _core, checks
+from makemore_cpp._core import ArgumentError, Error, FormatError
+
+MAX_DEPTH = 10  # of files inside of files; reading them recurses
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of a value that our files have."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def parse(what: str, text: str) -> dict[str, Any]:
+    """Return the object of such a text, or raise ArgumentError about `what`."""
+    try:
+        fields = json.loads(text)
+        is_canonical = canonical(fields) == text
+    except (ValueError, RecursionError):
+        raise ArgumentError(f"{what} is not JSON") from None
+    if not is_canonical or not isinstance(fields, dict):
+        raise ArgumentError(f"{what} is not in the one form that it must have")
+    return fields
+
+
+def to_bytes(format: str, version: int, fields: Mapping[str, Any], arrays: Arrays) -> bytes:
+    """Return the bytes of a file; the same content gives the same bytes, always.
+
+    Raises
+    ------
+    ArgumentError
+        A number is not finite, or there is too much in the fields.
+    """
+    metadata = canonical({"format": format, "version": version, **fields})
+    return _core.write_tensors(metadata, dict(arrays))
+
+
+class Content:
+    """What a file holds; each field and array is taken once, and must be as the reader says.
+
+    Parameters
+    ----------
+    data : bytes
+        Those of a whole file.
+    name : str
+        What errors call the file.
+
+    Attributes
+    ----------
+    format : str
+        What kind of file it is.
+
+    Raises
+    ------
+    FormatError
+        The bytes are not those of such a file, or were changed.
+    """
+
+    depth = 0  # in how many other files this one stands
+
+    def __init__(self, data: bytes, name: str) -> None:
+        text, self._arrays = _core.read_tensors(data, name)
+        with naming(name):
+            self._fields = parse("the metadata", text)
+            self.format: str = self.take("format", str)
+
+    def inside(self, data: bytes, name: str) -> "Content":
+        """Return the content of a file whose bytes stand in this one."""
+        if self.depth == MAX_DEPTH:
+            raise ArgumentError(f"more than {MAX_DEPTH} files stand inside of each other")
+        content = Content(data, name)
+        content.depth = self.depth + 1
+        return content
+
+    def check_format(self, format: str, version: int) -> None:
+        """Raise ArgumentError unless the file is of this kind, and of a version that exists."""
+        if self.format != format:
+            raise ArgumentError(f"its format is {checks.shown(self.format)}, not '{format}'")
+        found = self.take("version", int)
+        if found > version:
+            raise ArgumentError(
+                f"it was written by a newer release of makemore_cpp: its format version is {found},"
+                f" and this release reads up to {version}"
+            )
+        if found != version:
+            raise ArgumentError(f"the format version {found} does not exist")
+
+    def take(self, name: str, *types: type) -> Any:
+        """Return a field of one of these types."""
+        if name not in self._fields:
+            raise ArgumentError(f"the metadata lack {name}")
+        value = self._fields.pop(name)
+        if type(value) not in types:  # a bool is not an int here
+            raise ArgumentError(f"{name} in the metadata has the wrong type")
+        return value
+
+    def texts(self, name: str) -> list[str]:
+        """Return a field that is a list of texts."""
+        values = self.take(name, list)
+        if not all(isinstance(value, str) for value in values):
+            raise ArgumentError(f"{name} in the metadata are not all texts")
+        return list(values)
+
+    def array(self, name: str, dtype: DTypeLike, *shape: int | None) -> NDArray[Any]:
+        """Return an array of this type and shape; a size that is None may be any."""
+        if name not in self._arrays:
+            raise ArgumentError(f"the tensor {name} is missing")
+        array = self._arrays.pop(name)
+        fits = array.ndim == len(shape) and all(
+            size is None or size == found for size, found in zip(shape, array.shape, strict=True)
+        )
+        if array.dtype != dtype or not fits:
+            expected = ", ".join("any" if size is None else str(size) for size in shape)
+            raise ArgumentError(
+                f"the tensor {name} is {array.dtype} {array.shape}; it must be "
+                f"{np.dtype(dtype)} ({expected})"
+            )
+        return array
+
+    def check_nothing_left(self) -> None:
+        """Raise ArgumentError for the first field or array that nobody has taken."""
+        for name in self._fields:
+            raise ArgumentError(f"the metadata have an unknown field {checks.shown(name)}")
+        for name in self._arrays:
+            raise ArgumentError(f"there is an unknown tensor {checks.shown(name)}")
+
+
+@contextlib.contextmanager
+def naming(name: str) -> Iterator[None]:
+    """Turn what is wrong inside the bytes of a file into a FormatError that names the file."""
+    try:
+        yield
+    except FormatError:
+        raise
+    except (Error, TypeError, ValueError, OverflowError) as error:
+        raise FormatError(f"{name}: {error}") from None
