@@ -44,7 +44,7 @@ PYTHON_LAYERS = [
     {"sampling", "scoring", "completion", "ngram_counts"},
     {"text_model"},
     {"language_model"},
-    {"model", "saved", "target_model"},
+    {"model", "saved"},
     {"ngram", "interop", "onnx_export"},
     {"jelinek_mercer", "kneser_ney", "mixture"},
     {"training_state"},

@@ -4,7 +4,7 @@ import bounds
 import numpy as np
 import pytest
 import sampling_oracle as oracle
-from text_models import KINDS, Protocol, Table, model_of
+from text_models import KINDS, OfOnesOwn, Table, model_of
 
 import makemore_cpp as mm
 
@@ -60,7 +60,7 @@ def test_completions_are_the_best_of_all_texts(kind, prefix, max_length):
 def test_completions_of_nets_are_the_same_bits():
     mlp = model_of("MLP")
     for prefix in ("", "mar"):
-        expected = mm.complete(Protocol(mlp), prefix, 20)
+        expected = mm.complete(OfOnesOwn(mlp), prefix, 20)
         for other in (mlp, mlp.freeze(), model_of("tabulated")):
             assert mm.complete(other, prefix, 20) == expected
 
@@ -108,7 +108,7 @@ def test_a_search_that_gives_up():
 
 # -- methods and errors ---------------------------------------------------------------------------
 def test_methods(kind, model):
-    if kind != "protocol":
+    if kind != "one's own":
         assert model.next("em").tobytes() == mm.next_probs(model, "em").tobytes()
         assert model.complete("em", 3) == mm.complete(model, "em", 3)
 

@@ -18,7 +18,7 @@ AB = mm.Vocab(["a", "b"])
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1)
 
 
-class Fixed:
+class Fixed(mm.Model):
     """Predicts the same whatever the context: the end and the letters a and b."""
 
     vocab = AB

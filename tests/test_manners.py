@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 from example_run import Run
 from extent import CAMPAIGN, SANITIZED
-from text_models import Protocol, model_of, small_data
+from text_models import OfOnesOwn, model_of, small_data
 
 import makemore_cpp as mm
 from makemore_cpp import _core
@@ -163,7 +163,7 @@ def long_calls() -> dict[str, Callable[[], Any]]:
     zeros = [0 * p for p in _core.initial_parameters(3, 1, 1, len(frozen.vocab), 1)]
     flat = _core.LanguageModel(_core.SavedModel(frozen.vocab, *zeros))
     sampler = _core.Sampler(flat, frozen.vocab, 3, max_length=1000)
-    python = Protocol(model_of("KneserNey"))
+    python = OfOnesOwn(model_of("KneserNey"))
     rates = np.full(2_000_000, 1e-3)
     return {
         "train_steps": lambda: run.train(rates),
@@ -271,7 +271,7 @@ def test_what_a_callback_raises_reaches_the_caller() -> None:
     def fail(*_: Any) -> Any:
         raise raised
 
-    run, data, model = Run(), small_data(), Protocol(model_of("MLP"))
+    run, data, model = Run(), small_data(), OfOnesOwn(model_of("MLP"))
     model.log_probs = fail
     vocabulary = model.vocab
     calls: list[Callable[[], Any]] = [

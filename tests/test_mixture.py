@@ -22,7 +22,7 @@ def models(data):
     return [mlp, kneser_ney, mm.NGram(data.vocab, data.train.words, order=1)]
 
 
-class Fixed:
+class Fixed(mm.Model):
     """Predicts the same whatever the context."""
 
     vocab = AB

@@ -175,7 +175,7 @@ def test_any_model_is_diagnosed() -> None:
     four_gram = mm.KneserNey(DATA.vocab, DATA.train.words, 4)
     mixture = mm.Mixture([MODEL, four_gram], [0.5, 0.5])
     X, Y = DATA.dev.X, DATA.dev.Y
-    for model in (MODEL, MODEL.freeze(), four_gram, mixture, model_of("protocol")):
+    for model in (MODEL, MODEL.freeze(), four_gram, mixture, model_of("one's own")):
         found = mm.diagnose(model, DATA)
         expected = -model.log_probs(X).astype(np.float64)[np.arange(len(Y)), Y].mean()
         assert found.losses[-1].dev == pytest.approx(expected, rel=1e-6)

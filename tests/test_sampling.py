@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import sampling_oracle as oracle
-from text_models import KINDS, Protocol, Table, model_of, small_data
+from text_models import KINDS, OfOnesOwn, Table, model_of, small_data
 
 import makemore_cpp as mm
 from makemore_cpp import _core, reference, sampling
@@ -44,7 +44,7 @@ SHORT = Table(mm.Vocab(["a"]), [[0, 1], [1, 0]])
 TOSS = Table(ABC, [[0, 0.5, 0.5, 0], [0.5, 0.5, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1]])
 
 
-class Counting:
+class Counting(mm.Model):
     """Ends after exactly four characters."""
 
     vocab = mm.Vocab(["a"])
@@ -166,7 +166,7 @@ def test_many_samples_of_a_net():
     for options in ({}, {"temperature": 0.7, "top_k": 9, "min_length": 3, "prefix": "k"}):
         many = mm.sample(mlp, 30_000, **options)
         assert many[:2000] == mm.sample(mlp, 2000, **options)
-        assert mm.sample(Protocol(mlp), 30_000, **options) == many
+        assert mm.sample(OfOnesOwn(mlp), 30_000, **options) == many
         frozen = mlp.freeze()
         assert [frozen.sample(30_000, threads=t, **options) for t in (1, 3)] == [many, many]
 
@@ -220,7 +220,7 @@ def test_exclude_the_training_words_of_a_net(tmp_path):
     model.data = again.origin
     kept = mm.sample(model, 10, unique=True, exclude="train")
     assert kept == [text for text in first if text not in again.train.words][:10]
-    mixture = mm.Mixture([Protocol(model), model], [0.5, 0.5])
+    mixture = mm.Mixture([OfOnesOwn(model), model], [0.5, 0.5])
     assert mixture.training_words() == set(again.train.words)
     model.data = again.origin._replace(split_seed=None)  # not split: all words
     assert model.training_words() == {text for text in first if text}
@@ -233,7 +233,7 @@ def test_exclude_the_training_words_of_a_net(tmp_path):
         mm.sample(model, 1, exclude="train")
 
 
-@pytest.mark.parametrize("kind", ["MLP", "frozen", "protocol"])
+@pytest.mark.parametrize("kind", ["MLP", "frozen", "one's own"])
 def test_models_that_do_not_know_their_training_words(kind):
     model = model_of(kind)
     with pytest.raises(mm.ArgumentError, match="does not know the words that it was trained on"):
@@ -381,7 +381,7 @@ def test_no_samples(model):
     assert list(mm.iter_samples(model, 0)) == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "protocol"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "one's own"])
 def test_methods(kind):
     model = model_of(kind)
     assert model.sample(5, seed=9) == mm.sample(model, 5, seed=9)
@@ -404,7 +404,7 @@ def test_other_characters():
     assert set("".join(texts)) == {"é", "\0", "日", "😀"}
     assert texts == oracle.sample(model, 300)
     mlp = mm.MLP(vocab, n_embd=2, n_hidden=3)
-    assert mlp.sample(100) == mm.sample(Protocol(mlp), 100) == oracle.sample(mlp, 100)
+    assert mlp.sample(100) == mm.sample(OfOnesOwn(mlp), 100) == oracle.sample(mlp, 100)
     assert all(text.startswith("😀\0") for text in mlp.sample(9, prefix="😀\0"))
 
 
@@ -451,7 +451,7 @@ def test_other_characters():
         ({"temprature": 1}, TypeError, "temprature"),
     ],
 )
-@pytest.mark.parametrize("kind", ["MLP", "frozen", "KneserNey", "protocol"])
+@pytest.mark.parametrize("kind", ["MLP", "frozen", "KneserNey", "one's own"])
 def test_bad_options(kind, options, error, sentence):
     arguments = {"n": 1, **options}
     with pytest.raises(error, match=sentence) as caught:
@@ -479,7 +479,7 @@ def test_what_is_no_model(other):
     ],
 )
 def test_models_that_predict_nonsense(row, error, sentence):
-    class Nonsense:
+    class Nonsense(mm.Model):
         vocab = mm.Vocab(["a"])
         block_size = 1
 
@@ -491,7 +491,7 @@ def test_models_that_predict_nonsense(row, error, sentence):
 
 
 def test_errors_of_a_model_reach_the_caller():
-    class Failing:
+    class Failing(mm.Model):
         vocab = mm.Vocab(["a"])
         block_size = 1
 
@@ -509,7 +509,7 @@ def test_a_net_that_is_not_finite():
         model.sample(1)
 
 
-@pytest.mark.parametrize("kind", ["MLP", "frozen", "protocol"])
+@pytest.mark.parametrize("kind", ["MLP", "frozen", "one's own"])
 def test_texts_that_do_not_end_are_drawn_again(kind):
     model = model_of(kind)
     kept = list(mm.iter_samples(model, 400, max_length=4))

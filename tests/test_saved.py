@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import command, environment
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -94,7 +96,7 @@ def test_a_run_folder_is_loaded_as_its_net(tmp_path: Path) -> None:
 
 
 def test_a_model_of_another_class_cannot_be_saved(tmp_path: Path) -> None:
-    class Uniform:
+    class Uniform(mm.Model):
         vocab = the("NGram").vocab
         block_size = 1
 
@@ -252,3 +254,52 @@ def test_what_cannot_be_written_is_refused() -> None:
     strided = np.arange(12.0).reshape(3, 4)[:, ::2]
     _, arrays = _core.read_tensors(_core.write_tensors('{"a":1}', {"x": strided}))
     assert np.array_equal(arrays["x"], strided)
+
+
+# -- on the command line --------------------------------------------------------------------------
+def printed(*arguments: object) -> list[str]:
+    result = subprocess.run(
+        command(*arguments), env=environment(), input="anna\nzo\n", capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def test_commands_take_any_model(tmp_path: Path) -> None:
+    path = tmp_path / "some.model"
+    the("Mixture").save(path)
+    scores = [line.partition("\t")[0] for line in printed("score", path, "--oov", "-inf")]
+    assert scores == [f"{x:.6f}" for x in the("Mixture").score(["anna", "zo"], oov="-inf")]
+    assert printed("sample", path, "-n", 3) == [
+        *the("Mixture").sample(3, min_length=1, unfinished="redo")
+    ]
+    the("NGram").save(path)
+    assert not set(printed("sample", path, "-n", 20, "--exclude", "train")) & set(TEXTS)
+    assert printed("complete", path, "a", "-k", 1)[1].split()[-1] == (
+        the("NGram").complete("a", 1)[0].text
+    )
+    the("Detector").save(path)
+    assert [line.split("\t")[1:] for line in printed("detect", path, "--all")] == [
+        [word, text] for word, text in zip(["ok", "flagged"], ["anna", "zo"], strict=True)
+    ]
+
+
+def test_commands_that_need_another_model_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "some.model"
+    the("Detector").save(path)
+    for arguments in (("sample", path), ("score", path), ("detect", path, "--data", path)):
+        assert "holds a detector, which" in sentence_of(*arguments)
+    the("NGram").save(path)
+    assert "save a Detector that is fitted to it" in sentence_of("detect", path)
+    for name in ("eval", "export"):
+        more = [tmp_path / "x.h"] if name == "export" else []
+        assert "its format is 'makemore_cpp NGram', not that" in sentence_of(name, path, *more)
+
+
+def sentence_of(*arguments: object) -> str:
+    result = subprocess.run(
+        command(*arguments), env=environment(), input="", capture_output=True, text=True
+    )
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.count("\n") == 1
+    return result.stderr

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import sampling_oracle as oracle
-from text_models import KINDS, Protocol, Table, model_of, small_data
+from text_models import KINDS, OfOnesOwn, Table, model_of, small_data
 
 import makemore_cpp as mm
 from makemore_cpp import prediction, scoring
@@ -75,7 +75,7 @@ def test_batches_and_chunks_change_nothing(model, monkeypatch):
 
 def test_scores_of_nets_are_the_same_bits():
     mlp, strings = model_of("MLP"), small_data().words
-    expected = mm.score(Protocol(mlp), strings)
+    expected = mm.score(OfOnesOwn(mlp), strings)
     for other in (mlp, mlp.freeze(), model_of("tabulated")):
         assert mm.score(other, strings).tobytes() == expected.tobytes()
 
@@ -198,7 +198,7 @@ def test_impossible_strings():
 
 # -- methods and errors ---------------------------------------------------------------------------
 def test_methods(kind, model):
-    if kind == "protocol":
+    if kind == "one's own":
         return
     assert model.score(STRINGS).tobytes() == mm.score(model, STRINGS).tobytes()
     assert model.per_char("anna").tobytes() == mm.per_char(model, "anna").tobytes()

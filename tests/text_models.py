@@ -9,17 +9,20 @@ import numpy as np
 
 import makemore_cpp as mm
 
-KINDS = ["MLP", "frozen", "tabulated", "NGram", "KneserNey", "Mixture", "protocol"]
+KINDS = ["MLP", "frozen", "tabulated", "NGram", "KneserNey", "Mixture", "one's own"]
 
 
-class Protocol:
-    """No class of the package: another model's vocab, block_size and log_probs, and no more."""
+class OfOnesOwn(mm.Model):
+    """A user's class: another model's vocab, block_size and log_probs, and no more."""
 
     def __init__(self, model: Any) -> None:
-        self.vocab, self.block_size, self.log_probs = model.vocab, model.block_size, model.log_probs
+        self.vocab, self.block_size, self.model = model.vocab, model.block_size, model
+
+    def log_probs(self, X: np.ndarray) -> np.ndarray:
+        return self.model.log_probs(X)
 
 
-class Table:
+class Table(mm.Model):
     """Predicts from the last token: row x of a table (V,V) of probabilities."""
 
     block_size = 1
@@ -53,8 +56,8 @@ def model_of(kind: str, is_tiny: bool = False) -> Any:
     if kind == "Mixture":
         members = [model_of(member, is_tiny) for member in ("MLP", "KneserNey", "NGram")]
         return mm.Mixture(members, [0.5, 0.3, 0.2])
-    if kind == "protocol":
-        return Protocol(model_of("MLP", is_tiny))
+    if kind == "one's own":
+        return OfOnesOwn(model_of("MLP", is_tiny))
     mlp = mm.MLP(data.vocab, block_size=3, n_embd=4, n_hidden=30)
     mlp.train_steps(data.train.X, data.train.Y, np.full(1000, 0.1))
     if kind == "MLP":

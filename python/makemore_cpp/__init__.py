@@ -37,6 +37,7 @@ from makemore_cpp.sampling import LengthWarning, Sample, iter_samples, sample
 from makemore_cpp.saved import load
 from makemore_cpp.schedules import learning_rates
 from makemore_cpp.scoring import bits_per_char, per_char, perplexity, score
+from makemore_cpp.text_model import Model
 from makemore_cpp.training import DivergenceWarning, Evaluation, History, Progress, train
 from makemore_cpp.training_state import TrainingState
 from makemore_cpp.vocab import Vocab
@@ -65,6 +66,7 @@ __all__ = [
     "LanguageModel",
     "LengthWarning",
     "Mixture",
+    "Model",
     "NGram",
     "NGramCounts",
     "NGramRow",

@@ -9,10 +9,13 @@ from typing import Any
 import click
 
 from makemore_cpp import cli_pictures, console, exits, files, folders, sweeps
+from makemore_cpp._core import ArgumentError
 from makemore_cpp.dataset import Dataset
+from makemore_cpp.saved import load
 from makemore_cpp.sweep_cell import DEFAULTS
 from makemore_cpp.sweep_folder import ROOT
 from makemore_cpp.sweep_table import Row, Table, shown
+from makemore_cpp.text_model import Model
 from makemore_cpp.words import load_words
 
 # Options of several commands.
@@ -147,6 +150,14 @@ def sweep_options(command: Any) -> Any:
 def read_data(data: str | None, split_seed: int, boundary: str) -> Dataset:
     """Return the data that the options name."""
     return Dataset.split(load_words(path_of(data)), seed=split_seed, boundary=boundary)
+
+
+def model_of(run: str) -> Model:
+    """Return the model in a run folder or a file; a net is frozen."""
+    model = load(run)
+    if not isinstance(model, Model):
+        raise ArgumentError(f"{run} holds a detector, which does not predict; detect takes it")
+    return model
 
 
 def path_of(data: str | None) -> str | None:

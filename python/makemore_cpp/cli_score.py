@@ -1,4 +1,4 @@
-"""The commands that judge lines of text with a trained net: score and detect."""
+"""The commands that judge lines of text with a model: score and detect."""
 
 import math
 import sys
@@ -11,10 +11,12 @@ import numpy as np
 from makemore_cpp import cli_common, console, evaluation, scoring
 from makemore_cpp._core import ArgumentError, FileError
 from makemore_cpp.arrays import Float64
-from makemore_cpp.cli_common import json_option
+from makemore_cpp.cli_common import json_option, model_of
 from makemore_cpp.detector import Detector
 from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.lines import read_lines
+from makemore_cpp.saved import load
+from makemore_cpp.text_model import Model
 from makemore_cpp.vocab import Vocab
 
 SCORE_HELP = """\
@@ -38,7 +40,7 @@ and a blank line is the empty text: for each line of the input there is one of t
 @json_option
 def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
     """Print the log-probability of each line of FILE, in nats, and the line."""
-    model = LanguageModel.load(run)
+    model = model_of(run)
     known = frozenset(model.vocab.characters)
 
     def count_tokens(text: str) -> int:
@@ -65,7 +67,7 @@ def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
         _print_means(f"Score of {run} on {_name_of(file)}", lines, tokens, total, as_json)
 
 
-def _scored(model: LanguageModel, file: str, oov: str) -> Iterator[tuple[list[str], Float64]]:
+def _scored(model: Model, file: str, oov: str) -> Iterator[tuple[list[str], Float64]]:
     """Yield lines and their log-probabilities until one has none; ArgumentError says which."""
     done = 0
     for texts in _lines_of(file):
@@ -105,8 +107,11 @@ def _print_means(title: str, lines: int, tokens: int, total: float, as_json: boo
     console.print_losses(title, columns, [(f"{lines:,}", tokens, loss, bits_per_char, perplexity)])
 
 
+DEFAULT_RATE = 0.01
 DETECT_HELP = """\
 Print the lines of FILE that are unlike the words that RUN was trained on.
+
+RUN is a run folder, a model file or the file of a detector.
 
 Before each stands its p-value: the share of good words that are as improbable, compared fairly
 whatever the length. Good words are those of the dev split that do not also stand in train.
@@ -117,7 +122,11 @@ Lines are read as `score` does; one with an unknown character is always flagged.
 @click.command(context_settings={"show_default": True}, help=DETECT_HELP)
 @click.argument("run")
 @click.argument("file", default="-")
-@click.option("--false-positive-rate", default=0.01, help="Share of good words to flag.")
+@click.option(
+    "--false-positive-rate",
+    type=float,
+    help=f"Share of good words to flag.  [default: {DEFAULT_RATE}]",
+)
 @click.option(
     "--data", help="File whose dev split holds the good words.  [default: that of the training]"
 )
@@ -126,7 +135,7 @@ Lines are read as `score` does; one with an unknown character is always flagged.
 def detect(
     run: str,
     file: str,
-    false_positive_rate: float,
+    false_positive_rate: float | None,
     data: str | None,
     show_all: bool,
     as_json: bool,
@@ -134,9 +143,7 @@ def detect(
     """Print the lines of FILE that are unlike the words that RUN was trained on."""
     if data == "-" and file == "-":
         raise ArgumentError("standard input cannot be both FILE and --data: name one of them")
-    model = LanguageModel.load(run)
-    good = evaluation.held_out_words(model, evaluation.find_words(model, cli_common.path_of(data)))
-    detector = Detector.fit(model, good, false_positive_rate)
+    detector = _detector(run, false_positive_rate, data)
 
     def shown(number: int, text: str, p_value: float, flagged: bool) -> str:
         if as_json:
@@ -152,6 +159,24 @@ def detect(
         rows = zip(count(done + 1), texts, p_values.tolist(), flags.tolist(), strict=False)
         console.print_lines(shown(*row) for row in rows if show_all or row[3])
         done += len(texts)
+
+
+def _detector(run: str, rate: float | None, data: str | None) -> Detector:
+    """Return the detector that a file holds, or fit one to the words of a net."""
+    model = load(run)
+    if isinstance(model, Detector):
+        if rate is not None or data is not None:
+            raise ArgumentError(
+                f"{run} holds a detector, which is fitted: neither its data nor its rate changes"
+            )
+        return model
+    if not isinstance(model, LanguageModel):
+        raise ArgumentError(
+            f"{run} holds no net but {model!r:.60}; save a Detector that is fitted to it"
+        )
+    words = evaluation.find_words(model, cli_common.path_of(data))
+    good = evaluation.held_out_words(model, words)
+    return Detector.fit(model, good, DEFAULT_RATE if rate is None else rate)
 
 
 # -- lines of a file -------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""The commands that make texts with a trained net: sample and complete."""
+"""The commands that make texts with a model: sample and complete."""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import starmap
 from typing import Any, get_args
 
@@ -10,11 +10,12 @@ import click
 
 from makemore_cpp import completion, console, sampling, scoring
 from makemore_cpp._core import ArgumentError, Error
-from makemore_cpp.cli_common import json_option
+from makemore_cpp.cli_common import json_option, model_of
 from makemore_cpp.language_model import LanguageModel
 from makemore_cpp.origin import training_words
 from makemore_cpp.prediction import Exhausted
 from makemore_cpp.sampling import DEFAULT_MAX_LENGTH, Sample, Unfinished
+from makemore_cpp.text_model import Model
 from makemore_cpp.words import load_words
 
 SAMPLES_AT_ONCE = 1024
@@ -47,7 +48,7 @@ Print samples of RUN, a run folder or model file, one a line.
 @json_option
 def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any) -> None:
     """Print samples of RUN, a run folder or model file, one a line."""
-    model = LanguageModel.load(run)
+    model = model_of(run)
     if exclude is not None:
         options["exclude"] = _training_words(model) if exclude == "train" else load_words(exclude)
     cut = 0
@@ -62,11 +63,14 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
         console.note(f"{cut} of {n} samples were cut at {options['max_length']} characters")
 
 
-def _training_words(model: LanguageModel) -> list[str]:
+def _training_words(model: Model) -> Iterable[str]:
     advice = "name their file with --exclude FILE"
-    if model.data is None:
+    if isinstance(model, LanguageModel) and model.data is not None:
+        return training_words(model.data, advice)
+    words = model.training_words()
+    if words is None:
         raise ArgumentError(f"this model does not remember its data; {advice}")
-    return training_words(model.data, advice)
+    return words
 
 
 def _in_lists(samples: Iterator[Sample]) -> Iterator[list[Sample]]:
@@ -102,7 +106,7 @@ texts that begin so.
 @json_option
 def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> None:
     """Print the most probable texts that begin with PREFIX, or of all texts."""
-    model = LanguageModel.load(run)
+    model = model_of(run)
     gave_up = None
     try:
         found = completion.complete(model, prefix, k, max_length)

@@ -6,7 +6,7 @@ import numpy as np
 
 from makemore_cpp import _core, checks, scoring
 from makemore_cpp.arrays import Float32, Float64
-from makemore_cpp.prediction import Exhausted, Model, encode, predictor_of
+from makemore_cpp.prediction import Exhausted, Predictor, encode, predictor_of
 
 
 class Completion(NamedTuple):
@@ -16,7 +16,7 @@ class Completion(NamedTuple):
     log_prob: float
 
 
-def next_probs(model: Model, prefix: str) -> Float32:
+def next_probs(model: Predictor, prefix: str) -> Float32:
     """Return the probabilities (V,) of the token after a text that begins with `prefix`.
 
     Token 0 is the end. The other tokens are the characters of ``model.vocab``.
@@ -39,7 +39,7 @@ def next_probs(model: Model, prefix: str) -> Float32:
 
 
 def complete(
-    model: Model, prefix: str = "", k: int = 10, max_length: int = 100
+    model: Predictor, prefix: str = "", k: int = 10, max_length: int = 100
 ) -> list[Completion]:
     """Return the k most probable texts that begin with `prefix`, the most probable first.
 
@@ -49,7 +49,7 @@ def complete(
     Parameters
     ----------
     model : Model
-        Anything with ``vocab``, ``block_size`` and ``log_probs``.
+        Of any kind.
     prefix : str
     k : int
         At least 1. The result has fewer texts where the model can make only fewer.
@@ -71,7 +71,7 @@ def complete(
     encode("prefix", prefix, model.vocab)  # for the sake of the error
     pairs, gave_up = _core.complete(predictor, model.vocab, model.block_size, prefix, k, max_length)
     found = [Completion(*pair) for pair in pairs]
-    if hasattr(model, "target_log_probs"):  # more exact than the logarithms in float32
+    if not isinstance(predictor, _core.LanguageModel):  # more exact than the logarithms in float32
         scores = scoring.score(model, [text for text, _ in found]).tolist()
         found = [Completion(c.text, s) for c, s in zip(found, scores, strict=True)]
         found.sort(key=lambda completion: -completion.log_prob)

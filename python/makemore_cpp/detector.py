@@ -12,10 +12,10 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Bool, Float64, Int64
 from makemore_cpp.calibration import LengthNorm, LowerShares
 from makemore_cpp.detection_report import DetectionReport, report
-from makemore_cpp.prediction import Model
 from makemore_cpp.saved import Saved, model_arrays, take_model
 from makemore_cpp.scoring import score
 from makemore_cpp.tensor_file import Content
+from makemore_cpp.text_model import Model
 
 
 class Detector(Saved):
@@ -53,7 +53,7 @@ class Detector(Saved):
         Parameters
         ----------
         model : Model
-            Anything with ``vocab``, ``block_size`` and ``log_probs``.
+            Of any kind.
         good : list of str
             At least 1 / false_positive_rate - 1 words that the model was not trained on, such as
             those of the dev split: words of its training are more probable than others like them.

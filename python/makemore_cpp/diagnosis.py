@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from makemore_cpp.dataset import Dataset, build_dataset
 from makemore_cpp.evaluation import SplitLosses, check_finite, check_fit, compare
 from makemore_cpp.kneser_ney import KneserNey
+from makemore_cpp.language_model import Net
 from makemore_cpp.ngram_counts import MAX_ORDER, NGramCounts
-from makemore_cpp.prediction import Model
+from makemore_cpp.text_model import Model
 from makemore_cpp.verdict import Evidence, Verdict, judge
-from makemore_cpp.words import DataOrigin
 
 QUICK_ORDER = 6  # of the lecture's names the best n-grams on dev
 NO_DEV = "No verdict: there is no dev word to try the model on; give it more words."
@@ -151,7 +151,7 @@ def _known_share(data: Dataset) -> float | None:
 
 def _is_other_data(model: Model, data: Dataset) -> bool:
     """Whether both are known to come from files, and these differ, or the splits do."""
-    known: DataOrigin | None = getattr(model, "data", None)  # counts do not know their file
+    known = model.data if isinstance(model, Net) else None  # counts do not know their file
     if known is None or data.origin is None:
         return False
     return known[1:] != data.origin[1:]  # the digest and the seed; a file may have moved

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from makemore_cpp import checks, scoring
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.dataset import Dataset, Split, cut_words
-from makemore_cpp.language_model import LanguageModel
+from makemore_cpp.language_model import Net
 from makemore_cpp.model import MLP
 from makemore_cpp.ngram import NGram
 from makemore_cpp.origin import check_unchanged, load_origin, open_origin
-from makemore_cpp.prediction import Model, check_model, encode
-from makemore_cpp.text_model import TextModel
+from makemore_cpp.prediction import check_model, encode
+from makemore_cpp.text_model import Model
 from makemore_cpp.words import DataOrigin, Words, load_words, open_words
 
 DEFAULT_SPLIT_SEED = 42
@@ -50,9 +50,7 @@ def split_loss(model: Model, split: Split, threads: int | None = None) -> float 
     """Return the model's loss on a split in nats per token, None if the split is empty."""
     if len(split.Y) == 0:
         return None
-    if isinstance(model, TextModel):
-        return model.loss(split.X, split.Y, threads=threads)
-    return scoring.loss(model, split.X, split.Y, threads)
+    return model.loss(split.X, split.Y, threads=threads)
 
 
 def check_fit(model: Model, data: Dataset) -> None:
@@ -88,7 +86,7 @@ def compare(
     ]
 
 
-def find_words(model: MLP | LanguageModel, path: str | None = None) -> Words:
+def find_words(model: Net, path: str | None = None) -> Words:
     """Return the words of a file, or of the data that the model was trained on.
 
     Raises
@@ -99,7 +97,7 @@ def find_words(model: MLP | LanguageModel, path: str | None = None) -> Words:
     return load_words(path) if path is not None else load_origin(_origin_of(model), ADVICE)
 
 
-def _origin_of(model: MLP | LanguageModel) -> DataOrigin:
+def _origin_of(model: Net) -> DataOrigin:
     if model.data is None:
         raise ArgumentError(f"this model does not remember its data; {ADVICE}")
     return model.data
@@ -116,14 +114,14 @@ def split_as_trained(model: MLP, words: Words) -> Dataset:
     return Dataset.split(words, model.block_size, _split_seed(model), vocab=model.vocab)
 
 
-def held_out_words(model: MLP | LanguageModel, words: Words) -> list[str]:
+def held_out_words(model: Net, words: Words) -> list[str]:
     """Return the dev words, split as in the model's training, that do not also stand in train."""
     train, dev, _ = cut_words(words, _split_seed(model))
     known = set(train)
     return [word for word in dev if word not in known]
 
 
-def _split_seed(model: MLP | LanguageModel) -> int:
+def _split_seed(model: Net) -> int:
     known = None if model.data is None else model.data.split_seed
     return DEFAULT_SPLIT_SEED if known is None else known
 

@@ -2,16 +2,16 @@
 
 import os
 from collections.abc import Iterable
-from typing import Any, Self, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 from numpy.typing import ArrayLike
 
 from makemore_cpp import _core, checks
 from makemore_cpp._core import FileError
 from makemore_cpp.arrays import Float32, Float64
-from makemore_cpp.origin import in_a_file, recalled
+from makemore_cpp.origin import in_a_file, recalled, training_words
 from makemore_cpp.scoring import OOV
-from makemore_cpp.text_model import TextModel
+from makemore_cpp.text_model import Model
 from makemore_cpp.vocab import Vocab
 from makemore_cpp.words import DataOrigin
 
@@ -19,8 +19,32 @@ MODEL_FILE = "model.safetensors"
 CHECKPOINT_FILE = "checkpoint.safetensors"  # of a run that is not finished
 
 
+class Net(Model):
+    """What a net and its frozen copy have in common: they know where their data came from."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def data(self) -> DataOrigin | None:
+            """The data that the model was trained on, where they are known."""
+
+    def training_words(self) -> frozenset[str] | None:
+        """Return the words that the model was trained on, or None where it does not know them.
+
+        Raises
+        ------
+        ArgumentError
+            The file that the model was trained on has changed.
+        FileError
+            The file cannot be read.
+        """
+        return None if self.data is None else frozenset(training_words(self.data))
+
+
 @final
-class LanguageModel(TextModel):
+class LanguageModel(Net):
     """A frozen copy of a net, made by `MLP.freeze` or `load`.
 
     Any number of threads may use it at the same time. What is asked for again and again it
@@ -164,7 +188,8 @@ class LanguageModel(TextModel):
         """Return the probabilities (V,) of the token after `prefix`; see `next_probs`."""
         return self._net.next(prefix)
 
-    def _predictor(self) -> _core.LanguageModel:
+    def core_predictor(self) -> _core.LanguageModel:
+        """Return the frozen net."""
         return self._net
 
     def __copy__(self) -> Self:

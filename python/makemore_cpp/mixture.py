@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32, Float64
-from makemore_cpp.prediction import Model, check_model, target_log_probs
+from makemore_cpp.prediction import check_model
 from makemore_cpp.saved import Saved, model_arrays, take_model
-from makemore_cpp.target_model import TargetModel
 from makemore_cpp.tensor_file import Content
+from makemore_cpp.text_model import Model
 from makemore_cpp.vocab import Vocab
 
 SUM_TOLERANCE = 1e-6  # of given weights, which are then divided by their sum
@@ -20,7 +20,7 @@ MAX_ITERATIONS = 10_000
 TOLERANCE = 1e-6  # nats by which other weights could be better than the fitted ones
 
 
-class Mixture(TargetModel, Saved):
+class Mixture(Model, Saved):
     """Predicts ``p(y | x) = sum_m weights[m] * p_m(y | x)``.
 
     Parameters
@@ -136,7 +136,7 @@ class Mixture(TargetModel, Saved):
         """Return the log-probabilities (models,N) that the models give to the targets."""
         X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
         return np.array(
-            [target_log_probs(model, X[:, -model.block_size :], Y) for model in self.models]
+            [model.target_log_probs(X[:, -model.block_size :], Y) for model in self.models]
         )
 
     def training_words(self) -> frozenset[str] | None:
@@ -144,7 +144,7 @@ class Mixture(TargetModel, Saved):
 
         It is None where no member does.
         """
-        each = [getattr(model, "training_words", lambda: None)() for model in self.models]
+        each = [model.training_words() for model in self.models]
         known = [words for words in each if words is not None]
         return frozenset().union(*known) if known else None
 

@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from makemore_cpp import _core, checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Float32, Int32
-from makemore_cpp.language_model import LanguageModel, data_of, load_saved, vocab_of
+from makemore_cpp.arrays import Float32
+from makemore_cpp.language_model import LanguageModel, Net, data_of, load_saved, vocab_of
 from makemore_cpp.origin import in_a_file
-from makemore_cpp.text_model import TextModel
+from makemore_cpp.prediction import Next
 from makemore_cpp.vocab import Vocab, check_vocab
 from makemore_cpp.words import DataOrigin
 
@@ -69,7 +69,7 @@ def _check_counts(state: object, optimizer: str) -> None:
         )
 
 
-class MLP(TextModel):
+class MLP(Net):
     """Predicts the next token from the last T: embeddings, one tanh layer, one softmax layer.
 
     ``h = tanh(C[x].reshape(K) @ W1 + b1)``, ``logits = h @ W2 + b2``, with K = T*E.
@@ -379,8 +379,8 @@ class MLP(TextModel):
         """
         return LanguageModel(self._saved(), self.vocab, self.data)
 
-    def _predictor(self) -> _core.LanguageModel | Callable[[Int32], Float32]:
-        # A subclass may predict in a way of its own.
+    def core_predictor(self) -> Next:
+        """Return a frozen copy, or `log_probs` where a subclass predicts in a way of its own."""
         is_its_own = type(self).log_probs is not MLP.log_probs
         return self.log_probs if is_its_own else _core.LanguageModel(self._saved())
 

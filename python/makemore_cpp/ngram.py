@@ -10,8 +10,8 @@ from makemore_cpp import checks
 from makemore_cpp.arrays import Float32, Float64, Int64
 from makemore_cpp.ngram_counts import NGramCounts
 from makemore_cpp.saved import Saved, take_texts, take_vocab, text_arrays, vocab_fields
-from makemore_cpp.target_model import TargetModel
 from makemore_cpp.tensor_file import Content
+from makemore_cpp.text_model import Model
 from makemore_cpp.vocab import Vocab
 
 
@@ -31,7 +31,7 @@ class Part(NamedTuple):
         return cls(length, np.append(share, 0.0), np.append(rest, 1.0))
 
 
-class CountModel(TargetModel, Saved):
+class CountModel(Model, Saved):
     """Predicts from counts; the parts for longer contexts correct those for shorter ones.
 
     ``p(y | context) = alpha(context, y) + gamma(context) * p(y | shorter context)`` where the

@@ -1,7 +1,8 @@
-"""What every kind of model has in common, and the shortest way from a model to the core."""
+"""What the questions about texts ask of a model, and the shortest way from a model to the core."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +16,65 @@ from makemore_cpp.vocab import Vocab, check_vocab
 CHUNK_ELEMENTS = 1 << 22
 
 Tokens = NDArray[np.integer]
-Predictor = _core.LanguageModel | Callable[[Int32], Float32]
+Next = _core.LanguageModel | Callable[[Int32], Float32]
 
 
-@runtime_checkable
-class Model(Protocol):
-    """Whatever can predict the next token.
+class Predictor(ABC):
+    """What predicts the next token: the part of `Model` that a model answers by itself.
 
-    A method ``target_log_probs(X, Y)``, the log-probabilities (N,) of targets Y (N,) after contexts
-    X (N,T), is used for scores where there is one.
+    Attributes
+    ----------
+    vocab : Vocab
+    block_size : int
+        T, the number of tokens in a context.
     """
 
-    @property
-    def vocab(self) -> Vocab: ...  # noqa: D102
-    @property
-    def block_size(self) -> int: ...  # noqa: D102
-    def log_probs(self, X: Tokens) -> Float32:
+    __slots__ = ()
+
+    if TYPE_CHECKING:  # attributes or properties, as a model likes
+
+        @property
+        def vocab(self) -> Vocab: ...  # noqa: D102
+        @property
+        def block_size(self) -> int: ...  # noqa: D102
+
+    @abstractmethod
+    def log_probs(self, X: Any) -> Float32:
         """Return log-probabilities (N,V) of the token that follows each context X (N,T)."""
+
+    def target_log_probs(self, X: Any, Y: Any) -> Float64:
+        """Return the log-probability (N,) of each target Y (N,) after its context X (N,T).
+
+        A model that needs no array (N,V) for it says so by a method of its own.
+
+        Raises
+        ------
+        TypeError
+            X or Y does not hold integers.
+        ArgumentError
+            N is 0, or X or Y has another shape.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
+        result = np.empty(len(Y))
+        rows = max(1, CHUNK_ELEMENTS // len(self.vocab))
+        for first in range(0, len(Y), rows):
+            part = slice(first, first + rows)
+            log_probs = self.log_probs(X[part])
+            result[part] = log_probs[np.arange(len(log_probs)), Y[part]]
+        return result
+
+    def core_predictor(self) -> Next:
+        """Return what the core asks for the next token: a frozen net, or `log_probs`.
+
+        Where the model is a net that can change, it is a copy of the net as it is now.
+        """
+        return self.log_probs
+
+    def training_words(self) -> frozenset[str] | None:
+        """Return the words that the model was trained on, or None where it does not know them."""
+        return None
 
 
 class Exhausted(Error):  # noqa: N818 - nothing went wrong
@@ -46,19 +89,21 @@ class Exhausted(Error):  # noqa: N818 - nothing went wrong
 
 def check_model(name: str, model: object) -> None:
     """Raise TypeError unless `model` is one."""
-    if isinstance(model, type) or not isinstance(model, Model):
-        raise TypeError(f"{name} must be a model, not {type(model).__name__}")
+    if not isinstance(model, Predictor):
+        raise TypeError(
+            f"{name} must be a model, not {type(model).__name__}; one of your own is a subclass of "
+            "makemore_cpp.Model"
+        )
+    for attribute in ("vocab", "block_size"):
+        if not hasattr(model, attribute):
+            raise TypeError(f"{name} is a {type(model).__name__}, which has no {attribute}")
     check_vocab(model.vocab)
 
 
-def predictor_of(model: Model) -> Predictor:
-    """Return what the core asks for the next token: a frozen net where there is one.
-
-    Where the model is a net that can change, it is a copy of the net as it is now.
-    """
+def predictor_of(model: Predictor) -> Next:
+    """Return the `core_predictor` of what is checked to be a model."""
     check_model("model", model)
-    predictor: Callable[[], Predictor] | None = getattr(model, "_predictor", None)
-    return model.log_probs if predictor is None else predictor()
+    return model.core_predictor()
 
 
 def encode(name: str, text: str, vocab: Vocab) -> Int32:
@@ -69,17 +114,3 @@ def encode(name: str, text: str, vocab: Vocab) -> Int32:
         raise ArgumentError(f"{name} {checks.shown(text)}: {error}") from None
     except TypeError:
         raise TypeError(f"{name} must be a str, not {type(text).__name__}") from None
-
-
-def target_log_probs(model: Model, X: Tokens, Y: Tokens) -> Float64:
-    """Return the log-probability (N,) of each target Y (N,) after its context X (N,T)."""
-    direct: Callable[[Tokens, Tokens], Float64] | None = getattr(model, "target_log_probs", None)
-    if direct is not None:
-        return direct(X, Y)
-    result = np.empty(len(Y))
-    rows = max(1, CHUNK_ELEMENTS // len(model.vocab))
-    for first in range(0, len(Y), rows):
-        part = slice(first, first + rows)
-        log_probs = model.log_probs(X[part])
-        result[part] = log_probs[np.arange(len(log_probs)), Y[part]]
-    return result

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from makemore_cpp import _core, checks, scoring
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Bool, Float64
-from makemore_cpp.prediction import CHUNK_ELEMENTS, Exhausted, Model, encode, predictor_of
+from makemore_cpp.prediction import CHUNK_ELEMENTS, Exhausted, Predictor, encode, predictor_of
 
 DEFAULT_MAX_LENGTH = 100
 MAX_SAMPLES = 2**62
@@ -63,14 +63,14 @@ class SampleOptions(DrawOptions, total=False):
 
 @overload
 def sample(
-    model: Model, n: int, *, log_probs: Literal[False] = False, **options: Unpack[SampleOptions]
+    model: Predictor, n: int, *, log_probs: Literal[False] = False, **options: Unpack[SampleOptions]
 ) -> list[str]: ...
 @overload
 def sample(
-    model: Model, n: int, *, log_probs: Literal[True], **options: Unpack[SampleOptions]
+    model: Predictor, n: int, *, log_probs: Literal[True], **options: Unpack[SampleOptions]
 ) -> tuple[list[str], Float64]: ...
 def sample(
-    model: Model,
+    model: Predictor,
     n: int,
     *,
     seed: int = 42,
@@ -95,7 +95,7 @@ def sample(
     Parameters
     ----------
     model : Model
-        Anything with ``vocab``, ``block_size`` and ``log_probs``.
+        Of any kind.
     n : int
     seed : int
         In [0, 2**64).
@@ -174,7 +174,7 @@ def sample(
 
 
 def iter_samples(
-    model: Model,
+    model: Predictor,
     n: int | None = None,
     *,
     unfinished: Unfinished = "keep",
@@ -204,7 +204,7 @@ class _Candidates:
 
     def __init__(
         self,
-        model: Model,
+        model: Predictor,
         unfinished: Unfinished,
         unique: bool,
         exclude: Iterable[str],
@@ -272,15 +272,14 @@ class _Candidates:
         return f"found {found:,}{wanted} samples; of the next {MAX_REJECTED:,} candidates {reasons}"
 
 
-def _excluded_texts(model: Model, exclude: Iterable[str]) -> frozenset[str]:
+def _excluded_texts(model: Predictor, exclude: Iterable[str]) -> frozenset[str]:
     if not isinstance(exclude, str):
         return frozenset(checks.string_list("exclude", exclude))
     if exclude != "train":
         raise ArgumentError(
             f'exclude is {checks.shown(exclude)}; it must be "train" or a collection of str'
         )
-    known = getattr(model, "training_words", None)
-    words: frozenset[str] | None = None if known is None else known()
+    words = model.training_words()
     if words is None:
         raise ArgumentError(
             'exclude is "train", but this model does not know the words that it was trained on; '

@@ -14,11 +14,10 @@ from makemore_cpp.arrays import Float64, Int32, Int64
 from makemore_cpp.dataset import sliding_contexts
 from makemore_cpp.prediction import (
     CHUNK_ELEMENTS,
-    Model,
+    Predictor,
     check_model,
     encode,
     predictor_of,
-    target_log_probs,
 )
 from makemore_cpp.vocab import Vocab
 
@@ -28,7 +27,7 @@ MAX_THREADS = 1024  # as in the core
 
 
 def score(
-    model: Model, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> Float64:
     """Return the log-probability of each string and its end, in nats.
 
@@ -37,7 +36,7 @@ def score(
     Parameters
     ----------
     model : Model
-        Anything with ``vocab``, ``block_size`` and ``log_probs``.
+        Of any kind.
     strings : iterable of str
         Read once and never held all at the same time.
     oov : {"error", "skip", "-inf"}
@@ -70,7 +69,7 @@ def score(
     return np.concatenate([np.empty(0), *scores])
 
 
-def loss(model: Model, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
+def loss(model: Predictor, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
     """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
 
     It is inf where a target has the probability 0. Only nets use `threads`.
@@ -88,10 +87,10 @@ def loss(model: Model, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -
     if threads is not None:
         checks.integer("threads", threads, 1, MAX_THREADS)
     X, Y = checks.examples(X, Y, model.block_size, len(model.vocab))
-    return -float(target_log_probs(model, X, Y).mean())
+    return -float(model.target_log_probs(X, Y).mean())
 
 
-def per_char(model: Model, text: str) -> Float64:
+def per_char(model: Predictor, text: str) -> Float64:
     """Return the surprisal, -ln p, of each character of a text and of its end, in nats.
 
     Returns
@@ -114,7 +113,7 @@ def per_char(model: Model, text: str) -> Float64:
 
 
 def bits_per_char(
-    model: Model, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return the mean surprisal of all characters in bits, where each end counts as a character.
 
@@ -130,7 +129,7 @@ def bits_per_char(
 
 
 def perplexity(
-    model: Model, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return ``2**bits_per_char``: e to the mean surprisal in nats, ends counted; see there."""
     with np.errstate(over="ignore"):
@@ -138,7 +137,7 @@ def perplexity(
 
 
 def mean_surprisal(
-    model: Model, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+    model: Predictor, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return `bits_per_char` in nats: the mean loss of all characters and ends; see there."""
     check_model("model", model)
@@ -186,7 +185,7 @@ def _batches(strings: Iterable[str], block_size: int) -> Iterator[tuple[int, lis
     yield first, batch
 
 
-def _score_batch(model: Model, strings: list[str], first: int, oov: OOV) -> Float64:
+def _score_batch(model: Predictor, strings: list[str], first: int, oov: OOV) -> Float64:
     impossible: list[int] = []
     if oov != "error":
         outside = _outside(model.vocab)
@@ -205,12 +204,12 @@ def _score_batch(model: Model, strings: list[str], first: int, oov: OOV) -> Floa
     return scores
 
 
-def _token_log_probs(model: Model, tokens: Int32, lengths: Int64) -> Float64:
+def _token_log_probs(model: Predictor, tokens: Int32, lengths: Int64) -> Float64:
     """Return the log-probabilities of all tokens and ends of strings of these lengths."""
     windows, rows, Y = sliding_contexts(tokens, lengths, model.block_size)
     chunk = max(1, CHUNK_ELEMENTS // max(model.block_size, len(model.vocab)))
     parts = [slice(i, i + chunk) for i in range(0, len(Y), chunk)]
-    log_probs = [target_log_probs(model, windows[rows[part]], Y[part]) for part in parts]
+    log_probs = [model.target_log_probs(windows[rows[part]], Y[part]) for part in parts]
     return np.concatenate([np.empty(0), *log_probs])
 
 

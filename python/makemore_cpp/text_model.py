@@ -1,13 +1,27 @@
-"""What every model of this package can do with texts: methods that are the functions themselves."""
+"""The base class of all models: what can be asked of whatever predicts the next token."""
 
 from makemore_cpp import completion, sampling, scoring
 from makemore_cpp.arrays import Float32
-from makemore_cpp.origin import training_words
-from makemore_cpp.words import DataOrigin
+from makemore_cpp.prediction import Predictor
 
 
-class TextModel:
-    """A base for models: anything with ``vocab``, ``block_size`` and ``log_probs``."""
+class Model(Predictor):
+    """Whatever can predict the next token; a subclass needs no more than what is listed here.
+
+    ``vocab``, a `Vocab`; ``block_size``, T, the number of tokens in a context; and a method
+    ``log_probs(X)`` from contexts (N,T), int32, to log-probabilities (N,V), float32. All methods
+    have defaults that stand on these, and any model may have faster ones.
+
+    Examples
+    --------
+    >>> class Uniform(Model):
+    ...     def __init__(self, vocab):
+    ...         self.vocab, self.block_size = vocab, 1
+    ...
+    ...     def log_probs(self, X):
+    ...         V = len(self.vocab)
+    ...         return np.full((len(X), V), -np.log(V), np.float32)
+    """
 
     __slots__ = ()
 
@@ -22,17 +36,4 @@ class TextModel:
 
     def next(self, prefix: str) -> Float32:
         """Return the probabilities (V,) of the token after `prefix`; see `next_probs`."""
-        return completion.next_probs(self, prefix)  # type: ignore[arg-type]  # of a subclass
-
-    def training_words(self) -> frozenset[str] | None:
-        """Return the words that the model was trained on, or None where it does not know them.
-
-        Raises
-        ------
-        ArgumentError
-            The file that the model was trained on has changed.
-        FileError
-            The file cannot be read.
-        """
-        data: DataOrigin | None = getattr(self, "data", None)
-        return None if data is None else frozenset(training_words(data))
+        return completion.next_probs(self, prefix)
