@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import pickle
 import warnings
@@ -13,7 +14,7 @@ import pytest
 from text_models import model_of, small_data
 
 import makemore_cpp as mm
-from makemore_cpp import evaluation, ops, plotting, sweeps
+from makemore_cpp import checkpoint, evaluation, ops, plotting, sweeps
 from makemore_cpp.sweep_table import Table
 
 DATA = small_data()
@@ -57,6 +58,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "seed": 1, "first_step": 0, "rows": None, "state": None, "threads": 1,
         "should_stop": None}),
     "from_arrays": (mm.MLP.from_arrays, {"vocab": DATA.vocab, **MODEL.parameters}),
+    "MLP.save": (MODEL.save, {"path": "saved"}),
+    "load": (mm.load, {"path": "missing"}),
     "MLP.load": (mm.MLP.load, {"path": "missing"}),
     "from_bytes": (mm.MLP.from_bytes, {"data": b"", "name": "bytes"}),
     "Vocab": (mm.Vocab, {"characters": ["a"], "boundary": "."}),
@@ -80,8 +83,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "Mixture.fit": (mm.Mixture.fit, {"models": [MODEL], "X": X, "Y": Y}),
     "NGram": (mm.NGram, {"vocab": DATA.vocab, "words": WORDS, "order": 2, "smoothing": 1.0}),
     "KneserNey": (mm.KneserNey, {"vocab": DATA.vocab, "words": WORDS, "order": 2}),
-    "InterpolatedNGram": (mm.InterpolatedNGram.fit if hasattr(mm.InterpolatedNGram, "fit")
-        else mm.InterpolatedNGram, {}),
+    "InterpolatedNGram": (mm.InterpolatedNGram, {"vocab": DATA.vocab, "words": WORDS, "order": 2,
+        "dev_words": WORDS}),
     "diagnose": (mm.diagnose, {"model": MODEL, "data": DATA, "threads": 1}),
     "ngram_table": (mm.ngram_table, {"data": DATA, "max_block_size": 1, "smoothing": 0.1}),
     "vowel_clustering": (mm.vowel_clustering, {"model": MODEL, "metric": "cosine",
@@ -96,8 +99,9 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "from_makemore_py": (mm.from_makemore_py, {"vocab": DATA.vocab,
         "state_dict": mm.to_makemore_py(MODEL)}),
     "export_header": (mm.export_header, {"model": MODEL, "path": "/nowhere/x.h", "name": "x"}),
-    "shuffled_letters": (mm.shuffled_letters, {"strings": WORDS}),
-    "auc": (mm.auc, {}),
+    "shuffled_letters": (mm.shuffled_letters, {"words": WORDS, "seed": 1}),
+    "random_letters": (mm.random_letters, {"words": WORDS, "vocab": DATA.vocab, "seed": 1}),
+    "auc": (mm.auc, {"good": [1.0], "bad": [0.0]}),
     "compare": (evaluation.compare, {"model": MODEL, "data": DATA, "threads": 1}),
     "grid": (sweeps.grid, {"data": DATA, "options": {"steps": 1, "n_hidden": 2}, "seeds": [1],
         "samples": 0, "jobs": 1, "on_row": None}),
@@ -108,7 +112,16 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [name for name, (_, arguments) in CALLS.items() if arguments])
+@pytest.mark.parametrize("name", CALLS)
+def test_the_plain_call_is_right(name: str, tmp_path: Any, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    function, arguments = CALLS[name]
+    with contextlib.suppress(mm.FileError, mm.FormatError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", mm.LengthWarning)
+        function(**arguments)  # some of a file that is not there
+
+
+@pytest.mark.parametrize("name", CALLS)
 def test_one_sentence_or_a_result(name: str, tmp_path: Any, monkeypatch: Any) -> None:
     monkeypatch.chdir(tmp_path)
     function, arguments = CALLS[name]
@@ -141,6 +154,10 @@ def test_one_sentence_or_a_result(name: str, tmp_path: Any, monkeypatch: Any) ->
         (lambda: mm.hidden_activations(MODEL.freeze(), X), "must be a makemore_cpp.MLP, not Lang"),
         (lambda: plotting.embeddings(MODEL.freeze()), "must be a makemore_cpp.MLP, not Language"),
         (lambda: mm.perplexity(3, WORDS), "model must be a model, not int"),
+        (lambda: MODEL.save(3), "path must be a path, not int"),
+        (lambda: mm.KneserNey(DATA.vocab, WORDS, 2).save(3), "path must be a path, not int"),
+        (lambda: checkpoint.load(3), "path must be a path, not int"),
+        (lambda: plotting.save(plotting.embeddings(MODEL).figure, 3), "path must be a path, not"),
         (lambda: mm.to_lecture(3), "model must be a makemore_cpp.MLP, not int"),
         (lambda: MODEL.score(Frame()), r"strings is a table \(Frame\); give one of its columns, s"),
         (lambda: MODEL.freeze().score(Frame()), r"strings is a table \(Frame\)"),
@@ -169,6 +186,14 @@ def test_what_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
 def test_values_that_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
     with pytest.raises(mm.ArgumentError, match=sentence):
         call()
+
+
+@pytest.mark.parametrize("name", sorted({*mm.__all__} - {"__version__"}))
+def test_every_public_name_says_what_it_is(name: str) -> None:
+    value = getattr(mm, name)
+    text = vars(value).get("__doc__") if isinstance(value, type) else value.__doc__
+    assert text, "no text of its own"
+    assert not (isinstance(value, type) and text.startswith(f"{name}(")), "made by dataclass"
 
 
 def test_any_model_is_diagnosed() -> None:

@@ -13,11 +13,12 @@ struct ErrorClasses {
   PyObject *error, *argument, *range, *format, *file, *diverged;
 } classes;
 
-PyObject* new_class(py::module_& m, const char* name, PyObject* base, PyObject* builtin) {
+PyObject* new_class(py::module_& m, const char* name, PyObject* base, PyObject* builtin,
+                    const char* doc) {
   py::tuple bases = py::make_tuple(py::handle(base));
   if (builtin != nullptr) bases = py::make_tuple(py::handle(base), py::handle(builtin));
   const std::string full_name = std::string("makemore_cpp.") + name;
-  PyObject* created = PyErr_NewException(full_name.c_str(), bases.ptr(), nullptr);
+  PyObject* created = PyErr_NewExceptionWithDoc(full_name.c_str(), doc, bases.ptr(), nullptr);
   if (created == nullptr) throw py::error_already_set();
   m.attr(name) = py::handle(created);
   return created;
@@ -52,12 +53,29 @@ void translate(std::exception_ptr pointer) {
 }  // namespace
 
 void bind_errors(py::module_& m) {
-  classes.error = new_class(m, "Error", PyExc_Exception, nullptr);
-  classes.argument = new_class(m, "ArgumentError", classes.error, PyExc_ValueError);
-  classes.range = new_class(m, "RangeError", classes.error, PyExc_IndexError);
-  classes.format = new_class(m, "FormatError", classes.argument, nullptr);
-  classes.file = new_class(m, "FileError", classes.error, PyExc_OSError);
-  classes.diverged = new_class(m, "DivergedError", classes.error, PyExc_ArithmeticError);
+  classes.error = new_class(m, "Error", PyExc_Exception, nullptr, "Base class of all our errors.");
+  classes.argument =
+      new_class(m, "ArgumentError", classes.error, PyExc_ValueError,
+                "An argument has the wrong size, value or combination; also a ValueError.");
+  classes.range = new_class(m, "RangeError", classes.error, PyExc_IndexError,
+                            "A token or a row lies outside its range; also an IndexError.");
+  classes.format =
+      new_class(m, "FormatError", classes.argument, nullptr,
+                "Bytes, of a file mostly, are not what the format demands; also a ValueError.");
+  classes.file = new_class(m, "FileError", classes.error, PyExc_OSError,
+                           "A file cannot be read or written; also an OSError.");
+  classes.diverged =
+      new_class(m, "DivergedError", classes.error, PyExc_ArithmeticError,
+                R"(A loss or an updated parameter is not finite; also an ArithmeticError.
+
+Attributes
+----------
+step : int
+    In which it happened; the first is 0.
+loss : float
+    Of its minibatch, or of the split that the sentence names.
+learning_rate : float
+    That of the step.)");
   py::register_exception_translator(&translate);
 }
 

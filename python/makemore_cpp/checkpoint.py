@@ -73,7 +73,7 @@ def this_build() -> str:
 
 
 # -- writing -------------------------------------------------------------------------------------
-def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
+def save(path: str | bytes | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Write the file, atomically and durably.
 
     Raises
@@ -83,7 +83,7 @@ def save(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     ArgumentError
         A number is not finite.
     """
-    files.replace(path, to_bytes(checkpoint))
+    files.replace(checks.path("path", path), to_bytes(checkpoint))
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
@@ -135,7 +135,7 @@ def _text(checkpoint: Checkpoint) -> str:
 
 
 # -- reading -------------------------------------------------------------------------------------
-def load(path: str | os.PathLike[str]) -> Checkpoint:
+def load(path: str | bytes | os.PathLike[str]) -> Checkpoint:
     """Return the checkpoint of a file.
 
     Raises
@@ -145,7 +145,7 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
     FormatError
         Its bytes are not a checkpoint's, or were changed.
     """
-    name = os.fspath(path)
+    name = checks.path("path", path)
     content = Content(_core.read_tensor_file(name), name)
     with naming(name):
         content.check_format(FORMAT, VERSION)

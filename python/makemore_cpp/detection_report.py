@@ -82,8 +82,10 @@ def auc(good: ArrayLike, bad: ArrayLike) -> float:
 
     Raises
     ------
+    TypeError
+        `good` or `bad` does not hold real numbers.
     ArgumentError
-        One of them is empty or not one-dimensional, or a score is no number.
+        One of them is empty or not one-dimensional, or a score is no number, NaN.
     """
     above, below = _check_scores("good", good), _check_scores("bad", bad)
     lower = np.sort(below)
@@ -92,7 +94,7 @@ def auc(good: ArrayLike, bad: ArrayLike) -> float:
 
 
 def _check_scores(name: str, values: ArrayLike) -> Float64:
-    scores = np.asarray(values, np.float64)
+    scores = checks.numbers(name, values)
     if scores.ndim != 1 or len(scores) == 0:
         raise ArgumentError(f"{name} has the shape {scores.shape}; it must be (n,), n at least 1")
     if np.isnan(scores).any():

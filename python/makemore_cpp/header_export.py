@@ -26,7 +26,9 @@ NAME_RULE = (
 )
 
 
-def export_header(model: MLP, path: str | os.PathLike[str], name: str | None = None) -> None:
+def export_header(
+    model: MLP, path: str | bytes | os.PathLike[str], name: str | None = None
+) -> None:
     """Write the model as one header, which C99 and C++11 compile without any library but C's.
 
     Its functions are ``<name>_score``, ``<name>_log_probs`` and ``<name>_sample``; the comment at
@@ -35,7 +37,7 @@ def export_header(model: MLP, path: str | os.PathLike[str], name: str | None = N
     Parameters
     ----------
     model : MLP
-    path : str or path
+    path : str, bytes or path
         The file.
     name : str, optional
         With what every name in the header begins, so that one program can hold several models; by

@@ -384,17 +384,19 @@ class MLP(Net):
         is_its_own = type(self).log_probs is not MLP.log_probs
         return self.log_probs if is_its_own else _core.LanguageModel(self._saved())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | bytes | os.PathLike[str]) -> None:
         """Write the model to one safetensors file, atomically; the same model gives the same bytes.
 
         Raises
         ------
+        TypeError
+            `path` is no path.
         FileError
-            The file cannot be written.
+            The file cannot be written; an older one is as it was.
         ArgumentError
             A parameter is not finite.
         """
-        self._saved().save(os.fspath(path))
+        self._saved().save(checks.path("path", path))
 
     def to_bytes(self) -> bytes:
         """Return the bytes that `save` writes.

@@ -103,12 +103,12 @@ def model_pictures(model: MLP, X: Int32) -> list[Callable[[], Axes | Figure]]:
     return [partial(embeddings, model), partial(hidden_units, model, some)]
 
 
-def save_model_pictures(folder: str | os.PathLike[str], model: MLP, X: Int32) -> list[Path]:
+def save_model_pictures(folder: str | bytes | os.PathLike[str], model: MLP, X: Int32) -> list[Path]:
     """Write what can be seen in a model alone, its embeddings and hidden units; return the files.
 
     Parameters
     ----------
-    folder : str or path
+    folder : str, bytes or path
         Made where it does not exist; pictures of the same names are replaced.
     model : MLP
     X : int32 array, shape (N,T)

@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
-from makemore_cpp import files
+from makemore_cpp import checks, files
 
 BLUE, ORANGE, GREY, RED = "#2b6cb0", "#dd6b20", "#718096", "#c53030"
 # Settings that are of the program around us, not of a picture.
@@ -68,12 +68,14 @@ def png_of(figure: Figure | SubFigure) -> bytes:
     return stream.getvalue()
 
 
-def save(figure: Figure | SubFigure, path: str | os.PathLike[str]) -> None:
+def save(figure: Figure | SubFigure, path: str | bytes | os.PathLike[str]) -> None:
     """Write a figure as PNG, as `png_of` gives it, replacing a file of that name atomically.
 
     Raises
     ------
+    TypeError
+        `path` is no path.
     FileError
-        The file cannot be written.
+        The file cannot be written; an older one is as it was.
     """
-    files.replace(path, png_of(figure))
+    files.replace(checks.path("path", path), png_of(figure))

@@ -52,7 +52,7 @@ class Saved:
         """
         return to_bytes(f"{PREFIX} {self._KIND}", VERSION, *self._content())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | bytes | os.PathLike[str]) -> None:
         """Write one file, atomically; an older one of that name is replaced.
 
         Raises
@@ -62,7 +62,7 @@ class Saved:
         TypeError, ArgumentError
             As `to_bytes`.
         """
-        files.replace(path, self.to_bytes())
+        files.replace(checks.path("path", path), self.to_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "bytes") -> Self:
