@@ -119,7 +119,7 @@ def test_interrupted_and_continued(tmp_path):
     ("arguments", "sentence"),
     [
         (["--n-hidden", "8,x"], "'x' is not an integer"),
-        (["--n-hidden", "8,0"], "n_hidden"),
+        (["--n-hidden", "8,0"], "--n-hidden must"),
         (["--n-hidden", ""], "'' is not an integer"),
         (["--lr", "0.1,0.1"], "lr has the value 0.1 twice"),
         (["--lr", "nan"], "lr is nan"),
@@ -191,7 +191,9 @@ def test_ngram(tmp_path):
     options = ["--data", "one.txt", "--max-block-size", "2", "--json"]
     result = json.loads(run(tmp_path, "experiment", "ngram", *options)[0])
     assert result["rows"][0]["unseen_share"] is None
-    assert "max_block_size is 0" in refuse(tmp_path, "experiment", "ngram", "--max-block-size", "0")
+    assert "--max-block-size is 0" in refuse(
+        tmp_path, "experiment", "ngram", "--max-block-size", "0"
+    )
 
 
 def test_one_word(tmp_path):

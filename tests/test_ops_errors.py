@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from makemore_cpp import _core
+from makemore_cpp import _core, ops
+from makemore_cpp._core import ArgumentError
 
 
 def z(*shape: int, dtype: Any = np.float32) -> np.ndarray:
@@ -140,15 +141,50 @@ def test_tokens_are_integers(X):
     refused(lambda: _core.embedding_forward(z(27, 2), X), TypeError, "X")
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32, np.complex64, ">f4", bool])
-def test_parameters_are_float32_exactly(dtype):
-    wrong = z(3, 3, dtype=dtype)
+@pytest.mark.parametrize("dtype", [np.complex64, bool, object, "U1", "M8[s]"])
+def test_floats_are_real_numbers(dtype):
+    wrong = np.zeros((3, 3), dtype)
     refused(lambda: _core.linear_forward(wrong, z(3, 3), z(3)), TypeError, "x")
     refused(lambda: _core.linear_forward(z(3, 3), wrong, z(3)), TypeError, "W")
     refused(lambda: _core.log_softmax(wrong), TypeError, "logits")
     refused(lambda: _core.embedding_forward(wrong, np.zeros((1, 1), int)), TypeError, "C")
-    refused(lambda: _core.sgd_update(wrong, z(3, 3), 0.1), TypeError, "w")
     refused(lambda: _core.sgd_update(z(3, 3), wrong, 0.1), TypeError, "dw")
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int32, np.uint8, ">f4", list])
+def test_other_numbers_are_rounded_to_float32(dtype):
+    random = np.random.default_rng(1)
+    x, W, b = (random.integers(0, 9, shape) / 4 for shape in ((2, 3), (3, 5), (5,)))
+    if dtype is list:
+        others = [array.tolist() for array in (x, W, b)]
+    else:
+        others = [array.astype(dtype) for array in (x, W, b)]
+    floats = [np.asarray(other, np.float32) for other in others]
+    assert np.array_equal(ops.linear_forward(*others), ops.linear_forward(*floats))
+    assert np.array_equal(ops.log_softmax(others[0]), ops.log_softmax(floats[0]))
+    for one, other in zip(ops.linear_backward(np.ones((2, 5)), *others[:2]),
+                          ops.linear_backward(z(2, 5) + 1, *floats[:2]), strict=True):  # fmt: skip
+        assert one.dtype == np.float32
+        assert np.array_equal(one, other)
+
+
+def test_a_number_beyond_float32_is_refused():
+    refused(lambda: ops.log_softmax([[1e300, 0]]), ArgumentError, "logits holds 1e\\+300, which is")
+    assert np.array_equal(ops.log_softmax([[-np.inf, 0.0]]), [[-np.inf, 0]])
+
+
+def test_one_row_gives_one_row():
+    random = np.random.default_rng(2)
+    x, W, b = (random.standard_normal(shape) for shape in ((3,), (3, 5), (5,)))
+    C, X = random.standard_normal((27, 2)), [3, 1, 0]
+    for one, rows in (
+        (ops.linear_forward(x, W, b), ops.linear_forward(x[None], W, b)),
+        (ops.linear_tanh_forward(list(x), W, b), ops.linear_tanh_forward(x[None], W, b)),
+        (ops.log_softmax(b.tolist()), ops.log_softmax(b[None])),
+        (ops.embedding_forward(C, X), ops.embedding_forward(C, [X])),
+    ):
+        assert one.shape == rows.shape[1:]
+        assert np.array_equal(one, rows[0])
 
 
 def test_written_arrays_are_taken_as_they_are_or_not_at_all():

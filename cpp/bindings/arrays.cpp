@@ -2,6 +2,8 @@
 #include "arrays.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -82,6 +84,19 @@ FloatArray float_input(const char* name, py::handle value, const Shape& shape) {
   check_shape(name, array, shape);
   if (is_plain(array)) return py::reinterpret_borrow<FloatArray>(array);
   return Converted<float>(array);
+}
+
+FloatArray floats_of(const char* name, py::handle value, const Shape& shape) {
+  if (py::isinstance<py::array_t<float>>(value)) return float_input(name, value, shape);
+  const DoubleArray numbers = numbers_of(name, value, shape);
+  for (py::ssize_t i = 0; i < numbers.size(); ++i) {
+    const double value = numbers.data()[i];
+    if (std::isfinite(value) && std::abs(value) > std::numeric_limits<float>::max()) {
+      throw ArgumentError(std::string(name) + " holds " + shown(value) +
+                          ", which is beyond the range of float32");
+    }
+  }
+  return Converted<float>(numbers);
 }
 
 FloatArray float_in_place(const char* name, py::handle value) {

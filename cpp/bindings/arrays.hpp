@@ -23,6 +23,10 @@ constexpr int64_t kAny = -1;
 // A float32 array that is only read: a copy of it when it is not contiguous.
 FloatArray float_input(const char* name, py::handle value, const Shape& shape);
 
+// The same of any real numbers, in an array or in lists, which are rounded to float32.
+// ArgumentError for one that is beyond its range.
+FloatArray floats_of(const char* name, py::handle value, const Shape& shape);
+
 // A float32 array that is written in place: contiguous and writable, never a copy.
 FloatArray float_in_place(const char* name, py::handle value, const Shape& shape);
 FloatArray float_in_place(const char* name, py::handle value);  // of any shape

@@ -12,7 +12,7 @@ namespace makemore::bindings {
 namespace {
 
 FloatArray embedding_forward_(py::object C, py::object X, py::object threads) {
-  const FloatArray C_in = float_input("C", C, {kAny, kAny});
+  const FloatArray C_in = floats_of("C", C, {kAny, kAny});
   const int64_t V = C_in.shape(0), E = C_in.shape(1);
   const Tokens X_in = tokens_of("X", X, {kAny, kAny}, V);
   const int64_t N = X_in.array.shape(0), T = X_in.array.shape(1);
@@ -27,7 +27,7 @@ FloatArray embedding_forward_(py::object C, py::object X, py::object threads) {
 
 FloatArray embedding_backward_(py::object demb, py::object X, py::object vocab_size,
                                py::object threads) {
-  const FloatArray demb_in = float_input("demb", demb, {kAny, kAny, kAny});
+  const FloatArray demb_in = floats_of("demb", demb, {kAny, kAny, kAny});
   const int64_t N = demb_in.shape(0), T = demb_in.shape(1), E = demb_in.shape(2);
   const int64_t V = integer("vocab_size", vocab_size);
   check_sizes({1, 1, 1, V});
@@ -46,11 +46,11 @@ using Forward = void (*)(float*, const float*, const float*, const float*, int64
 
 template <Forward forward>
 FloatArray linear_forward_(py::object x, py::object W, py::object b, py::object threads) {
-  const FloatArray x_in = float_input("x", x, {kAny, kAny});
+  const FloatArray x_in = floats_of("x", x, {kAny, kAny});
   const int64_t B = x_in.shape(0), K = x_in.shape(1);
-  const FloatArray W_in = float_input("W", W, {K, kAny});
+  const FloatArray W_in = floats_of("W", W, {K, kAny});
   const int64_t N = W_in.shape(1);
-  const FloatArray b_in = float_input("b", b, {N});
+  const FloatArray b_in = floats_of("b", b, {N});
   const int n_threads = threads_of(threads);
   FloatArray y = new_floats({B, N});
   float* out = y.mutable_data();
@@ -60,11 +60,11 @@ FloatArray linear_forward_(py::object x, py::object W, py::object b, py::object 
 }
 
 py::tuple linear_backward_(py::object dy, py::object x, py::object W, py::object threads) {
-  const FloatArray dy_in = float_input("dy", dy, {kAny, kAny});
+  const FloatArray dy_in = floats_of("dy", dy, {kAny, kAny});
   const int64_t B = dy_in.shape(0), N = dy_in.shape(1);
-  const FloatArray x_in = float_input("x", x, {B, kAny});
+  const FloatArray x_in = floats_of("x", x, {B, kAny});
   const int64_t K = x_in.shape(1);
-  const FloatArray W_in = float_input("W", W, {K, N});
+  const FloatArray W_in = floats_of("W", W, {K, N});
   const int n_threads = threads_of(threads);
   FloatArray dx = new_floats({B, K}), dW = new_floats({K, N}), db = new_floats({N});
   float *dx_out = dx.mutable_data(), *dW_out = dW.mutable_data(), *db_out = db.mutable_data();
@@ -78,12 +78,12 @@ py::tuple linear_backward_(py::object dy, py::object x, py::object W, py::object
 
 py::tuple linear_tanh_backward_(py::object dh, py::object h, py::object x, py::object W,
                                 py::object threads) {
-  const FloatArray dh_in = float_input("dh", dh, {kAny, kAny});
+  const FloatArray dh_in = floats_of("dh", dh, {kAny, kAny});
   const int64_t B = dh_in.shape(0), H = dh_in.shape(1);
-  const FloatArray h_in = float_input("h", h, {B, H});
-  const FloatArray x_in = float_input("x", x, {B, kAny});
+  const FloatArray h_in = floats_of("h", h, {B, H});
+  const FloatArray x_in = floats_of("x", x, {B, kAny});
   const int64_t K = x_in.shape(1);
-  const FloatArray W_in = float_input("W", W, {K, H});
+  const FloatArray W_in = floats_of("W", W, {K, H});
   const int n_threads = threads_of(threads);
   FloatArray dx = new_floats({B, K}), dW = new_floats({K, H}), db = new_floats({H});
   float *dx_out = dx.mutable_data(), *dW_out = dW.mutable_data(), *db_out = db.mutable_data();
@@ -96,7 +96,7 @@ py::tuple linear_tanh_backward_(py::object dh, py::object h, py::object x, py::o
 }
 
 py::tuple cross_entropy_(py::object logits, py::object Y, py::object threads) {
-  const FloatArray logits_in = float_input("logits", logits, {kAny, kAny});
+  const FloatArray logits_in = floats_of("logits", logits, {kAny, kAny});
   const int64_t B = logits_in.shape(0), V = logits_in.shape(1);
   const std::vector<int32_t> targets = tokens_of("Y", Y, {B}, V).copy();
   const int n_threads = threads_of(threads);
@@ -111,7 +111,7 @@ py::tuple cross_entropy_(py::object logits, py::object Y, py::object threads) {
 }
 
 FloatArray log_softmax_(py::object logits, py::object threads) {
-  const FloatArray logits_in = float_input("logits", logits, {kAny, kAny});
+  const FloatArray logits_in = floats_of("logits", logits, {kAny, kAny});
   const int64_t B = logits_in.shape(0), V = logits_in.shape(1);
   const int n_threads = threads_of(threads);
   FloatArray result = new_floats({B, V});
@@ -123,7 +123,7 @@ FloatArray log_softmax_(py::object logits, py::object threads) {
 
 void sgd_update_(py::object w, py::object dw, py::object lr, py::object weight_decay) {
   FloatArray w_in_place = float_in_place("w", w);
-  const FloatArray dw_in = float_input("dw", dw, shape_of(w_in_place));
+  const FloatArray dw_in = floats_of("dw", dw, shape_of(w_in_place));
   check_apart("w", w_in_place, "dw", dw_in);
   const double rate = number("lr", lr), decay = number("weight_decay", weight_decay);
   float* out = w_in_place.mutable_data();
@@ -132,7 +132,7 @@ void sgd_update_(py::object w, py::object dw, py::object lr, py::object weight_d
 }
 
 py::array_t<int32_t> sample_tokens_(py::object log_probs, py::object u) {
-  const FloatArray log_probs_in = float_input("log_probs", log_probs, {kAny, kAny});
+  const FloatArray log_probs_in = floats_of("log_probs", log_probs, {kAny, kAny});
   const int64_t N = log_probs_in.shape(0), V = log_probs_in.shape(1);
   const DoubleArray u_in = numbers_of("u", u, {N});
   py::array_t<int32_t> tokens(N);

@@ -1,5 +1,6 @@
 """How a command ends: a sentence and an exit code for every error, and interrupts."""
 
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -98,6 +99,37 @@ def _tell(sentence: str) -> None:
         console.note(sentence)
 
 
+# The names that parts of the package give to what an option is called otherwise.
+OTHER_NAMES = {"floor": "--lr-floor", "decay": "--lr-decay", "betas": "--beta1"}
+
+
+def _by_options(sentence: str, command: click.Command) -> str:
+    """Return an error's sentence with the names of options in place of those of arguments.
+
+    A name of several words cannot be mistaken; one that is a plain word is taken for an argument's
+    at the beginning, where errors name what they are about, and after "with" and "option".
+    """
+    names = {**OTHER_NAMES, **_options_of(command)}
+    several = "|".join(name for name in names if "_" in name)
+    one = "|".join(name for name in names if "_" not in name)
+    pattern = (
+        rf"(?<![\w/.'\"-])(?:{several})(?![\w/.'\"-])|(?:^|(?<=with )|(?<=option ))(?:{one})\b"
+    )
+    return re.sub(pattern, lambda found: names[found[0]], sentence)
+
+
+def _options_of(command: click.Command) -> dict[str, str]:
+    """Return the option for each argument's name, of all commands together."""
+    if isinstance(command, click.Group):
+        each = [_options_of(one) for one in command.commands.values()]
+        return {name: option for options in each for name, option in options.items()}
+    return {
+        parameter.name: max(parameter.opts, key=len)
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and parameter.name is not None
+    }
+
+
 def _run(command: click.Command) -> int:
     if not console.is_open():  # as after `>&-`
         _tell("standard output is closed, so nothing can be shown")
@@ -120,7 +152,7 @@ def _run(command: click.Command) -> int:
             f"{error.object[error.start]!a}; PYTHONIOENCODING=utf-8:backslashreplace can"
         )
     except Error as error:
-        _tell(str(error))
+        _tell(_by_options(str(error), command))
     except MemoryError:
         _tell("there is not enough memory for these sizes")
     except OSError as error:
