@@ -76,7 +76,8 @@ def test_out_and_overwrite(trained, tmp_path):
     run(folder, "eval", out, "--split", "test")
     assert (out / "test_looks.jsonl").exists()
     before = (out / "model.safetensors").read_bytes()
-    assert "is not empty" in refuse(folder, "train", *SMALL, "--out", out, "--seed", 2)
+    sentence = refuse(folder, "train", *SMALL, "--out", out, "--seed", 2)
+    assert "is not empty; give another folder, or --overwrite" in sentence
     assert "try a smaller --lr" in refuse(
         folder, "train", *SMALL, "--out", out, "--overwrite", "--lr", "1e37"
     )
@@ -159,7 +160,7 @@ def test_any_alphabet(tmp_path):
         (["--samples", 2**40], "samples is 1099511627776, outside [0, 1000000]"),
         (["--split-seed", "-1"], "--split-seed is -1"),
         (["--schedule", "cosine", "--lr-floor", "nan"], "--lr-floor is nan"),
-        (["--schedule", "inverse", "--lr-decay", "-1"], "lr_decay is -1"),
+        (["--schedule", "inverse", "--lr-decay", "-1"], "--lr-decay is -1"),
         (["--boundary", "ab"], "boundary"),
         (["--data", "missing.txt"], "cannot read missing.txt: No such file"),
         (["--data", "."], "cannot read .: Is a directory"),

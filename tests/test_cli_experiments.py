@@ -196,6 +196,15 @@ def test_ngram(tmp_path):
     )
 
 
+def test_what_does_not_go_on_does_not_say_that_it_does(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    sentence = refuse(tmp_path, "experiment", "ngram", "--out", "full").strip()
+    assert sentence.endswith("full is not empty; give another folder")
+    assert "goes on" not in run(tmp_path, "experiment", "ngram", "--help")[0]
+    assert "goes on" in run(tmp_path, "experiment", "batch", "--help")[0]
+
+
 def test_one_word(tmp_path):
     (tmp_path / "one.txt").write_text("anna\n")
     out, error = run(tmp_path, "experiment", "scaling", "--data", "one.txt", "--steps", "10")

@@ -121,11 +121,11 @@ def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callabl
     return add
 
 
-def data_options(command: Any) -> Any:
+def data_options(command: Any, folder: str = "Folder; that of an old sweep goes on.") -> Any:
     """Add the options for the data, for the folder and for machines."""
     for decorate in (
         json_option,
-        click.option("--out", help="Folder; that of an old sweep goes on.  [default: sweeps/<n>]"),
+        click.option("--out", help=f"{folder}  [default: sweeps/<n>]"),
         boundary_option,
         split_seed_option,
         data_option,

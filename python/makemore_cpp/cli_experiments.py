@@ -114,7 +114,7 @@ Show what counting can do, and what a longer context does to it.
 
 @experiment.command("ngram", context_settings={"show_default": True}, help=NGRAM_HELP)
 @click.option("--max-block-size", default=9, help="The longest context, in tokens.")
-@data_options
+@partial(data_options, folder="Folder, which may hold no file yet.")
 def ngram(
     data: str | None,
     split_seed: int,

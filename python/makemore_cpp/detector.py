@@ -22,9 +22,9 @@ class Detector(Saved):
     """Flags strings that are less probable than all but a few good words of their length.
 
     The score of a string is its log-probability, standardised with the mean and the spread of those
-    of good words of its length. So standardised, words of all lengths are much alike (of names with 4
-    to 10 letters the lowest 1 % lie below -2.6 to -2.7), and are ranked together: a length needs no
-    hundred words of its own to tell which is the lowest in a hundred. `Detector.fit` makes one.
+    of good words of its length. So standardised, words of all lengths are much alike (of names with
+    4 to 10 letters the lowest 1 % lie below -2.6 to -2.7), and are ranked together: a length needs
+    no hundred words of its own to tell which is the lowest in a hundred. `Detector.fit` makes one.
 
     Attributes
     ----------

@@ -24,7 +24,7 @@ class _VanishedError(FileError):
 @contextlib.contextmanager
 def new_folder(
     out: str | os.PathLike[str] | None = None,
-    overwrite: bool = False,
+    overwrite: bool | None = None,
     root: str | os.PathLike[str] = "runs",
 ) -> Iterator[Path]:
     """Give a folder, locked, in which files can be written.
@@ -33,8 +33,8 @@ def new_folder(
     ----------
     out : str or path, optional
         The folder. Without it ``root/<n>`` with the next free number, never one that exists.
-    overwrite : bool
-        Allow `out` to hold files already.
+    overwrite : bool, optional
+        Allow `out` to hold files already; None where nobody is given the choice.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def new_folder(
                 if attempt == ATTEMPTS - 1:
                     raise
         if not overwrite:
-            _check_empty(folder)
+            _check_empty(folder, "" if overwrite is None else ", or --overwrite")
         files.check_folder(folder)
         yield folder
 
@@ -105,7 +105,9 @@ def _make(folder: Path, new: list[Path]) -> Path:
         else:  # who succeeds in making it has made it: a look before would be a guess
             new.append(folder)
             return folder
-    raise FileNotFoundError(errno.ENOENT, "others remove it again and again", str(folder))
+    raise FileNotFoundError(
+        errno.ENOENT, "it cannot be, or others remove it again and again", str(folder)
+    )
 
 
 def _numbered(root: Path, new: list[Path]) -> Path:
@@ -122,13 +124,13 @@ def _numbered(root: Path, new: list[Path]) -> Path:
     raise FileExistsError(errno.EEXIST, "others take every free number", str(root))
 
 
-def _check_empty(folder: Path) -> None:
+def _check_empty(folder: Path, advice: str) -> None:
     try:
         is_empty = not any(folder.iterdir())
     except OSError as error:
         raise FileError(f"cannot list the folder {folder}: {error.strerror}") from error
     if not is_empty:
-        raise FileError(f"{folder} is not empty; give another folder, or allow overwrite")
+        raise FileError(f"{folder} is not empty; give another folder{advice}")
 
 
 @contextlib.contextmanager
