@@ -17,78 +17,32 @@ from typing import Any
 
 PACKAGE = "makemore_cpp"
 
-# Lowest first.  A file may use its own layer and those below.  A new file gets its place here.
-CPP_LAYERS = [
-    {"kernels"},
-    {"error", "utf8", "buffer", "sha256", "poll", "made_once"},
-    {"model", "json", "file_io"},
-    {"machine", "check", "random"},
-    {"cut", "dispatch", "thread_pool", "optimizer"},
-    {"distinct_contexts", "fold", "seen_contexts", "update", "sampling", "token_choice"},
-    {"tensor_file"},
-    {"ops", "forward", "hidden_block", "completion"},
-    {"trainer", "vocabulary", "model_file", "frozen_net"},
-    {"scoring", "language_model", "sampler"},
-    {"bindings", "example"},
-]
-PYTHON_LAYERS = [
-    {"_core"},
-    {"arrays", "checks", "early_ctrl_c", "files", "package_paths", "streams"},
-    {"lines", "tensor_file"},
-    {"folders"},
-    {"vocab", "schedules", "presets", "parallel", "sweep_table"},
-    {"words", "ops", "reference", "reference_random", "reference_updates"},
-    {"calibration", "detection_report"},
-    {"dataset", "prediction"},
-    {"origin"},
-    {"sampling", "scoring", "completion", "ngram_counts"},
-    {"text_model"},
-    {"language_model"},
-    {"model", "saved"},
-    {"ngram", "interop", "onnx_export"},
-    {"jelinek_mercer", "kneser_ney", "mixture"},
-    {"training_state"},
-    {"training", "evaluation", "ngram_table", "verdict", "vowels", "hidden_units", "header_export"},
-    {"diagnosis", "plotting_style", "detector", "checkpoint"},
-    {"plotting_embeddings", "plotting_hidden"},
-    {"plotting", "sweep_cell"},
-    {"runs", "console", "exits"},
-    {"sweep_folder"},
-    {"sweeps"},
-    {"lr_search", "experiments"},
-    {"plotting_sweeps"},
-    {"cli_pictures"},
-    {"cli_common"},
-    {"cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_train", "cli_score"},
-    {"cli"},
-    {"__init__", "__main__"},
-]
+# The rooms, lowest first: each may use those before it.
+CPP_ROOMS = ["kernels", "base", "net", "train", "files", "text", "bindings", "example"]
+# Public headers that have no source file, by which all others get their room.
+HEADER_ROOMS = {"error": "base", "poll": "base", "machine": "base"}
+PYTHON_ROOMS = [
+    "_core", "arrays", "early_ctrl_c", "checks", "package_paths", "ops", "reference", "files",
+    "recipe", "data", "text", "models", "training", "evaluation", "plots", "export", "runs",
+    "sweeps", "cli", "old_names", "__init__", "__main__",
+]  # fmt: skip
 TOP_LEVEL = {
     "CMakeLists.txt", "pyproject.toml", "README.md", "LICENSE",
     "cpp", "python", "tests", "benchmarks",
 }  # fmt: skip
 KERNEL_HEADERS = {"cstdint", "stdint.h", "immintrin.h", "arm_neon.h"}
 # Who may write to stdout and stderr: the one door, which escapes, and the streams below it.
-DOORS = {"console", "streams"}
-# Who may import a library that is slow to load, or of use to few, and where.
-PLOTTING = {
-    "plotting", "plotting_style", "plotting_embeddings", "plotting_hidden", "plotting_sweeps",
-}  # fmt: skip
-COMMANDS = {
-    "cli", "cli_common", "cli_sweeps", "cli_experiments", "cli_export", "cli_text", "cli_train",
-    "cli_score", "cli_pictures", "exits",
-}  # fmt: skip
+DOORS = {"cli/console", "files/streams"}
+# Who may import a library that is slow to load, or of use to few: rooms and modules.
 GUESTS = {
-    "matplotlib": PLOTTING | {"cli_pictures"},
-    "click": COMMANDS,
-    "rich": {"cli", "console"},
-    "distributed": {"parallel"},
-    "onnx": {"onnx_export"},
+    "matplotlib": {"plots", "sweeps/pictures", "cli/pictures"},
+    "click": {"cli"},
+    "rich": {"cli/main", "cli/console"},
+    "distributed": {"sweeps/parallel"},
+    "onnx": {"export/onnx"},
 }
-
-
-def layer_of(name: str, layers: list[set[str]]) -> int | None:
-    return next((i for i, names in enumerate(layers) if name in names), None)
+# What draws is loaded by those who draw, inside of their functions.
+PLOTTING = {"plots", "sweeps.pictures"}
 
 
 # -- the top level -------------------------------------------------------------------------------
@@ -115,26 +69,49 @@ def sources(root: Path, folder: str) -> Iterator[Path]:
     yield from sorted(p for p in (root / folder).rglob("*") if p.suffix in {".cpp", ".hpp"})
 
 
-def cpp_name(path: Path) -> str:
-    """What the table of layers calls a file, or the file that an include names."""
-    inside = {"kernels", "bindings", "example"} & set(path.parts)
-    return inside.pop() if inside else path.stem
+def cpp_room(root: Path, place: Path) -> str | None:
+    """The room of a file of ours, or of one that an include names."""
+    for part in place.parts:
+        if part in CPP_ROOMS:
+            return part
+    if place.parent.name == "makemore":  # a public header
+        sources_of_it = [p.parent.name for p in (root / "cpp/src").rglob(f"{place.stem}.cpp")]
+        return sources_of_it[0] if sources_of_it else HEADER_ROOMS.get(place.stem)
+    return None
 
 
 def upward_includes(root: Path) -> list[str]:
     found = []
+    graph: dict[str, set[str]] = {}
     for path in sources(root, "cpp"):
         place = path.relative_to(root)
-        mine = layer_of(cpp_name(place), CPP_LAYERS)
+        mine = cpp_room(root, place)
         if mine is None:
-            found.append(f"{place} has no layer")
+            found.append(f"{place} is in no room")
             continue
         for name, quoted in includes(path):
-            if not quoted or cpp_name(place) in {"kernels", "bindings"}:
+            if not quoted or mine in {"kernels", "bindings"}:
                 continue
-            theirs = layer_of(cpp_name(Path(name)), CPP_LAYERS)
-            if theirs is None or theirs > mine:
+            theirs = cpp_room(root, Path(name))
+            if theirs is None or CPP_ROOMS.index(theirs) > CPP_ROOMS.index(mine):
                 found.append(f"{place} includes {name}, which is not below it")
+            if path.suffix == ".hpp":
+                graph.setdefault(path.stem, set()).add(Path(name).stem)
+    return found + circles(graph)
+
+
+def circles(graph: dict[str, set[str]]) -> list[str]:
+    """One sentence for each node from which a way leads back to it."""
+    found = []
+    for start in sorted(graph):
+        seen, to_see = set(), list(graph[start])
+        while to_see:
+            node = to_see.pop()
+            if node not in seen:
+                seen.add(node)
+                to_see += graph.get(node, ())
+        if start in seen:
+            found.append(f"{start} uses itself by way of others")
     return found
 
 
@@ -188,8 +165,11 @@ def library_manners(root: Path) -> list[str]:
 
 
 # -- Python --------------------------------------------------------------------------------------
-def imports(path: Path, modules: set[str]) -> Iterator[tuple[str, bool]]:
-    """Each imported module (ours without the package's name), and whether at module level."""
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Each imported module (ours without the package's name), and whether at module level.
+
+    What is imported from one of our modules may be a module too; its name follows after a dot.
+    """
     tree = ast.parse(path.read_text())
     inside_functions = {
         id(node)
@@ -205,50 +185,61 @@ def imports(path: Path, modules: set[str]) -> Iterator[tuple[str, bool]]:
             base = ".".join(filter(None, [PACKAGE if node.level else "", node.module or ""]))
             names = [f"{base}.{alias.name}" for alias in node.names]
         for name in names:
-            parts = name.split(".")
-            if parts[0] == PACKAGE:
-                own = parts[1] if len(parts) > 1 and parts[1] in modules else "__init__"
-                yield own, id(node) not in inside_functions
-            else:
-                yield parts[0], id(node) not in inside_functions
+            first, _, rest = name.partition(".")
+            module = (rest or "__init__") if first == PACKAGE else first
+            yield module, id(node) not in inside_functions
 
 
 def python_files(root: Path) -> list[Path]:
-    return sorted((root / "python" / PACKAGE).glob("*.py"))
+    return sorted((root / "python" / PACKAGE).rglob("*.py"))
+
+
+def place_of(root: Path, path: Path) -> str:
+    """A module's name inside of the package, as "models/mlp"."""
+    return path.relative_to(root / "python" / PACKAGE).with_suffix("").as_posix()
+
+
+def room_of(module: str) -> str:
+    return re.split(r"[./]", module)[0]
 
 
 def upward_imports(root: Path) -> list[str]:
-    files = python_files(root)
-    modules = {path.stem for path in files} | {"_core", "__init__"}
     found = []
-    for path in files:
-        mine = layer_of(path.stem, PYTHON_LAYERS)
-        if mine is None:
-            found.append(f"{path.name} has no layer")
+    graph: dict[str, set[str]] = {}
+    for path in python_files(root):
+        place = place_of(root, path)
+        mine = room_of(place)
+        if mine not in PYTHON_ROOMS:
+            found.append(f"{place} is in no room")
             continue
-        for name, _ in imports(path, modules):
-            if name in modules and (layer_of(name, PYTHON_LAYERS) or 0) > mine:
-                found.append(f"{path.name} imports {name}, which is above it")
-            if name == "cli" and path.stem != "__main__":
-                found.append(f"{path.name} imports cli, which only __main__ may")
-            if path.stem.startswith("reference") and not (
-                name == "numpy" or name.startswith("reference_") or name in sys.stdlib_module_names
+        for name, _ in imports(path):
+            theirs = room_of(name)
+            is_ours = theirs in PYTHON_ROOMS
+            if is_ours and PYTHON_ROOMS.index(theirs) > PYTHON_ROOMS.index(mine):
+                found.append(f"{place} imports {name}, which is above it")
+            if theirs == "cli" and mine not in {"cli", "__main__"}:
+                found.append(f"{place} imports cli, which only __main__ may")
+            if mine == "reference" and not (
+                theirs in {"numpy", "reference"} or theirs in sys.stdlib_module_names
             ):
-                found.append(f"{path.name} imports {name}, but a definition needs only numpy")
-    return found
+                found.append(f"{place} imports {name}, but a definition needs only numpy")
+            if is_ours and theirs == mine and mine != place:  # inside a room
+                graph.setdefault(place, set()).add("/".join(name.split(".")[:2]))
+    return found + circles(graph)
 
 
 def guests_in_the_wrong_place(root: Path) -> list[str]:
     """Slow libraries, and plotting which needs one, are loaded by those who use them."""
-    files = python_files(root)
-    modules = {path.stem for path in files} | {"_core", "__init__"}
     found = []
-    for path in files:
-        for name, at_module_level in imports(path, modules):
-            if name in GUESTS and path.stem not in GUESTS[name]:
-                found.append(f"{path.name} imports {name}")
-            if name in PLOTTING and at_module_level and path.stem not in PLOTTING:
-                found.append(f"{path.name} imports {name} outside a function")
+    for path in python_files(root):
+        place = place_of(root, path)
+        for name, at_module_level in imports(path):
+            homes = GUESTS.get(name.split(".")[0], {place})
+            if not {place, room_of(place)} & homes:
+                found.append(f"{place} imports {name}")
+            draws = any(name == drawer or name.startswith(drawer + ".") for drawer in PLOTTING)
+            if draws and at_module_level and not {place, room_of(place)} & GUESTS["matplotlib"]:
+                found.append(f"{place} imports {name} outside a function")
     return found
 
 
@@ -256,7 +247,7 @@ def prints_beside_the_door(root: Path) -> list[str]:
     """What is shown without `console` would reach a terminal as it is, with all that it obeys."""
     found = []
     for path in python_files(root):
-        if path.stem in DOORS:
+        if place_of(root, path) in DOORS:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             text = ""
@@ -271,7 +262,7 @@ def prints_beside_the_door(root: Path) -> list[str]:
                 r"|\bclick\.(\w*echo\w*|prompt|confirm|progressbar|pause|get_\w+_stream)$|\bpprint\b",
                 text,
             ):
-                found.append(f"{path.name}, line {node.lineno}, uses {text}")
+                found.append(f"{path.relative_to(root)}, line {node.lineno}, uses {text}")
     return found
 
 

@@ -161,7 +161,7 @@ def frozen_mlp() -> mm.LanguageModel:
 
 
 def three_samples(model: Any, **options: Any) -> list[str]:
-    return mm.sample(model, 3, **options)
+    return mm.text.sample(model, 3, **options)
 
 
 def counts() -> mm.NGram:
@@ -180,9 +180,10 @@ TEXT_FUNCTIONS: Calls = {
     "KneserNey": lambda: (
         lambda words, order: mm.KneserNey(vocab(), words, order), {"words": words(), "order": 2}),
     "load_words": lambda: (mm.load_words, {"path": "/dev/null/none"}),
-    "shuffled_letters": lambda: (mm.shuffled_letters, {"words": words(), "seed": 1}),
+    "shuffled_letters": lambda: (mm.text.shuffled_letters, {"words": words(), "seed": 1}),
     "random_letters": lambda: (
-        lambda words, seed: mm.random_letters(words, vocab(), seed), {"words": words(), "seed": 1}),
+        lambda words, seed: mm.text.random_letters(words, vocab(), seed),
+        {"words": words(), "seed": 1}),
     **{
         f"{function.__name__} of {model.__name__}": (
             lambda function=function, model=model, arguments=arguments: (
@@ -190,11 +191,11 @@ TEXT_FUNCTIONS: Calls = {
         )
         for model in (mlp, frozen_mlp, counts)
         for function, arguments in (
-            (mm.score, {"strings": ["ab", "d"], "oov": "error", "threads": 1}),
-            (mm.per_char, {"text": "abc"}),
-            (mm.bits_per_char, {"strings": ["ab", "d"], "oov": "skip"}),
-            (mm.next_probs, {"prefix": "ab"}),
-            (mm.complete, {"prefix": "ab", "k": 2, "max_length": 4}),
+            (mm.text.score, {"strings": ["ab", "d"], "oov": "error", "threads": 1}),
+            (mm.text.per_char, {"text": "abc"}),
+            (mm.text.bits_per_char, {"strings": ["ab", "d"], "oov": "skip"}),
+            (mm.text.next_probs, {"prefix": "ab"}),
+            (mm.text.complete, {"prefix": "ab", "k": 2, "max_length": 4}),
             (three_samples, {"prefix": "a", "seed": 1, "exclude": ["ab"], "max_length": 9}),
         )
     },

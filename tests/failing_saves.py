@@ -23,8 +23,9 @@ from command_line import environment, is_one_sentence
 from interruptions import FAULTS, MAIN, digests
 
 import makemore_cpp as mm
-from makemore_cpp import checkpoint, folders
-from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.files import folders
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.runs import checkpoint
 
 CALLS = (
     "openat", "newfstatat", "fchmod", "write", "fsync", "rename", "renameat", "renameat2", "close",

@@ -21,7 +21,7 @@ from pathlib import Path
 from command_line import environment, is_one_sentence, run
 from failing_saves import CALLS, ERRORS, STRACE, Call, has_strace
 
-from makemore_cpp import folders
+from makemore_cpp.files import folders
 
 SMALL = ("--steps", "5", "--n-hidden", "4,5", "--jobs", "1")
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "eval --pictures": ("eval", "run", "--pictures", "seen"),
     "eval --split test": ("eval", "run", "--split", "test"),
 }
-MAIN = "from makemore_cpp.cli import main; main()"
+MAIN = "from makemore_cpp.cli.main import main; main()"
 # A writer that is not atomic, and gives no sentence: what the harness must find.
 TORN = """
 from makemore_cpp import files

@@ -24,8 +24,8 @@ from typing import NamedTuple
 from command_line import environment
 
 import makemore_cpp as mm
-from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
-from makemore_cpp.origin import DATA_FILE
+from makemore_cpp.data.origin import DATA_FILE
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 
 PATIENCE = 60.0  # seconds, for what never takes so long
 RECIPES = (
@@ -43,7 +43,8 @@ EVERY = ("--n-hidden", "60", "--block-size", "2", "--samples", "0")
 FAULTS = {
     "torn writes": """
 import os, time
-from makemore_cpp import checkpoint, files
+from makemore_cpp import files
+from makemore_cpp.runs import checkpoint
 def torn(path, data):
     mark = os.path.join(os.path.dirname(path), ".makemore-0.tmp")  # what the kills are aimed at
     open(mark, "w").close()
@@ -61,7 +62,7 @@ checkpoint.save = save_torn
 """,
     "the old file removed": """
 import os
-from makemore_cpp import checkpoint
+from makemore_cpp.runs import checkpoint
 save = checkpoint.save
 def hasty(path, kept):
     if os.path.exists(path): os.unlink(path)
@@ -69,7 +70,7 @@ def hasty(path, kept):
 checkpoint.save = hasty
 """,
     "state forgotten": """
-from makemore_cpp import checkpoint
+from makemore_cpp.runs import checkpoint
 load = checkpoint.load
 def forgetful(path):
     kept = load(path)
@@ -88,7 +89,7 @@ def shifted(self, *arguments, first_step=0, **options):
 MLP.train_steps = shifted
 """,
 }
-MAIN = "from makemore_cpp.cli import main; main()"
+MAIN = "from makemore_cpp.cli.main import main; main()"
 
 
 class Trial(NamedTuple):

@@ -42,7 +42,14 @@ def test_rule(rule):
 
 
 def test_import_loads_numpy_and_the_core_only():
-    guests = ["matplotlib", "click", "rich", "onnx", "makemore_cpp.cli", "makemore_cpp.plotting"]
+    guests = [
+        "matplotlib",
+        "click",
+        "rich",
+        "onnx",
+        "makemore_cpp.cli.main",
+        "makemore_cpp.plots.training",
+    ]
     assert loaded_by(f"import {PACKAGE}", [*guests, "numpy"]) == ["numpy"]
 
 
@@ -59,10 +66,11 @@ def test_stub_and_module_say_the_same():
 # -- the rules bite ------------------------------------------------------------------------------
 PLANTED = [
     (strangers_at_the_top, "notes.txt", ""),
-    (upward_includes, "cpp/src/ops.cpp", '#include "makemore/trainer.hpp"\n'),
-    (upward_includes, "cpp/include/makemore/model.hpp", '#include "makemore/vocabulary.hpp"\n'),
+    (upward_includes, "cpp/src/net/ops.cpp", '#include "makemore/trainer.hpp"\n'),
+    (upward_includes, "cpp/src/base/model.hpp", '#include "net/fold.hpp"\n'),
+    (upward_includes, "cpp/src/base/a.hpp", '#include "base/a.hpp"\n'),
     (upward_includes, "cpp/src/novelty.cpp", ""),
-    (python_outside_bindings, "cpp/src/ops.cpp", "#include <pybind11/numpy.h>\n"),
+    (python_outside_bindings, "cpp/src/net/ops.cpp", "#include <pybind11/numpy.h>\n"),
     (python_outside_bindings, "tests/cpp/test_ops.cpp", "  #  include <Python.h>\n"),
     (guests_of_kernels, "cpp/src/kernels/kernels.cpp", "#include <algorithm>\n"),
     (guests_of_kernels, "cpp/src/kernels/math.hpp", '#include "../buffer.hpp"\n#include "b.hpp"\n'),
@@ -71,35 +79,65 @@ PLANTED = [
     (private_parts_in_public, "cpp/include/makemore/ops.hpp", "#include <sys/stat.h>\n"),
     (private_parts_in_public, "cpp/example/names.cpp", '#include "check.hpp"\n'),
     (private_parts_in_public, "cpp/example/names.cpp", '#include "../src/check.hpp"\n'),
-    (library_manners, "cpp/src/ops.cpp", '  std::printf("%d", 3);\n'),
+    (library_manners, "cpp/src/net/ops.cpp", '  std::printf("%d", 3);\n'),
     (library_manners, "cpp/include/makemore/ops.hpp", "inline void f() { abort(); }\n"),
-    (upward_imports, "python/makemore_cpp/vocab.py", "from makemore_cpp.model import MLP\n"),
-    (upward_imports, "python/makemore_cpp/vocab.py", "def f():\n    from .training import train\n"),
-    (upward_imports, "python/makemore_cpp/runs.py", "import makemore_cpp\n"),
+    (
+        upward_imports,
+        "python/makemore_cpp/data/vocab.py",
+        "from makemore_cpp.models.mlp import MLP\n",
+    ),
+    (
+        upward_imports,
+        "python/makemore_cpp/data/vocab.py",
+        "def f():\n    from makemore_cpp import training\n",
+    ),
+    (upward_imports, "python/makemore_cpp/data/a.py", "from makemore_cpp.data import b\n"),
+    (upward_imports, "python/makemore_cpp/runs/folder.py", "import makemore_cpp\n"),
     (upward_imports, "python/makemore_cpp/__init__.py", "from makemore_cpp import cli\n"),
     (upward_imports, "python/makemore_cpp/novelty.py", ""),
-    (upward_imports, "python/makemore_cpp/reference.py", "import scipy\n"),
-    (upward_imports, "python/makemore_cpp/reference.py", "from makemore_cpp._core import x\n"),
-    (guests_in_the_wrong_place, "python/makemore_cpp/model.py", "import matplotlib.pyplot as p\n"),
-    (guests_in_the_wrong_place, "python/makemore_cpp/model.py", "from click import echo\n"),
-    (guests_in_the_wrong_place, "python/makemore_cpp/runs.py", "from . import plotting\n"),
-    (prints_beside_the_door, "python/makemore_cpp/cli.py", "def f(x):\n    print(x)\n"),
-    (prints_beside_the_door, "python/makemore_cpp/model.py", "import sys\nsys.stdout.write('')\n"),
-    (prints_beside_the_door, "python/makemore_cpp/runs.py", "from sys import stderr as out\n"),
-    (prints_beside_the_door, "python/makemore_cpp/exits.py", "click.secho('', err=True)\n"),
-    (prints_beside_the_door, "python/makemore_cpp/cli.py", "show = print\n"),
-    (silent_openings, "python/makemore_cpp/model.py", '"""Model"""\n'),
-    (silent_openings, "cpp/src/ops.cpp", "#include <vector>\n"),
+    (upward_imports, "python/makemore_cpp/reference/net.py", "import scipy\n"),
+    (upward_imports, "python/makemore_cpp/reference/net.py", "from makemore_cpp._core import x\n"),
+    (
+        guests_in_the_wrong_place,
+        "python/makemore_cpp/models/mlp.py",
+        "import matplotlib.pyplot as p\n",
+    ),
+    (guests_in_the_wrong_place, "python/makemore_cpp/models/mlp.py", "from click import echo\n"),
+    (
+        guests_in_the_wrong_place,
+        "python/makemore_cpp/runs/folder.py",
+        "from makemore_cpp import plots\n",
+    ),
+    (prints_beside_the_door, "python/makemore_cpp/cli/main.py", "def f(x):\n    print(x)\n"),
+    (
+        prints_beside_the_door,
+        "python/makemore_cpp/models/mlp.py",
+        "import sys\nsys.stdout.write('')\n",
+    ),
+    (
+        prints_beside_the_door,
+        "python/makemore_cpp/runs/folder.py",
+        "from sys import stderr as out\n",
+    ),
+    (prints_beside_the_door, "python/makemore_cpp/cli/exits.py", "click.secho('', err=True)\n"),
+    (prints_beside_the_door, "python/makemore_cpp/cli/main.py", "show = print\n"),
+    (silent_openings, "python/makemore_cpp/models/mlp.py", '"""Model"""\n'),
+    (silent_openings, "cpp/src/net/ops.cpp", "#include <vector>\n"),
     (silent_openings, "tests/cpp/CMakeLists.txt", "add_executable(a b.cpp)\n"),
 ]
 
 
 @pytest.mark.parametrize(("rule", "place", "text"), PLANTED)
 def test_rule_notices(rule, place, text, tmp_path):
-    for name in ("python/makemore_cpp/model.py", "python/makemore_cpp/training.py",
-                 "python/makemore_cpp/cli.py", "python/makemore_cpp/plotting.py"):  # fmt: skip
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text('"""A module that breaks no rule."""\n')
+    for name, text_before in (
+        ("models/mlp", ""), ("training/__init__", ""), ("cli/main", ""), ("plots/style", ""),
+        ("data/b", "from makemore_cpp.data.a import x\n"),
+    ):  # fmt: skip
+        path = tmp_path / "python/makemore_cpp" / f"{name}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'"""A module that breaks no rule."""\n{text_before}')
+    (tmp_path / "cpp/src/train").mkdir(parents=True)
+    (tmp_path / "cpp/src/train/trainer.cpp").write_text("// A file that breaks no rule.\n")
     assert rule(tmp_path) == []
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)

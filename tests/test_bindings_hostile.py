@@ -32,7 +32,8 @@ from hostile_values import INTEGERS, LAYOUTS, MischiefError, anything, changed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from makemore_cpp import _core, reference, reference_random
+from makemore_cpp import _core, reference
+from makemore_cpp.reference import random as reference_random
 
 WITHOUT_ARGUMENTS = {
     "Vocabulary.characters", "Vocabulary.boundary", "Vocabulary.__len__", "Vocabulary.__eq__",

@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import _core, checkpoint, folders, tensor_file
-from makemore_cpp.training_state import TrainingState
+from makemore_cpp import _core
+from makemore_cpp.files import folders, tensors
+from makemore_cpp.runs import checkpoint
+from makemore_cpp.training.state import TrainingState
 
 FILE = "checkpoint.safetensors"
 OPTIONS: dict[str, Any] = {
@@ -33,7 +35,7 @@ OPTIONS: dict[str, Any] = {
 def kept() -> checkpoint.Checkpoint:
     """A checkpoint after step 7 of 20."""
     words = mm.load_words()
-    some = mm.words.Words(words[:200], words.name, words.sha256)
+    some = mm.data.texts.Words(words[:200], words.name, words.sha256)
     data = mm.Dataset.split(some, block_size=2)
     states: list[TrainingState] = []
     mm.train(
@@ -136,7 +138,7 @@ def rewrite(path: Path, saved: Path, edit: Callable[[dict[str, Any]], object]) -
     text, arrays = _core.read_tensors(saved.read_bytes())
     metadata = json.loads(text)
     edit(metadata)
-    path.write_bytes(_core.write_tensors(tensor_file.canonical(metadata), arrays))
+    path.write_bytes(_core.write_tensors(tensors.canonical(metadata), arrays))
 
 
 def progress_of(saved: Path) -> str:

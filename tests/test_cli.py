@@ -14,7 +14,7 @@ import pytest
 from command_line import PACKAGE_PARENT, command, environment, is_one_sentence, refuse, run
 
 from makemore_cpp import cli
-from makemore_cpp.presets import BEST
+from makemore_cpp.recipe.presets import BEST
 
 SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
 RUN_FILES = {"model.safetensors", "config.json", "metrics.jsonl", "loss.png", "embeddings.png"}
@@ -562,7 +562,7 @@ def test_help_imports_little(tmp_path):
 
 def test_help_does_not_vanish_with_docstrings():
     code = (
-        "import click; from makemore_cpp.cli import cli\n"
+        "import click; from makemore_cpp.cli.main import cli\n"
         "def walk(name, command):\n"
         "    print(name, len(command.help or '') > 20)\n"
         "    for part in getattr(command, 'commands', {}).items(): walk(*part)\n"

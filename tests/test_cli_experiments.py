@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp.experiments import EXPERIMENTS, run_experiment
+from makemore_cpp.sweeps.experiments import EXPERIMENTS, run_experiment
 
 PACKAGE_PARENT = Path(__import__("makemore_cpp").__file__).parents[1]
 GRID = ["sweep", "grid", "--n-hidden", "8,16", "--lr", "0.1,0.3", "--steps", "200"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import makemore_cpp as mm
 
-ORIGIN = mm.DataOrigin("somewhere", "0" * 64, 2**64 - 1)
+ORIGIN = mm.data.DataOrigin("somewhere", "0" * 64, 2**64 - 1)
 
 
 class SpecialVocab(mm.Vocab):

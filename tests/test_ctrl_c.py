@@ -18,8 +18,8 @@ from command_line import environment, is_one_sentence, run, started
 from extent import CAMPAIGN, SANITIZED
 
 import makemore_cpp as mm
-from makemore_cpp import checkpoint
-from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.runs import checkpoint
 
 TIMES = 20 if CAMPAIGN else 1
 AT_ONCE = 0.2  # seconds
@@ -139,7 +139,8 @@ def test_an_interrupt_while_an_error_is_told_ends_the_process() -> None:
     """Without a traceback, whatever it was that was told."""
     code = """
 import signal, sys
-from makemore_cpp import cli, console
+from makemore_cpp import cli
+from makemore_cpp.cli import console
 note = console.note
 def interrupted(sentence):
     signal.raise_signal(signal.SIGINT)

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import vocab as vocab_module
-from makemore_cpp import words as words_module
+from makemore_cpp.data import texts as words_module
+from makemore_cpp.data import vocab as vocab_module
 
 NAMES = os.environ.get("MAKEMORE_NAMES")
 

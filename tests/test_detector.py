@@ -10,9 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp.calibration import LengthNorm, LowerShares
-from makemore_cpp.detection_report import auc, binomial_interval, random_letters, shuffled_letters
-from makemore_cpp.detector import Detector
+from makemore_cpp.text.calibration import LengthNorm, LowerShares
+from makemore_cpp.text.detection_report import (
+    auc,
+    binomial_interval,
+    random_letters,
+    shuffled_letters,
+)
+from makemore_cpp.text.detector import Detector
 
 AB = mm.Vocab(["a", "b"])
 RATES = (0.005, 0.01, 0.02, 0.05, 0.1)

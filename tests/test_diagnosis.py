@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import diagnosis, evaluation
-from makemore_cpp.verdict import Evidence, judge
+from makemore_cpp import evaluation
+from makemore_cpp.evaluation import diagnosis
+from makemore_cpp.evaluation.verdict import Evidence, judge
 
 EVIDENCE = Evidence(
     train=2.0,
@@ -85,7 +86,7 @@ def test_losses_are_what_they_are_called(model, data):
         for loss, words in ((row.train, data.train.words), (row.dev, data.dev.words)):
             examples = mm.build_dataset(words, data.vocab, ngram.block_size)
             assert loss == pytest.approx(ngram.loss(*examples), rel=1e-9)
-    counts = mm.NGramCounts(data.vocab, data.train.words, 4)
+    counts = mm.models.NGramCounts(data.vocab, data.train.words, 4)
     assert found.floor == counts.conditional_entropy()
     known = [word in data.train.words for word in data.dev.words]
     assert found.known_share == np.mean(known)
@@ -116,7 +117,7 @@ def test_quick_and_a_known_comparison(model, data):
 
 def test_distinct_examples_are_what_was_counted(data):
     for order in (1, 2, 4):
-        counts = mm.NGramCounts(data.vocab, data.train.words, order)
+        counts = mm.models.NGramCounts(data.vocab, data.train.words, order)
         X, Y, n = counts.distinct_examples()
         assert n.sum() == counts.n_examples
         assert counts.count(X, Y).tolist() == n.tolist()
@@ -152,7 +153,7 @@ def test_a_context_longer_than_any_word(data):
     ]
     assert found[0] == found[1]
     split = mm.Dataset.split(words, 40, vocab=data.vocab)
-    by_counting = mm.NGramCounts(data.vocab, split.train.words, 41).conditional_entropy()
+    by_counting = mm.models.NGramCounts(data.vocab, split.train.words, 41).conditional_entropy()
     assert found[0] == pytest.approx(by_counting, rel=1e-12)
 
 

@@ -19,8 +19,9 @@ from extent import CAMPAIGN
 from interruptions import MAIN, digests
 
 import makemore_cpp as mm
-from makemore_cpp import _core, checkpoint, reference
-from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp import _core, reference
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.runs import checkpoint
 
 SEEDS = range(20 if CAMPAIGN else 2)
 # Updates of these sizes leave tanh at -1 or 1 and the logits within float32.
@@ -170,7 +171,7 @@ def spoilt(self, *arguments, first_step, **options):
 MLP.train_steps = spoilt
 """,
     "before a checkpoint": """
-from makemore_cpp import checkpoint
+from makemore_cpp.runs import checkpoint
 save = checkpoint.save
 def spoilt(path, kept):
     if len(kept.state.losses) == 31: kept.state.model.W2[3, 4] = float("nan")

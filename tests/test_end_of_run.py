@@ -13,8 +13,8 @@ import pytest
 from command_line import environment, is_one_sentence, run, started
 
 import makemore_cpp as mm
-from makemore_cpp import checkpoint
-from makemore_cpp.language_model import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.runs import checkpoint
 
 SMALL = ("train", "--steps", 20, "--n-hidden", 4, "--samples", 2, "--out", "new")
 SWEEP = ("sweep", "grid", "--steps", 20, "--n-hidden", "4,5", "--out", "new")
@@ -126,11 +126,11 @@ ERRORS = ("RuntimeError('two\\nlines')", "MemoryError", "OSError(28, 'No space')
 @pytest.mark.parametrize(
     ("module", "function", "arguments", "missing"),
     [
-        ("makemore_cpp.plotting", "loss_curve", SMALL, {"loss.png"}),
-        ("makemore_cpp.plotting", "embeddings", SMALL, {"embeddings.png"}),
-        ("makemore_cpp.plotting_style", "png_of", SMALL, {"loss.png", "embeddings.png"}),
-        ("makemore_cpp.plotting_sweeps", "sweep", SWEEP, {"picture.png"}),
-        ("makemore_cpp.plotting_sweeps", "ngrams", NGRAM, {"picture.png"}),
+        ("makemore_cpp.plots.training", "loss_curve", SMALL, {"loss.png"}),
+        ("makemore_cpp.plots.training", "embeddings", SMALL, {"embeddings.png"}),
+        ("makemore_cpp.plots.style", "png_of", SMALL, {"loss.png", "embeddings.png"}),
+        ("makemore_cpp.sweeps.pictures", "sweep", SWEEP, {"picture.png"}),
+        ("makemore_cpp.sweeps.pictures", "ngrams", NGRAM, {"picture.png"}),
     ],
 )
 def test_a_picture_that_fails_is_one_sentence(
@@ -160,10 +160,10 @@ def test_a_picture_that_fails_is_one_sentence(
 @pytest.mark.parametrize(
     ("module", "function"),
     [
-        ("makemore_cpp.evaluation", "compare"),
-        ("makemore_cpp.runs", "save_description"),
-        ("makemore_cpp.diagnosis", "diagnose"),
-        ("makemore_cpp.cli_train", "iter_samples"),
+        ("makemore_cpp.evaluation.losses", "compare"),
+        ("makemore_cpp.runs.folder", "save_description"),
+        ("makemore_cpp.evaluation.diagnosis", "diagnose"),
+        ("makemore_cpp.cli.train", "iter_samples"),
     ],
 )
 def test_numbers_that_fail_leave_the_model(tmp_path: Path, module: str, function: str) -> None:

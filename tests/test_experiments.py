@@ -6,7 +6,7 @@ import pytest
 
 import makemore_cpp as mm
 from makemore_cpp import sweeps
-from makemore_cpp.experiments import EXPERIMENTS, run_experiment, with_train_words
+from makemore_cpp.sweeps.experiments import EXPERIMENTS, run_experiment, with_train_words
 
 
 @pytest.fixture(scope="module")

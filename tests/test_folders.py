@@ -12,7 +12,8 @@ import pytest
 from extent import CAMPAIGN
 
 import makemore_cpp as mm
-from makemore_cpp import files, folders
+from makemore_cpp import files
+from makemore_cpp.files import folders
 
 STARTS = 300 if CAMPAIGN else 40
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import header_export, reference_random
-from makemore_cpp.header_export import export_header, header_name, header_text
+from makemore_cpp.export import header as header_export
+from makemore_cpp.export.header import export_header, header_name, header_text
+from makemore_cpp.reference import random as reference_random
 
 DRIVER = Path(__file__).with_name("header_driver.c")
 PACKAGE_PARENT = Path(mm.__file__).parents[1]
@@ -208,7 +209,7 @@ def test_a_zero_byte_is_a_character_like_others(hazards):
 @pytest.mark.filterwarnings("ignore::makemore_cpp.LengthWarning")
 @pytest.mark.parametrize("seed", [42, 2**64 - 1])
 def test_samples_are_those_of_python(exported, seed):
-    expected = mm.sample(exported.model, 300, seed=seed, max_length=20)
+    expected = mm.text.sample(exported.model, 300, seed=seed, max_length=20)
     assert exported.sample(seed=seed, index=range(300)) == [
         (len(text.encode()), text) for text in expected
     ]
@@ -311,7 +312,7 @@ def test_the_example_in_the_comment(tmp_path, language, name):
     export_header(model, tmp_path / "greek_names2.h")
     example = example_of((tmp_path / "greek_names2.h").read_text())
     lines = run(compile_text(tmp_path, language, example)).splitlines()
-    texts = mm.sample(model, 5, seed=42, max_length=20)
+    texts = mm.text.sample(model, 5, seed=42, max_length=20)
     assert [line.rpartition(" ")[0] for line in lines] == texts
     contexts, tokens = contexts_of(model, texts[0])
     score = -model.loss(contexts, tokens) * len(tokens)
@@ -376,7 +377,7 @@ def test_the_vocabulary_in_the_comment():
 def test_where_the_data_come_from():
     model = make_model("ab", n_hidden=2)
     assert "unknown data" in header_text(model, "m")
-    model.data = mm.DataOrigin("/home/*/secret.txt", "5" * 64, 1)
+    model.data = mm.data.DataOrigin("/home/*/secret.txt", "5" * 64, 1)
     text = header_text(model, "m")
     assert f"data of SHA-256 {'5' * 64}" in text
     assert "secret" not in text

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import jelinek_mercer
-from makemore_cpp.kneser_ney import FALLBACK_DISCOUNTS, discounts_of
+from makemore_cpp.models import jelinek_mercer
+from makemore_cpp.models.kneser_ney import FALLBACK_DISCOUNTS, discounts_of
 
 ABC = mm.Vocab(["a", "b", "c"])
 

@@ -14,7 +14,7 @@ import makemore_cpp as mm
 @pytest.fixture
 def mlp():
     model = copy.deepcopy(model_of("MLP"))
-    model.data = mm.DataOrigin("names.txt", "0" * 64, 7)
+    model.data = mm.data.DataOrigin("names.txt", "0" * 64, 7)
     return model
 
 

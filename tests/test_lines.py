@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import lines
-from makemore_cpp.lines import read_lines
+from makemore_cpp.data import lines
+from makemore_cpp.data.lines import read_lines
 
 
 class Cut:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import lr_search
-from makemore_cpp.sweep_table import Table
+from makemore_cpp.sweeps import lr_search
+from makemore_cpp.sweeps.table import Table
 
 
 @pytest.fixture(scope="module")

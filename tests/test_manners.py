@@ -103,10 +103,10 @@ def test_a_child_forked_inside_a_call_leaves_it() -> None:
 def test_other_processes_of_multiprocessing(method: str) -> None:
     model, names = model_of("MLP"), ["anna", "bob"]
     with multiprocessing.get_context(method).Pool(2) as pool:
-        asked = [pool.apply_async(mm.score, (model, names)) for _ in range(4)]
+        asked = [pool.apply_async(mm.text.score, (model, names)) for _ in range(4)]
         scores = [answer.get(timeout=120) for answer in asked]
     for score in scores:
-        assert score.tobytes() == mm.score(model, names).tobytes()
+        assert score.tobytes() == mm.text.score(model, names).tobytes()
 
 
 # -- the end of the interpreter -------------------------------------------------------------------
@@ -175,11 +175,11 @@ def long_calls() -> dict[str, Callable[[], Any]]:
         "log_probs": lambda: _core.log_probs(*deep.first, deep_X, 1),
         "score": lambda: frozen.score(itertools.repeat("annabella", 10**8)),
         "draw": lambda: sampler.draw(0, 3_000_000),
-        "sample": lambda: mm.sample(python, 10**8),
+        "sample": lambda: mm.text.sample(python, 10**8),
         "complete": lambda: [
             _core.complete(flat, frozen.vocab, 3, "a", 1_000_000, 1000) for _ in range(50)
         ],
-        "complete of Python's": lambda: mm.complete(python, "", 100_000),
+        "complete of Python's": lambda: mm.text.complete(python, "", 100_000),
         "batch_rows": lambda: _core.batch_rows(1, 0, 1 << 20, 256, 1000),
         "initial_parameters": lambda: _core.initial_parameters(8, 64, 1 << 18, 27, 1),
     }
@@ -277,10 +277,10 @@ def test_what_a_callback_raises_reaches_the_caller() -> None:
     calls: list[Callable[[], Any]] = [
         lambda: run.train([0.1] * 5, should_stop=fail, threads=2),
         lambda: mm.train(mm.MLP(data.vocab), data, steps=2000, on_progress=fail),
-        lambda: mm.sample(model, 3),
-        lambda: mm.complete(model, "a"),
-        lambda: mm.score(model, ["anna"]),
-        lambda: mm.next_probs(model, "a"),
+        lambda: mm.text.sample(model, 3),
+        lambda: mm.text.complete(model, "a"),
+        lambda: mm.text.score(model, ["anna"]),
+        lambda: mm.text.next_probs(model, "a"),
         lambda: _core.Sampler(fail, vocabulary, 3).draw(0, 3),
         lambda: _core.complete(fail, vocabulary, 3, "a", 2),
         lambda: model_of("frozen").score(fail() for _ in range(3)),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import prediction
+from makemore_cpp.text import predictor
 
 AB = mm.Vocab(["a", "b"])
 
@@ -51,7 +51,7 @@ def test_mean_of_the_members(data, models):
     np.testing.assert_allclose(log_probs, np.log(p), rtol=1e-6)
     expected = -log_probs[np.arange(len(Y)), Y].astype(np.float64).mean()
     assert mixture.loss(X, Y) == pytest.approx(expected, rel=1e-6)
-    assert mixture.sample(30, seed=2) == mm.sample(mixture, 30, seed=2)
+    assert mixture.sample(30, seed=2) == mm.text.sample(mixture, 30, seed=2)
     nested = mm.Mixture([mm.Mixture(models[:2], [0.5 / 0.8, 0.3 / 0.8]), models[2]], [0.8, 0.2])
     assert nested.loss(X, Y) == pytest.approx(mixture.loss(X, Y), rel=1e-12)
 
@@ -59,7 +59,7 @@ def test_mean_of_the_members(data, models):
 def test_loss_in_chunks(data, models, monkeypatch):
     mixture = mm.Mixture(models, [0.5, 0.3, 0.2])
     whole = mixture.loss(data.dev.X, data.dev.Y)
-    monkeypatch.setattr(prediction, "CHUNK_ELEMENTS", 1000)
+    monkeypatch.setattr(predictor, "CHUNK_ELEMENTS", 1000)
     assert mixture.loss(data.dev.X, data.dev.Y) == whole
 
 

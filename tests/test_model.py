@@ -187,7 +187,7 @@ def test_loss_of_nothing(model):
 
 # -- file ------------------------------------------------------------------------------------------
 def test_save_and_load(model, data, tmp_path):
-    model.data = mm.DataOrigin("somewhere", "0" * 64, 2**64 - 1)
+    model.data = mm.data.DataOrigin("somewhere", "0" * 64, 2**64 - 1)
     model.save(tmp_path / "model.safetensors")
     for path in (tmp_path, tmp_path / "model.safetensors", str(tmp_path)):
         other = mm.MLP.load(path)

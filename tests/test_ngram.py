@@ -38,7 +38,7 @@ def loop_counts(words, vocab, k):
 # -- counts ----------------------------------------------------------------------------------------
 def test_counts_of_emma():
     vocab = mm.Vocab(["a", "e", "m"])
-    counts = mm.NGramCounts(vocab, ["emma"], 4)
+    counts = mm.models.NGramCounts(vocab, ["emma"], 4)
     contexts = ["...", "..e", ".em", "emm", "mma"]
     X = [[vocab.stoi[c] for c in context] for context in contexts]
     Y = [vocab.stoi[c] for c in "emma."]
@@ -52,7 +52,7 @@ def test_counts_of_emma():
 @given(WORDS, st.integers(1, 10))
 def test_counts_are_those_of_a_loop(words, order):
     vocab = mm.Vocab(list("abcd"))
-    counts = mm.NGramCounts(vocab, words, order)
+    counts = mm.models.NGramCounts(vocab, words, order)
     expected = loop_counts(words, vocab, order - 1)
     X, Y = mm.build_dataset([*words, "abca", "dd"], vocab, max(1, order - 1))
     contexts = X if order > 1 else X[:, :0]
@@ -72,7 +72,7 @@ def test_large_vocabulary(rng):
     words += [word[:6] + words[0][6:] for word in words]
     X, Y = mm.build_dataset(words, vocab, 9)
     expected = loop_counts(words, vocab, 9)
-    counts = mm.NGramCounts(vocab, words, 10)
+    counts = mm.models.NGramCounts(vocab, words, 10)
     assert counts.contexts_seen == len({context for context, _ in expected})
     assert counts.count(X, Y).tolist() == [
         expected[tuple(x), y] for x, y in zip(X.tolist(), Y.tolist(), strict=True)
@@ -114,7 +114,7 @@ def test_probabilities(build, words, order):
 def test_samples(build):
     model = build(AB, ["ab", "ab", "b"], 3)
     samples = model.sample(300, seed=5, max_length=100)
-    assert samples == mm.sample(model, 300, seed=5)
+    assert samples == mm.text.sample(model, 300, seed=5)
     assert samples[:7] == model.sample(7, seed=5)
     share = np.mean([text.startswith("a") for text in samples])
     assert abs(share - model.probs([[0, 0]])[0, 1]) < 0.1

@@ -20,7 +20,7 @@ def data(words):
 
 @pytest.fixture(scope="module")
 def table(data):
-    return mm.ngram_table(data)
+    return mm.evaluation.ngram_table(data)
 
 
 def column(table, name):
@@ -44,7 +44,7 @@ def test_bigrams_of_all_names(words):
 
 def test_contexts_of_all_names(words):
     vocab = mm.Vocab.from_words(words)
-    seen = [mm.NGramCounts(vocab, words, k + 1).contexts_seen for k in range(1, 10)]
+    seen = [mm.models.NGramCounts(vocab, words, k + 1).contexts_seen for k in range(1, 10)]
     assert seen == [27, 602, 5686, 22135, 41276, 52856, 57513, 58841, 59127]
 
 
@@ -91,14 +91,14 @@ def test_interpolation_of_names(data, table):
 # -- any data --------------------------------------------------------------------------------------
 def test_table_of_few_words():
     data = mm.Dataset.split(["ab"], block_size=3)
-    (row,) = mm.ngram_table(data, max_block_size=1)
+    (row,) = mm.evaluation.ngram_table(data, max_block_size=1)
     assert row == (1, 3, 9, 3, None, 0.0, None, None)
-    assert mm.ngram_table(data, 3)[-1].possible_contexts == 27
+    assert mm.evaluation.ngram_table(data, 3)[-1].possible_contexts == 27
 
 
 def test_large_table_has_exact_sizes():
     data = mm.Dataset.split(["".join(map(chr, range(0x4E00, 0x4E00 + 5000)))])
-    row = mm.ngram_table(data, max_block_size=20)[-1]
+    row = mm.evaluation.ngram_table(data, max_block_size=20)[-1]
     assert row.possible_contexts == 5001**20
 
 
@@ -114,4 +114,4 @@ def test_large_table_has_exact_sizes():
 )
 def test_bad_options(options, error, sentence):
     with pytest.raises(error, match=sentence):
-        mm.ngram_table(mm.Dataset.split(["ab"]), **options)
+        mm.evaluation.ngram_table(mm.Dataset.split(["ab"]), **options)

@@ -15,7 +15,8 @@ import pytest
 from architecture import loaded_by
 
 import makemore_cpp as mm
-from makemore_cpp import _core, onnx_export, reference
+from makemore_cpp import _core, reference
+from makemore_cpp.export import onnx as onnx_export
 
 
 def make_model(T=3, E=4, H=20, characters="abcde", boundary="."):
@@ -131,7 +132,7 @@ def test_the_same_model_gives_the_same_bytes(onnx, tmp_path):
 
 
 def test_onnx_is_loaded_by_the_export_alone(onnx):
-    assert loaded_by("import makemore_cpp.onnx_export", ["onnx", "google.protobuf"]) == []
+    assert loaded_by("import makemore_cpp.export.onnx", ["onnx", "google.protobuf"]) == []
 
 
 # -- what is refused -------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from example_run import LARGE, Run, assert_equal
 
 import makemore_cpp as mm
 from makemore_cpp import _core, reference
-from makemore_cpp.model import NAMES
+from makemore_cpp.models.mlp import NAMES
 
 ADAM = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 REMEMBERING = ("momentum", "adam", "adamw")
@@ -376,7 +376,7 @@ def test_patience_keeps_the_best():
     model = mm.MLP(data.vocab, 3, 6, 64)
     seen = [0]
 
-    def interrupt(progress: mm.Progress) -> None:
+    def interrupt(progress: mm.training.Progress) -> None:
         seen.append(progress.step)
         if progress.step >= 2000:
             raise KeyboardInterrupt

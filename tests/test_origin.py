@@ -16,9 +16,10 @@ import pytest
 from command_line import command, environment, refuse, run
 
 import makemore_cpp as mm
-from makemore_cpp import _core, checkpoint, evaluation
-from makemore_cpp.origin import DATA_FILE
-from makemore_cpp.words import BUNDLED_SHA256
+from makemore_cpp import _core, evaluation
+from makemore_cpp.data.origin import DATA_FILE
+from makemore_cpp.data.texts import BUNDLED_SHA256
+from makemore_cpp.runs import checkpoint
 
 WORDS = "\n".join(["anna", "bob", "hannah", "otto", "ada", "nan", "tom", "mat", "amy", "max"] * 3)
 SMALL = ("--steps", 30, "--n-hidden", 4, "--samples", 1)

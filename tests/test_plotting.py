@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import plotting, plotting_embeddings
-from makemore_cpp.training import Evaluation
+from makemore_cpp import plots
+from makemore_cpp.plots import embedding_map
+from makemore_cpp.training.loop import Evaluation
 
 
 def model_of(characters, n_embd):
@@ -32,11 +33,11 @@ def test_pyplot_is_not_imported():
 @pytest.mark.parametrize("steps", [1, 2, 99, 100, 101, 3000, 3001, 123_457])
 def test_loss_curve_of_any_length(steps):
     losses = 2 + np.random.default_rng(0).random(steps)
-    ax = draw(plotting.loss_curve(history_of(losses, [Evaluation(steps, 2.5)])))
+    ax = draw(plots.loss_curve(history_of(losses, [Evaluation(steps, 2.5)])))
     raw = ax.lines[0]
     assert raw.get_xdata().min() >= 1
     assert raw.get_xdata().max() <= steps
-    assert len(raw.get_xdata()) <= max(2 * plotting.RAW_BINS, 1)
+    assert len(raw.get_xdata()) <= max(2 * plots.training.RAW_BINS, 1)
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels[-1] == "dev split (last: 2.5000)"
     assert any("mean of" in label for label in labels) == (steps >= 200)
@@ -45,11 +46,11 @@ def test_loss_curve_of_any_length(steps):
 def test_decimation_keeps_the_extremes_and_the_smooth_line_is_a_mean():
     losses = np.full(10_000, 2.0, np.float32)
     losses[5000], losses[7000] = 9.0, 1.0
-    raw, smooth = plotting.loss_curve(losses).lines[:2]
+    raw, smooth = plots.loss_curve(losses).lines[:2]
     assert raw.get_ydata().max() == 9
     assert raw.get_ydata().min() == 1
     assert abs(raw.get_xdata()[raw.get_ydata().argmax()] - 5001) < 10
-    window = 10_000 // plotting.SMOOTHING_WINDOWS
+    window = 10_000 // plots.training.SMOOTHING_WINDOWS
     assert smooth.get_ydata().max() == pytest.approx(2 + 7 / window)
     peak = smooth.get_xdata()[smooth.get_ydata() > 2.01]
     assert 5001 - window / 2 <= peak.min() <= peak.max() <= 5001 + window / 2
@@ -58,15 +59,15 @@ def test_decimation_keeps_the_extremes_and_the_smooth_line_is_a_mean():
 def test_bad_start_stays_outside_and_is_named():
     losses = np.full(10_000, 2.0)
     losses[0] = 27.5
-    ax = plotting.loss_curve(losses)
+    ax = plots.loss_curve(losses)
     assert ax.get_ylim()[1] < 4
     assert any("27.5 at step 1" in text.get_text() for text in ax.texts)
 
 
 @pytest.mark.parametrize("dev_loss", [1e-6, 0.5, 1e6, 1e37])
 def test_a_dev_loss_far_from_the_others_stays_in_the_picture(dev_loss, tmp_path):
-    ax = plotting.loss_curve(history_of([3.3], [Evaluation(1, dev_loss)]))
-    plotting.save(ax.figure, tmp_path / "loss.png")  # a warning about the layout is an error here
+    ax = plots.loss_curve(history_of([3.3], [Evaluation(1, dev_loss)]))
+    plots.save(ax.figure, tmp_path / "loss.png")  # a warning about the layout is an error here
     low, top = ax.get_ylim()
     assert low < dev_loss < top
 
@@ -74,13 +75,13 @@ def test_a_dev_loss_far_from_the_others_stays_in_the_picture(dev_loss, tmp_path)
 @pytest.mark.parametrize("losses", [[], [[1.0]]])
 def test_losses_of_a_wrong_shape(losses):
     with pytest.raises(mm.ArgumentError, match="losses"):
-        plotting.loss_curve(losses)
+        plots.loss_curve(losses)
 
 
 @pytest.mark.parametrize("n_embd", [1, 2, 3, 10])
 def test_embeddings_show_every_character(n_embd):
     model = model_of("abcyz-", n_embd)
-    ax = draw(plotting.embeddings(model))
+    ax = draw(plots.embeddings(model))
     assert [text.get_text() for text in ax.texts] == [*".abcyz-"]
     colours = dict(zip(".abcyz-", (text.get_color() for text in ax.texts), strict=True))
     assert colours["a"] != colours["b"] == colours["y"] == colours["z"]
@@ -97,7 +98,7 @@ def test_embeddings_show_every_character(n_embd):
 def test_principal_components():
     model = model_of("abcde", 3)
     model.C[:] = np.outer(np.arange(6), [0.0, 3.0, 4.0])
-    ax = plotting.embeddings(model)
+    ax = plots.embeddings(model)
     places = np.array([text.get_position() for text in ax.texts])
     np.testing.assert_allclose(np.abs(np.diff(places[:, 0])), 5, rtol=1e-5)
     assert "100 % of the variance" in ax.get_xlabel()
@@ -107,26 +108,26 @@ def test_principal_components():
 def test_equal_embeddings():
     model = model_of("ab", 3)
     model.C[:] = 1
-    draw(plotting.embeddings(model))
+    draw(plots.embeddings(model))
 
 
 def test_odd_characters_draw_without_warnings():
-    ax = draw(plotting.embeddings(model_of(" $_\t中🦀éяΩ\u0301", 3)))
+    ax = draw(plots.embeddings(model_of(" $_\t中🦀éяΩ\u0301", 3)))
     labels = [text.get_text() for text in ax.texts]
     assert labels[1:] == ["␣", "$", "_", "U+0009", "U+4E2D", "U+1F980", "é", "я", "Ω", "\u0301"]
 
 
 def test_large_vocabulary():
-    ax = plotting.embeddings(model_of([chr(0x4E00 + i) for i in range(3000)], 2))
-    assert len(ax.texts) == plotting_embeddings.MAX_LABELS
+    ax = plots.embeddings(model_of([chr(0x4E00 + i) for i in range(3000)], 2))
+    assert len(ax.texts) == embedding_map.MAX_LABELS
 
 
 def test_the_title_says_how_well_vowels_cluster():
     model = model_of("abcdefghijklmnop", 3)
-    found = mm.vowel_clustering(model)
-    title = plotting.embeddings(model).get_title()
+    found = mm.evaluation.vowel_clustering(model)
+    title = plots.embeddings(model).get_title()
     assert f"silhouette {found.silhouette:.2f}, p = {found.p_value:.4f}" in title
-    assert plotting.embeddings(model_of("abc", 3)).get_title() == "Embeddings of 4 tokens"
+    assert plots.embeddings(model_of("abc", 3)).get_title() == "Embeddings of 4 tokens"
 
 
 # -- hidden units ---------------------------------------------------------------------------------
@@ -136,17 +137,17 @@ def test_activations_and_saturation_by_hand():
     model.W1[:] = [[3, 0, 2.45, 0.5], [0, 0, 0, 0.5]]  # tanh(2.45) is 0.985
     model.b1[:] = [0, -5, 0, 0]
     X = [[0, 0], [1, 0], [2, 2], [1, 1]]
-    h = mm.hidden_activations(model, X)
+    h = mm.evaluation.hidden_activations(model, X)
     expected = np.tanh(
         [[0, -5, 0, 0], [3, -5, 2.45, 0.5], [-3, -5, -2.45, -1], [3, -5, 2.45, 1]],
         dtype=np.float32,
     )
     np.testing.assert_allclose(h, expected, rtol=1e-6)
-    assert mm.saturation(h) == mm.Saturation(7 / 16, 1, 4, 4)
-    ax = draw(plotting.saturation_image(model, X))
+    assert mm.evaluation.saturation(h) == mm.evaluation.Saturation(7 / 16, 1, 4, 4)
+    ax = draw(plots.saturation_image(model, X))
     np.testing.assert_array_equal(ax.images[0].get_array(), np.abs(expected) > 0.99)
     assert "43.8 % in 4 examples; dead units: 1 of 4" in ax.get_title()
-    ax = draw(plotting.activation_histogram(model, X))
+    ax = draw(plots.activation_histogram(model, X))
     assert "4 hidden units for 4 examples\n43.8 % are saturated" in ax.get_title()
     shares = ax.patches[0].get_data().values
     assert shares.sum() == pytest.approx(1)
@@ -155,14 +156,14 @@ def test_activations_and_saturation_by_hand():
 
 @pytest.mark.parametrize("examples", [1, 99, 100, 101, 250])
 def test_the_image_of_many_examples_is_thinned(examples):
-    ax = plotting.saturation_image(model_of("ab", 2), np.zeros((examples, 2), np.int32))
+    ax = plots.saturation_image(model_of("ab", 2), np.zeros((examples, 2), np.int32))
     assert ax.images[0].get_array().shape == (-(-examples // -(-examples // 100)), 4)
     assert f"in {examples} examples" in ax.get_title()
 
 
 def test_contexts_that_do_not_fit():
     model = model_of("ab", 2)
-    for draw_units in (plotting.saturation_image, plotting.activation_histogram):
+    for draw_units in (plots.saturation_image, plots.activation_histogram):
         with pytest.raises(mm.ArgumentError, match="X is empty"):
             draw_units(model, np.zeros((0, 2), np.int32))
         with pytest.raises(mm.ArgumentError, match=r"X has the shape \(3,\)"):
@@ -172,14 +173,14 @@ def test_contexts_that_do_not_fit():
     model.C[:] = np.inf
     model.W1[:] = 0
     with pytest.raises(mm.ArgumentError, match="not a number"):
-        mm.hidden_activations(model, [[0, 1]])
+        mm.evaluation.hidden_activations(model, [[0, 1]])
 
 
 def test_model_pictures_in_a_folder(tmp_path):
     model = model_of("abcdef", 3)
     X = np.random.default_rng(0).integers(0, 7, (2500, 2)).astype(np.int32)
     for folder in (tmp_path / "new" / "folder", tmp_path / "again"):
-        files = plotting.save_model_pictures(folder, model, X)
+        files = plots.save_model_pictures(folder, model, X)
         assert [file.name for file in files] == ["embeddings.png", "hidden.png"]
         assert sorted(folder.iterdir()) == files
     for name in ("embeddings.png", "hidden.png"):
@@ -187,22 +188,22 @@ def test_model_pictures_in_a_folder(tmp_path):
         assert one.read_bytes() == other.read_bytes()
     (tmp_path / "file").write_text("")
     with pytest.raises(mm.FileError, match=r"cannot make the folder .*file"):
-        plotting.save_model_pictures(tmp_path / "file", model, X)
+        plots.save_model_pictures(tmp_path / "file", model, X)
 
 
 def test_given_axes_are_used():
     from matplotlib.figure import Figure
 
     ax1, ax2, ax3, ax4 = Figure().subplots(1, 4)
-    assert plotting.loss_curve(np.ones(10), ax=ax1) is ax1
-    assert plotting.embeddings(model_of("ab", 2), ax=ax2) is ax2
-    assert plotting.activation_histogram(model_of("ab", 2), [[0, 0]], ax=ax3) is ax3
-    assert plotting.saturation_image(model_of("ab", 2), [[0, 0]], ax=ax4) is ax4
+    assert plots.loss_curve(np.ones(10), ax=ax1) is ax1
+    assert plots.embeddings(model_of("ab", 2), ax=ax2) is ax2
+    assert plots.activation_histogram(model_of("ab", 2), [[0, 0]], ax=ax3) is ax3
+    assert plots.saturation_image(model_of("ab", 2), [[0, 0]], ax=ax4) is ax4
 
 
 def test_same_picture_same_bytes(tmp_path):
     for name in ("a.png", "b.png"):
-        plotting.save(plotting.embeddings(model_of("abc", 5)).figure, tmp_path / name)
+        plots.save(plots.embeddings(model_of("abc", 5)).figure, tmp_path / name)
     data = (tmp_path / "a.png").read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     assert data == (tmp_path / "b.png").read_bytes()

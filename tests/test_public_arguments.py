@@ -14,8 +14,9 @@ import pytest
 from text_models import model_of, small_data
 
 import makemore_cpp as mm
-from makemore_cpp import checkpoint, evaluation, ops, plotting, sweeps
-from makemore_cpp.sweep_table import Table
+from makemore_cpp import evaluation, ops, plots, sweeps
+from makemore_cpp.runs import checkpoint
+from makemore_cpp.sweeps.table import Table
 
 DATA = small_data()
 MODEL = mm.MLP(DATA.vocab, DATA.block_size, 2, 5)
@@ -68,14 +69,15 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "vocab": None}),
     "build_dataset": (mm.build_dataset, {"words": WORDS, "vocab": DATA.vocab, "block_size": 2}),
     "load_words": (mm.load_words, {"path": "missing"}),
-    "score": (mm.score, {"model": MODEL, "strings": WORDS, "oov": "error", "threads": 1}),
+    "score": (mm.text.score, {"model": MODEL, "strings": WORDS, "oov": "error", "threads": 1}),
     "loss": (MODEL.loss, {"X": X, "Y": Y, "threads": 1}),
-    "per_char": (mm.per_char, {"model": MODEL, "text": "a"}),
-    "perplexity": (mm.perplexity, {"model": MODEL, "strings": WORDS, "oov": "error"}),
-    "bits_per_char": (mm.bits_per_char, {"model": MODEL, "strings": WORDS}),
-    "next_probs": (mm.next_probs, {"model": MODEL, "prefix": "a"}),
-    "complete": (mm.complete, {"model": MODEL, "prefix": "a", "k": 1, "max_length": 3}),
-    "sample": (mm.sample, {"model": MODEL, "n": 2, "seed": 1, "temperature": 1.0, "top_k": None,
+    "per_char": (mm.text.per_char, {"model": MODEL, "text": "a"}),
+    "perplexity": (mm.text.perplexity, {"model": MODEL, "strings": WORDS, "oov": "error"}),
+    "bits_per_char": (mm.text.bits_per_char, {"model": MODEL, "strings": WORDS}),
+    "next_probs": (mm.text.next_probs, {"model": MODEL, "prefix": "a"}),
+    "complete": (mm.text.complete, {"model": MODEL, "prefix": "a", "k": 1, "max_length": 3}),
+    "sample": (mm.text.sample, {"model": MODEL, "n": 2, "seed": 1, "temperature": 1.0,
+        "top_k": None,
         "top_p": 1.0, "prefix": "", "min_length": 0, "max_length": 5, "unique": False,
         "exclude": (), "threads": 1}),
     "detector": (mm.Detector.fit, {"model": MODEL, "good": WORDS, "false_positive_rate": 0.1}),
@@ -86,11 +88,13 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "InterpolatedNGram": (mm.InterpolatedNGram, {"vocab": DATA.vocab, "words": WORDS, "order": 2,
         "dev_words": WORDS}),
     "diagnose": (mm.diagnose, {"model": MODEL, "data": DATA, "threads": 1}),
-    "ngram_table": (mm.ngram_table, {"data": DATA, "max_block_size": 1, "smoothing": 0.1}),
-    "vowel_clustering": (mm.vowel_clustering, {"model": MODEL, "metric": "cosine",
+    "ngram_table": (mm.evaluation.ngram_table, {
+        "data": DATA, "max_block_size": 1, "smoothing": 0.1}),
+    "vowel_clustering": (mm.evaluation.vowel_clustering, {"model": MODEL, "metric": "cosine",
         "permutations": 9, "seed": 1}),
-    "hidden_activations": (mm.hidden_activations, {"model": MODEL, "X": X, "threads": 1}),
-    "saturation": (mm.saturation, {"h": [[0.1]]}),
+    "hidden_activations": (mm.evaluation.hidden_activations, {
+        "model": MODEL, "X": X, "threads": 1}),
+    "saturation": (mm.evaluation.saturation, {"h": [[0.1]]}),
     "learning_rates": (mm.learning_rates, {"schedule": "step", "lr": 0.1, "steps": 3}),
     "from_lecture": (mm.from_lecture, {"vocab": DATA.vocab,
         "parameters": list(MODEL.parameters.values())}),
@@ -99,14 +103,14 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "from_makemore_py": (mm.from_makemore_py, {"vocab": DATA.vocab,
         "state_dict": mm.to_makemore_py(MODEL)}),
     "export_header": (mm.export_header, {"model": MODEL, "path": "/nowhere/x.h", "name": "x"}),
-    "shuffled_letters": (mm.shuffled_letters, {"words": WORDS, "seed": 1}),
-    "random_letters": (mm.random_letters, {"words": WORDS, "vocab": DATA.vocab, "seed": 1}),
-    "auc": (mm.auc, {"good": [1.0], "bad": [0.0]}),
+    "shuffled_letters": (mm.text.shuffled_letters, {"words": WORDS, "seed": 1}),
+    "random_letters": (mm.text.random_letters, {"words": WORDS, "vocab": DATA.vocab, "seed": 1}),
+    "auc": (mm.text.auc, {"good": [1.0], "bad": [0.0]}),
     "compare": (evaluation.compare, {"model": MODEL, "data": DATA, "threads": 1}),
     "grid": (sweeps.grid, {"data": DATA, "options": {"steps": 1, "n_hidden": 2}, "seeds": [1],
         "samples": 0, "jobs": 1, "on_row": None}),
-    "loss_curve": (plotting.loss_curve, {"history": [3.0, 2.0]}),
-    "embeddings": (plotting.embeddings, {"model": MODEL}),
+    "loss_curve": (plots.loss_curve, {"history": [3.0, 2.0]}),
+    "embeddings": (plots.embeddings, {"model": MODEL}),
     "linear_forward": (ops.linear_forward, {"x": W.T, "W": W, "b": W[0], "threads": 1}),
     "cross_entropy": (ops.cross_entropy, {"logits": W, "Y": [0, 1, 2]}),
 }  # fmt: skip
@@ -117,7 +121,7 @@ def test_the_plain_call_is_right(name: str, tmp_path: Any, monkeypatch: Any) -> 
     monkeypatch.chdir(tmp_path)
     function, arguments = CALLS[name]
     with contextlib.suppress(mm.FileError, mm.FormatError), warnings.catch_warnings():
-        warnings.simplefilter("ignore", mm.LengthWarning)
+        warnings.simplefilter("ignore", mm.text.LengthWarning)
         function(**arguments)  # some of a file that is not there
 
 
@@ -149,15 +153,17 @@ def test_one_sentence_or_a_result(name: str, tmp_path: Any, monkeypatch: Any) ->
         (lambda: mm.train(MODEL, DATA, resume=3), "resume must be a makemore_cpp.TrainingState"),
         (lambda: mm.train(MODEL, DATA, on_progress=1), "on_progress must be a function, not int"),
         (lambda: mm.diagnose(MODEL, WORDS), "data must be a makemore_cpp.Dataset, not list"),
-        (lambda: mm.ngram_table(WORDS), "data must be a makemore_cpp.Dataset, not list"),
-        (lambda: mm.vowel_clustering(MODEL.freeze()), "model must be a makemore_cpp.MLP, not Lang"),
-        (lambda: mm.hidden_activations(MODEL.freeze(), X), "must be a makemore_cpp.MLP, not Lang"),
-        (lambda: plotting.embeddings(MODEL.freeze()), "must be a makemore_cpp.MLP, not Language"),
-        (lambda: mm.perplexity(3, WORDS), "model must be a model, not int"),
+        (lambda: mm.evaluation.ngram_table(WORDS), "data must be a makemore_cpp.Dataset, not list"),
+        (lambda: mm.evaluation.vowel_clustering(MODEL.freeze()),
+            "model must be a makemore_cpp.MLP, not Lang"),
+        (lambda: mm.evaluation.hidden_activations(MODEL.freeze(), X),
+            "must be a makemore_cpp.MLP, not Lang"),
+        (lambda: plots.embeddings(MODEL.freeze()), "must be a makemore_cpp.MLP, not Language"),
+        (lambda: mm.text.perplexity(3, WORDS), "model must be a model, not int"),
         (lambda: MODEL.save(3), "path must be a path, not int"),
         (lambda: mm.KneserNey(DATA.vocab, WORDS, 2).save(3), "path must be a path, not int"),
         (lambda: checkpoint.load(3), "path must be a path, not int"),
-        (lambda: plotting.save(plotting.embeddings(MODEL).figure, 3), "path must be a path, not"),
+        (lambda: plots.save(plots.embeddings(MODEL).figure, 3), "path must be a path, not"),
         (lambda: mm.to_lecture(3), "model must be a makemore_cpp.MLP, not int"),
         (lambda: MODEL.score(Frame()), r"strings is a table \(Frame\); give one of its columns, s"),
         (lambda: MODEL.freeze().score(Frame()), r"strings is a table \(Frame\)"),
@@ -177,8 +183,11 @@ def test_what_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
     [
         (lambda: sweeps.grid(DATA, {}, seeds=[]), "seeds is empty"),
         (lambda: mm.Detector.fit(MODEL, WORDS, 10**400), "false_positive_rate is inf; it must lie"),
-        (lambda: mm.saturation([[]]), r"h has the shape \(1, 0\); it must be \(N, H\), not empty"),
-        (lambda: mm.score(MODEL, WORDS, oov="x" * 10_000), "oov is .x{300}"),
+        (
+            lambda: mm.evaluation.saturation([[]]),
+            r"h has the shape \(1, 0\); it must be \(N, H\), not empty",
+        ),
+        (lambda: mm.text.score(MODEL, WORDS, oov="x" * 10_000), "oov is .x{300}"),
         (lambda: MODEL.log_probs(X[:, :1]), r"X has the shape \(5, 1\); it must be \(N, 3\)"),
         (lambda: mm.diagnose(mm.KneserNey(DATA.vocab, WORDS, 2), DATA), "model has block_size 1"),
     ],
@@ -255,7 +264,7 @@ def test_positions_and_keywords_mean_the_same(name: str) -> None:
 # -- what objects say of themselves ----------------------------------------------------------------
 def test_every_repr_is_short_and_says_sizes() -> None:
     history = mm.train(mm.MLP(DATA.vocab, DATA.block_size, 2, 4), DATA, steps=20)
-    states: list[mm.TrainingState] = []
+    states: list[mm.training.TrainingState] = []
     mm.train(mm.MLP(DATA.vocab, DATA.block_size, 2, 4), DATA, steps=3, checkpoint_every=1,
              on_checkpoint=states.append)  # fmt: skip
     objects = [
@@ -266,7 +275,7 @@ def test_every_repr_is_short_and_says_sizes() -> None:
         mm.load_words(),
         *KINDS.values(),
         mm.Mixture([MODEL] * 50, [1 / 50] * 50),
-        mm.NGramCounts(DATA.vocab, WORDS, 3),
+        mm.models.NGramCounts(DATA.vocab, WORDS, 3),
         mm.Detector.fit(MODEL, DATA.dev.words[:200], 0.05),
         mm.diagnose(MODEL, DATA),
         history,

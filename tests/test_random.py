@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from makemore_cpp import _core
-from makemore_cpp import reference_random as rr
+from makemore_cpp.reference import random as rr
 
 SEEDS = [0, 1, 42, 2**32 - 1, 2**32, 2**63, 2**64 - 1]
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import checkpoint, training
-from makemore_cpp.training_state import TrainingState
+from makemore_cpp import training
+from makemore_cpp.runs import checkpoint
+from makemore_cpp.training.state import TrainingState
 
 STEPS = 40
 # Together they have every optimizer, schedule, kind of batch, and early stops.
@@ -32,7 +33,9 @@ RUNS: list[dict[str, Any]] = [
 @pytest.fixture(scope="module")
 def data() -> mm.Dataset:
     words = mm.load_words()
-    return mm.Dataset.split(mm.words.Words(words[:300], words.name, words.sha256), block_size=2)
+    return mm.Dataset.split(
+        mm.data.texts.Words(words[:300], words.name, words.sha256), block_size=2
+    )
 
 
 def new_model(data: mm.Dataset) -> mm.MLP:
@@ -213,7 +216,7 @@ def best_of_now(state: TrainingState) -> None:
 
 def another_evaluation(state: TrainingState) -> None:
     step, loss = state.evaluations[-1]
-    state.evaluations[-1] = mm.Evaluation(step, np.nextafter(loss, 9))
+    state.evaluations[-1] = mm.training.Evaluation(step, np.nextafter(loss, 9))
 
 
 def last_bit_of_a_parameter(state: TrainingState) -> None:

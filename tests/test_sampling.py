@@ -9,7 +9,8 @@ import sampling_oracle as oracle
 from text_models import KINDS, OfOnesOwn, Table, model_of, small_data
 
 import makemore_cpp as mm
-from makemore_cpp import _core, reference, sampling
+from makemore_cpp import _core, reference
+from makemore_cpp.text import sampling
 
 pytestmark = pytest.mark.filterwarnings("ignore::makemore_cpp.LengthWarning")
 
@@ -59,12 +60,12 @@ class Counting(mm.Model):
 @pytest.mark.parametrize("options", CHOICES + LENGTHS, ids=str)
 def test_samples_follow_the_definition(model, options):
     n = 12
-    assert mm.sample(model, n, seed=3, **options) == oracle.sample(model, n, seed=3, **options)
+    assert mm.text.sample(model, n, seed=3, **options) == oracle.sample(model, n, seed=3, **options)
 
 
 @pytest.mark.parametrize("seed", [0, 2**64 - 1])
 def test_any_seed(model, seed):
-    assert mm.sample(model, 5, seed=seed) == oracle.sample(model, 5, seed=seed)
+    assert mm.text.sample(model, 5, seed=seed) == oracle.sample(model, 5, seed=seed)
 
 
 @pytest.mark.parametrize("options", CHOICES, ids=str)
@@ -72,7 +73,7 @@ def test_any_seed(model, seed):
 def test_frequencies(model, options, prefix):
     """How often each token comes first is what its weight says."""
     n, longest = 20_000, len(prefix) + 1
-    drawn = mm.sample(model, n, seed=7, prefix=prefix, max_length=longest, **options)
+    drawn = mm.text.sample(model, n, seed=7, prefix=prefix, max_length=longest, **options)
     tokens = [model.vocab.stoi[text[-1]] if len(text) == longest else 0 for text in drawn]
     counts = np.bincount(tokens, minlength=len(model.vocab))
     log_p = oracle.next_log_probs(model, prefix).astype(np.float64)
@@ -98,14 +99,14 @@ def test_temperature_zero_takes_the_most_probable(model):
     text = ""
     while (token := int(oracle.next_log_probs(model, text).argmax())) and len(text) < 30:
         text += model.vocab.itos[token]
-    assert mm.sample(model, 3, temperature=0, max_length=30) == [text] * 3
-    assert mm.sample(model, 3, top_k=1, max_length=30) == [text] * 3
+    assert mm.text.sample(model, 3, temperature=0, max_length=30) == [text] * 3
+    assert mm.text.sample(model, 3, top_k=1, max_length=30) == [text] * 3
 
 
 def test_of_equals_the_lower_token():
     even = Table(ABC, np.full((4, 4), 0.25))
-    assert mm.sample(even, 2, temperature=0) == ["", ""]
-    assert mm.sample(even, 2, temperature=0, min_length=2) == oracle.sample(
+    assert mm.text.sample(even, 2, temperature=0) == ["", ""]
+    assert mm.text.sample(even, 2, temperature=0, min_length=2) == oracle.sample(
         even, 2, temperature=0, min_length=2
     )
     for options, letters in (
@@ -114,31 +115,31 @@ def test_of_equals_the_lower_token():
         ({"top_p": 0.51}, {"a", "b"}),
         ({"top_k": 2, "top_p": 0.75}, {"a"}),
     ):
-        texts = mm.sample(even, 200, **options)
+        texts = mm.text.sample(even, 200, **options)
         assert texts == oracle.sample(even, 200, **options)
         assert set("".join(texts)) == letters
 
 
 def test_options_that_change_nothing(model):
-    plain = mm.sample(model, 40)
+    plain = mm.text.sample(model, 40)
     V = len(model.vocab)
     for options in ({"top_k": V}, {"top_k": 10**6}, {"top_p": 1.0}, {"temperature": 1}):
-        assert mm.sample(model, 40, **options) == plain
+        assert mm.text.sample(model, 40, **options) == plain
 
 
 def test_lengths(model):
-    texts = mm.sample(model, 300, min_length=4, max_length=6)
+    texts = mm.text.sample(model, 300, min_length=4, max_length=6)
     assert {len(text) for text in texts} == {4, 5, 6}
-    texts = mm.sample(model, 50, prefix="al", max_length=4)
+    texts = mm.text.sample(model, 50, prefix="al", max_length=4)
     assert all(text.startswith("al") and len(text) <= 4 for text in texts)
-    assert mm.sample(model, 3, prefix="alma", max_length=4) == ["alma"] * 3
+    assert mm.text.sample(model, 3, prefix="alma", max_length=4) == ["alma"] * 3
 
 
 def test_a_prefix_does_not_move_the_random_numbers():
     """Position counts from the text's beginning: one who starts like the prefix goes on alike."""
     model = model_of("MLP")
-    plain = mm.sample(model, 200)
-    prefixed = mm.sample(model, 200, prefix=plain[0][:2])
+    plain = mm.text.sample(model, 200)
+    prefixed = mm.text.sample(model, 200, prefix=plain[0][:2])
     assert prefixed[0] == plain[0]
 
 
@@ -148,25 +149,25 @@ FILTERS = [{}, {"unique": True}, {"unique": True, "exclude": ["anna", "a"], "min
 
 @pytest.mark.parametrize("options", FILTERS, ids=str)
 def test_a_sample_depends_on_seed_and_number_alone(model, options, monkeypatch):
-    samples = mm.sample(model, 300, seed=1, **options)
+    samples = mm.text.sample(model, 300, seed=1, **options)
     assert len(samples) == 300
-    assert mm.sample(model, 120, seed=1, **options) == samples[:120]
-    assert mm.sample(model, 300, seed=2, **options) != samples
+    assert mm.text.sample(model, 120, seed=1, **options) == samples[:120]
+    assert mm.text.sample(model, 300, seed=2, **options) != samples
     for threads in (1, 2, 7):
-        assert mm.sample(model, 300, seed=1, threads=threads, **options) == samples
+        assert mm.text.sample(model, 300, seed=1, threads=threads, **options) == samples
     for first, largest in ((1, 1), (7, 7), (1, 64)):
         monkeypatch.setattr(sampling, "FIRST_CHUNK", first)
         monkeypatch.setattr(sampling, "MAX_CHUNK", largest)
-        assert mm.sample(model, 100, seed=1, **options) == samples[:100]
+        assert mm.text.sample(model, 100, seed=1, **options) == samples[:100]
 
 
 def test_many_samples_of_a_net():
     """A net draws in another way where many are drawn; the samples are the same."""
     mlp = model_of("MLP")
     for options in ({}, {"temperature": 0.7, "top_k": 9, "min_length": 3, "prefix": "k"}):
-        many = mm.sample(mlp, 30_000, **options)
-        assert many[:2000] == mm.sample(mlp, 2000, **options)
-        assert mm.sample(OfOnesOwn(mlp), 30_000, **options) == many
+        many = mm.text.sample(mlp, 30_000, **options)
+        assert many[:2000] == mm.text.sample(mlp, 2000, **options)
+        assert mm.text.sample(OfOnesOwn(mlp), 30_000, **options) == many
         frozen = mlp.freeze()
         assert [frozen.sample(30_000, threads=t, **options) for t in (1, 3)] == [many, many]
 
@@ -185,12 +186,12 @@ def test_filters_follow_the_definition(options):
     model = model_of("KneserNey", is_tiny=True)
     exclude = frozenset(options.pop("exclude", ()))
     expected = oracle.sample(model, 60, exclude=exclude, **options)
-    assert mm.sample(model, 60, exclude=exclude, **options) == expected
+    assert mm.text.sample(model, 60, exclude=exclude, **options) == expected
     assert not exclude & set(expected)
 
 
 def test_unique(model):
-    texts = mm.sample(model, 500, unique=True)
+    texts = mm.text.sample(model, 500, unique=True)
     assert len(set(texts)) == 500
 
 
@@ -199,10 +200,10 @@ def test_exclude_the_training_words_of_counts(kind):
     model = model_of(kind)
     known = set(small_data().train.words)
     assert model.training_words() == known
-    assert known & set(mm.sample(model, 1000))
-    texts = mm.sample(model, 1000, exclude="train")
+    assert known & set(mm.text.sample(model, 1000))
+    texts = mm.text.sample(model, 1000, exclude="train")
     assert not known & set(texts)
-    assert texts == mm.sample(model, 1000, exclude=known)
+    assert texts == mm.text.sample(model, 1000, exclude=known)
 
 
 def test_exclude_the_training_words_of_a_net(tmp_path):
@@ -214,11 +215,11 @@ def test_exclude_the_training_words_of_a_net(tmp_path):
     model.data = data.origin
     assert model.training_words() == set(data.train.words)
     assert model.freeze().training_words() == set(data.train.words)
-    first = mm.sample(model, 50, unique=True)
+    first = mm.text.sample(model, 50, unique=True)
     path.write_text("\n".join(first))
     again = mm.Dataset.split(mm.load_words(path), seed=3)
     model.data = again.origin
-    kept = mm.sample(model, 10, unique=True, exclude="train")
+    kept = mm.text.sample(model, 10, unique=True, exclude="train")
     assert kept == [text for text in first if text not in again.train.words][:10]
     mixture = mm.Mixture([OfOnesOwn(model), model], [0.5, 0.5])
     assert mixture.training_words() == set(again.train.words)
@@ -227,17 +228,17 @@ def test_exclude_the_training_words_of_a_net(tmp_path):
 
     path.write_text("anna\n")
     with pytest.raises(mm.ArgumentError, match="has changed since the training"):
-        mm.sample(model, 1, exclude="train")
+        mm.text.sample(model, 1, exclude="train")
     path.unlink()
     with pytest.raises(mm.FileError):
-        mm.sample(model, 1, exclude="train")
+        mm.text.sample(model, 1, exclude="train")
 
 
 @pytest.mark.parametrize("kind", ["MLP", "frozen", "one's own"])
 def test_models_that_do_not_know_their_training_words(kind):
     model = model_of(kind)
     with pytest.raises(mm.ArgumentError, match="does not know the words that it was trained on"):
-        mm.sample(model, 1, exclude="train")
+        mm.text.sample(model, 1, exclude="train")
     unknown = mm.Mixture([model, model], [0.5, 0.5])
     assert unknown.training_words() is None
 
@@ -246,7 +247,7 @@ def test_stuck_candidates_are_left_out():
     """After b TOSS only ends, which it may not: those candidates count for nothing."""
     endings = [oracle.draw(TOSS, i, min_length=3)[1] for i in range(200)]
     assert oracle.STUCK in endings
-    texts = mm.sample(TOSS, 50, min_length=3)
+    texts = mm.text.sample(TOSS, 50, min_length=3)
     assert texts == oracle.sample(TOSS, 50, min_length=3)
     assert all(set(text) == {"a"} for text in texts)
 
@@ -256,25 +257,25 @@ def test_exhausted(monkeypatch):
     monkeypatch.setattr(sampling, "MAX_REJECTED", 2000)
     two = Table(ABC, [[0, 0.5, 0.5, 0], [1, 0, 0, 0], [1, 0, 0, 0], [1, 0, 0, 0]])
     with pytest.raises(mm.Exhausted) as caught:
-        mm.sample(two, 3, unique=True)
+        mm.text.sample(two, 3, unique=True)
     assert sorted(caught.value.found) == ["a", "b"]
     assert str(caught.value) == (
         "found 2 of 3 samples; of the next 2,000 candidates 2,000 were given before"
     )
-    assert mm.sample(two, 2, unique=True) == caught.value.found
+    assert mm.text.sample(two, 2, unique=True) == caught.value.found
     with pytest.raises(mm.Error, match="found 0 of 1 samples") as caught:
-        mm.sample(two, 1, unique=True, exclude=["a", "b"])
+        mm.text.sample(two, 1, unique=True, exclude=["a", "b"])
     assert caught.value.found == []
     assert str(caught.value).endswith("2,000 are excluded")
     with pytest.raises(mm.Exhausted, match="2,000 could not reach min_length"):
-        mm.sample(SHORT, 1, min_length=2)
+        mm.text.sample(SHORT, 1, min_length=2)
 
 
 def test_only_rejections_in_a_row_count(monkeypatch):
     monkeypatch.setattr(sampling, "MAX_REJECTED", 60)
     model = model_of("KneserNey", is_tiny=True)
     assert oracle.sample(model, 300).count("a") > 10
-    assert "a" not in mm.sample(model, 5000, exclude=["a"])
+    assert "a" not in mm.text.sample(model, 5000, exclude=["a"])
 
 
 def test_giving_up_does_not_depend_on_chunks(monkeypatch):
@@ -283,7 +284,7 @@ def test_giving_up_does_not_depend_on_chunks(monkeypatch):
     for largest in (1, 30, 1 << 16):
         monkeypatch.setattr(sampling, "MAX_CHUNK", largest)
         with pytest.raises(mm.Exhausted) as caught:
-            mm.sample(model, 10_000, unique=True, max_length=3)
+            mm.text.sample(model, 10_000, unique=True, max_length=3)
         found.append((caught.value.found, str(caught.value)))
     assert len(found[0][0]) > 10
     assert found == [found[0]] * 3
@@ -291,7 +292,7 @@ def test_giving_up_does_not_depend_on_chunks(monkeypatch):
 
 def test_exhausted_iterators_have_given_what_they_found(monkeypatch):
     monkeypatch.setattr(sampling, "MAX_REJECTED", 500)
-    samples = mm.iter_samples(TOSS, unique=True, max_length=2)
+    samples = mm.text.iter_samples(TOSS, unique=True, max_length=2)
     assert sorted(text for text, _ in itertools.islice(samples, 3)) == ["a", "aa", "b"]
     with pytest.raises(mm.Exhausted, match=r"^found 3 samples; of the next 500") as caught:
         next(samples)
@@ -301,22 +302,24 @@ def test_exhausted_iterators_have_given_what_they_found(monkeypatch):
 # -- iterators ------------------------------------------------------------------------------------
 def test_iter_samples(model):
     options = {"seed": 5, "temperature": 0.9, "max_length": 7}
-    texts = mm.sample(model, 60, **options)
-    samples = list(mm.iter_samples(model, 60, **options))
+    texts = mm.text.sample(model, 60, **options)
+    samples = list(mm.text.iter_samples(model, 60, **options))
     assert [sample.text for sample in samples] == texts
     assert [sample.cut for sample in samples] == [
         oracle.draw(model, i, **options)[1] == oracle.CUT for i in range(60)
     ]
-    endless = itertools.islice(mm.iter_samples(model, **options), 60)
+    endless = itertools.islice(mm.text.iter_samples(model, **options), 60)
     assert list(endless) == samples
 
 
 def test_iter_samples_with_filters(model):
     """Each text keeps its own mark of a cut."""
-    options = {"max_length": 6, "unique": True, "exclude": mm.sample(model, 1)}
-    samples = list(itertools.islice(mm.iter_samples(model, **options), 40))
-    assert [sample.text for sample in samples] == mm.sample(model, 40, **options)
-    drawn = dict(reversed(list(mm.iter_samples(model, 500, max_length=6))))  # the first of equals
+    options = {"max_length": 6, "unique": True, "exclude": mm.text.sample(model, 1)}
+    samples = list(itertools.islice(mm.text.iter_samples(model, **options), 40))
+    assert [sample.text for sample in samples] == mm.text.sample(model, 40, **options)
+    drawn = dict(
+        reversed(list(mm.text.iter_samples(model, 500, max_length=6)))
+    )  # the first of equals
     assert [sample.cut for sample in samples] == [drawn[sample.text] for sample in samples]
     assert {sample.cut for sample in samples} == {True, False}
 
@@ -332,30 +335,30 @@ def test_memory_is_bounded(monkeypatch):
 
     monkeypatch.setattr(_core, "Sampler", Recording)
     for n in (10**12, None):
-        drawn = mm.iter_samples(SHORT, n)
+        drawn = mm.text.iter_samples(SHORT, n)
         assert [next(drawn).text for _ in range(3)] == ["a"] * 3
         assert counts.pop() == 1024
-    assert len(mm.sample(SHORT, 300_000)) == 300_000
+    assert len(mm.text.sample(SHORT, 300_000)) == 300_000
     assert max(counts) == 2**22 // 100
     counts.clear()
-    assert mm.sample(SHORT, 10, max_length=1_000_000) == ["a"] * 10
+    assert mm.text.sample(SHORT, 10, max_length=1_000_000) == ["a"] * 10
     assert counts == [4, 4, 2]
     counts.clear()
     wide = mm.NGram(mm.Vocab(list(map(chr, range(1000, 50_000)))), [chr(1000)], order=2)
-    mm.sample(wide, 100, max_length=1)
+    mm.text.sample(wide, 100, max_length=1)
     assert counts == [85, 15]
 
 
 # -- cuts -----------------------------------------------------------------------------------------
 def test_cut_samples_are_counted():
-    with pytest.warns(mm.LengthWarning, match="3 of 3 samples reached max_length 5"):
-        assert mm.sample(ENDLESS, 3, max_length=5) == ["aaaaa"] * 3
-    assert list(mm.iter_samples(ENDLESS, 2, max_length=1)) == [("a", True), ("a", True)]
+    with pytest.warns(mm.text.LengthWarning, match="3 of 3 samples reached max_length 5"):
+        assert mm.text.sample(ENDLESS, 3, max_length=5) == ["aaaaa"] * 3
+    assert list(mm.text.iter_samples(ENDLESS, 2, max_length=1)) == [("a", True), ("a", True)]
 
 
 def test_the_warning_names_the_line_of_the_caller():
     for model in (model_of("NGram"), model_of("frozen")):
-        with pytest.warns(mm.LengthWarning) as warned:
+        with pytest.warns(mm.text.LengthWarning) as warned:
             model.sample(3, max_length=1)
         assert [warning.filename for warning in warned] == [__file__]
 
@@ -363,28 +366,28 @@ def test_the_warning_names_the_line_of_the_caller():
 def test_a_text_of_exactly_the_greatest_length_is_not_cut():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert mm.sample(Counting(), 3, max_length=4) == ["aaaa"] * 3
-    with pytest.warns(mm.LengthWarning):
-        assert mm.sample(Counting(), 3, max_length=3) == ["aaa"] * 3
+        assert mm.text.sample(Counting(), 3, max_length=4) == ["aaaa"] * 3
+    with pytest.warns(mm.text.LengthWarning):
+        assert mm.text.sample(Counting(), 3, max_length=3) == ["aaa"] * 3
 
 
 # -- the rest -------------------------------------------------------------------------------------
 def test_log_probs(model):
-    texts, log_probs = mm.sample(model, 30, log_probs=True, temperature=0.8, max_length=5)
-    assert texts == mm.sample(model, 30, temperature=0.8, max_length=5)
-    assert log_probs.tobytes() == mm.score(model, texts).tobytes()
-    assert mm.sample(model, 0, log_probs=True)[1].shape == (0,)
+    texts, log_probs = mm.text.sample(model, 30, log_probs=True, temperature=0.8, max_length=5)
+    assert texts == mm.text.sample(model, 30, temperature=0.8, max_length=5)
+    assert log_probs.tobytes() == mm.text.score(model, texts).tobytes()
+    assert mm.text.sample(model, 0, log_probs=True)[1].shape == (0,)
 
 
 def test_no_samples(model):
-    assert mm.sample(model, 0) == []
-    assert list(mm.iter_samples(model, 0)) == []
+    assert mm.text.sample(model, 0) == []
+    assert list(mm.text.iter_samples(model, 0)) == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "one's own"])
 def test_methods(kind):
     model = model_of(kind)
-    assert model.sample(5, seed=9) == mm.sample(model, 5, seed=9)
+    assert model.sample(5, seed=9) == mm.text.sample(model, 5, seed=9)
     assert next(model.iter_samples(seed=9)).text == model.sample(1, seed=9)[0]
 
 
@@ -393,18 +396,18 @@ def test_a_net_may_predict_in_its_own_way():
         def log_probs(self, X, threads=None):
             return np.full((len(X), 2), [-np.inf, 0], np.float32)
 
-    assert mm.sample(Shy(mm.Vocab(["a"])), 2, max_length=3) == ["aaa"] * 2
+    assert mm.text.sample(Shy(mm.Vocab(["a"])), 2, max_length=3) == ["aaa"] * 2
     assert Shy(mm.Vocab(["a"])).score([""]) == -np.inf
 
 
 def test_other_characters():
     vocab = mm.Vocab(["é", "\0", "日", "😀"], boundary="§")
     model = Table(vocab, np.full((5, 5), 0.2))
-    texts = mm.sample(model, 300)
+    texts = mm.text.sample(model, 300)
     assert set("".join(texts)) == {"é", "\0", "日", "😀"}
     assert texts == oracle.sample(model, 300)
     mlp = mm.MLP(vocab, n_embd=2, n_hidden=3)
-    assert mlp.sample(100) == mm.sample(OfOnesOwn(mlp), 100) == oracle.sample(mlp, 100)
+    assert mlp.sample(100) == mm.text.sample(OfOnesOwn(mlp), 100) == oracle.sample(mlp, 100)
     assert all(text.startswith("😀\0") for text in mlp.sample(9, prefix="😀\0"))
 
 
@@ -455,16 +458,16 @@ def test_other_characters():
 def test_bad_options(kind, options, error, sentence):
     arguments = {"n": 1, **options}
     with pytest.raises(error, match=sentence) as caught:
-        mm.sample(model_of(kind), **arguments)
+        mm.text.sample(model_of(kind), **arguments)
     assert "\n" not in str(caught.value)
     with pytest.raises(error, match=sentence):
-        next(mm.iter_samples(model_of(kind), **arguments))
+        next(mm.text.iter_samples(model_of(kind), **arguments))
 
 
 @pytest.mark.parametrize("other", [5, "MLP", None, mm.MLP, mm.Vocab(["a"])])
 def test_what_is_no_model(other):
     with pytest.raises(TypeError, match="model must be a model, not "):
-        mm.sample(other, 1)
+        mm.text.sample(other, 1)
 
 
 @pytest.mark.parametrize(
@@ -487,7 +490,7 @@ def test_models_that_predict_nonsense(row, error, sentence):
             return row if row is None else np.tile(row, (len(X), 1))
 
     with pytest.raises(error, match=sentence):
-        mm.sample(Nonsense(), 1)
+        mm.text.sample(Nonsense(), 1)
 
 
 def test_errors_of_a_model_reach_the_caller():
@@ -499,7 +502,7 @@ def test_errors_of_a_model_reach_the_caller():
             raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        mm.sample(Failing(), 1)
+        mm.text.sample(Failing(), 1)
 
 
 def test_a_net_that_is_not_finite():
@@ -512,18 +515,18 @@ def test_a_net_that_is_not_finite():
 @pytest.mark.parametrize("kind", ["MLP", "frozen", "one's own"])
 def test_texts_that_do_not_end_are_drawn_again(kind):
     model = model_of(kind)
-    kept = list(mm.iter_samples(model, 400, max_length=4))
+    kept = list(mm.text.iter_samples(model, 400, max_length=4))
     assert {one.cut for one in kept} == {False, True}
     whole = [one.text for one in kept if not one.cut]
-    redone = mm.sample(model, len(whole), max_length=4, unfinished="redo")
+    redone = mm.text.sample(model, len(whole), max_length=4, unfinished="redo")
     assert redone == whole, "the same candidates, without those that were cut"
-    assert mm.sample(model, 5, max_length=4, unfinished="redo") == whole[:5]
+    assert mm.text.sample(model, 5, max_length=4, unfinished="redo") == whole[:5]
     with pytest.raises(mm.ArgumentError, match="unfinished is 'drop'; it must be one of keep"):
-        mm.sample(model, 1, unfinished="drop")
+        mm.text.sample(model, 1, unfinished="drop")
 
 
 def test_a_model_that_never_ends_is_given_up():
     endless = mm.MLP(mm.Vocab(["a", "b"]), 1, 1, 1)
     endless.b2[:] = -50, 0, 0
     with pytest.raises(mm.Exhausted, match="100,000 did not end by max_length"):
-        mm.sample(endless, 3, max_length=2, unfinished="redo")
+        mm.text.sample(endless, 3, max_length=2, unfinished="redo")

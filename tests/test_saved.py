@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import _core, tensor_file
+from makemore_cpp import _core
+from makemore_cpp.files import tensors as tensor_file
 
 TEXTS = ["anna", "bob", "élan", "ab", "", "nolan", "abel", "leo", "noel", "ban", "elle", "bo"] * 9
 OTHERS = ["anne", "bobo", "lea", "abba", "len"]

@@ -10,7 +10,7 @@ import sampling_oracle as oracle
 from text_models import KINDS, OfOnesOwn, Table, model_of, small_data
 
 import makemore_cpp as mm
-from makemore_cpp import prediction, scoring
+from makemore_cpp.text import predictor, scoring
 
 STRINGS = ["anna", "", "z", "maria", "qqqq", "anna", "bartholomew", "a" * 300]
 # Of target models, the log-probability of a target is float64, that of all tokens float32.
@@ -29,7 +29,7 @@ def model(kind):
 
 # -- the definition -------------------------------------------------------------------------------
 def test_score_is_the_sum_of_log_probabilities(kind, model):
-    scores = mm.score(model, STRINGS)
+    scores = mm.text.score(model, STRINGS)
     assert scores.dtype == np.float64
     expected = [oracle.score(model, string) for string in STRINGS]
     if kind in TARGET_KINDS:
@@ -40,53 +40,53 @@ def test_score_is_the_sum_of_log_probabilities(kind, model):
 
 def test_per_char(kind, model):
     for string in STRINGS:
-        surprisals = mm.per_char(model, string)
+        surprisals = mm.text.per_char(model, string)
         assert surprisals.dtype == np.float64
         assert surprisals.shape == (len(string) + 1,)
         total = 0.0
         for surprisal in surprisals.tolist():
             total -= surprisal
-        assert total == mm.score(model, [string])[0]
+        assert total == mm.text.score(model, [string])[0]
         if kind not in TARGET_KINDS:
             assert surprisals.tolist() == oracle.per_char(model, string)
 
 
 def test_a_string_scores_the_same_alone_and_among_others(model):
     strings = small_data().dev.words[:150]
-    together = mm.score(model, strings)
-    alone = np.concatenate([mm.score(model, [string]) for string in strings])
+    together = mm.text.score(model, strings)
+    alone = np.concatenate([mm.text.score(model, [string]) for string in strings])
     assert together.tobytes() == alone.tobytes()
     for threads in (1, 2, 7):
-        assert mm.score(model, strings, threads=threads).tobytes() == together.tobytes()
+        assert mm.text.score(model, strings, threads=threads).tobytes() == together.tobytes()
 
 
 def test_batches_and_chunks_change_nothing(model, monkeypatch):
     strings = small_data().dev.words[:60]
-    together = mm.score(model, strings, oov="skip")
+    together = mm.text.score(model, strings, oov="skip")
     monkeypatch.setattr(scoring, "BATCH_TOKENS", 50)
     monkeypatch.setattr(scoring, "CHUNK_ELEMENTS", 270)
-    monkeypatch.setattr(prediction, "CHUNK_ELEMENTS", 81)
-    assert mm.score(model, strings, oov="skip").tobytes() == together.tobytes()
+    monkeypatch.setattr(predictor, "CHUNK_ELEMENTS", 81)
+    assert mm.text.score(model, strings, oov="skip").tobytes() == together.tobytes()
     with pytest.raises(mm.ArgumentError, match=r"strings\[60\]"):
-        mm.score(model, [*strings, "É"])
+        mm.text.score(model, [*strings, "É"])
     with pytest.raises(TypeError, match=r"strings\[60\] must be a str, not int"):
-        mm.score(model, [*strings, 5])
+        mm.text.score(model, [*strings, 5])
 
 
 def test_scores_of_nets_are_the_same_bits():
     mlp, strings = model_of("MLP"), small_data().words
-    expected = mm.score(OfOnesOwn(mlp), strings)
+    expected = mm.text.score(OfOnesOwn(mlp), strings)
     for other in (mlp, mlp.freeze(), model_of("tabulated")):
-        assert mm.score(other, strings).tobytes() == expected.tobytes()
+        assert mm.text.score(other, strings).tobytes() == expected.tobytes()
 
 
 def test_any_iterable(model):
-    expected = mm.score(model, STRINGS)
+    expected = mm.text.score(model, STRINGS)
     for strings in (tuple(STRINGS), iter(STRINGS), (s for s in STRINGS)):
-        found = mm.score(model, strings)
+        found = mm.text.score(model, strings)
         assert np.isin(found, expected).all()
-    assert mm.score(model, []).tolist() == []
-    assert mm.score(model, iter(())).dtype == np.float64
+    assert mm.text.score(model, []).tolist() == []
+    assert mm.text.score(model, iter(())).dtype == np.float64
 
 
 def test_generators_are_read_as_they_are_scored(model, monkeypatch):
@@ -99,14 +99,14 @@ def test_generators_are_read_as_they_are_scored(model, monkeypatch):
             yield "anna" if i < 30_000 else "É"
 
     with pytest.raises(mm.ArgumentError, match=r"strings\[30000\]"):
-        mm.score(model, endless())
+        mm.text.score(model, endless())
     assert len(read) < 200_000
 
 
 def test_long_strings(model):
     n = 1_000_000
-    (score,) = mm.score(model, ["an" * (n // 2)])
-    surprisals = mm.per_char(model, "an" * (n // 2))
+    (score,) = mm.text.score(model, ["an" * (n // 2)])
+    surprisals = mm.text.per_char(model, "an" * (n // 2))
     assert surprisals.shape == (n + 1,)
     assert score == pytest.approx(-surprisals.sum(), rel=1e-9)
 
@@ -119,47 +119,47 @@ UNKNOWN = ["É", "an.na", "a\0b", "日本", "\ud800", "a\udfffb", "😀", ".", "
 def test_unknown_characters(model, string):
     known = "".join(c for c in string if c in model.vocab.characters)
     strings = ["anna", string, "b"]
-    anna, b = mm.score(model, ["anna", "b"]).tolist()
-    skipped = mm.score(model, strings, oov="skip").tolist()
-    assert skipped == [anna, mm.score(model, [known])[0], b]
-    assert mm.score(model, strings, oov="-inf").tolist() == [anna, -math.inf, b]
+    anna, b = mm.text.score(model, ["anna", "b"]).tolist()
+    skipped = mm.text.score(model, strings, oov="skip").tolist()
+    assert skipped == [anna, mm.text.score(model, [known])[0], b]
+    assert mm.text.score(model, strings, oov="-inf").tolist() == [anna, -math.inf, b]
     place = next(i for i, c in enumerate(string) if c not in known)
     for oov in ({}, {"oov": "error"}):
         with pytest.raises(mm.ArgumentError, match=r"strings\[1\]") as caught:
-            mm.score(model, strings, **oov)
+            mm.text.score(model, strings, **oov)
         assert "\n" not in str(caught.value)
         assert f"at position {place}" in str(caught.value) or "surrogate" in str(caught.value)
     with pytest.raises(mm.ArgumentError):
-        mm.per_char(model, string)
+        mm.text.per_char(model, string)
 
 
 def test_characters_that_mean_something_to_regular_expressions():
     vocab = mm.Vocab(list("^]-\\[a&|~d"))
     model = mm.NGram(vocab, ["a^", "]-\\["], order=2)
     strings = ["^]-\\[a&|~d", "bcw.s\t,Z", "a-b"]
-    expected = mm.score(model, ["^]-\\[a&|~d", "", "a-"])
-    assert mm.score(model, strings, oov="skip").tolist() == expected.tolist()
-    assert np.isinf(mm.score(model, strings, oov="-inf")).tolist() == [False, True, True]
+    expected = mm.text.score(model, ["^]-\\[a&|~d", "", "a-"])
+    assert mm.text.score(model, strings, oov="skip").tolist() == expected.tolist()
+    assert np.isinf(mm.text.score(model, strings, oov="-inf")).tolist() == [False, True, True]
 
 
 def test_a_large_vocabulary():
     characters = [chr(c) for c in range(1000, 40_000)]
     model = mm.NGram(mm.Vocab(characters), ["".join(characters[:50])], order=2)
-    scores = mm.score(model, [characters[0] + "!" + characters[-1], "!"], oov="skip")
-    expected = mm.score(model, [characters[0] + characters[-1], ""])
+    scores = mm.text.score(model, [characters[0] + "!" + characters[-1], "!"], oov="skip")
+    expected = mm.text.score(model, [characters[0] + characters[-1], ""])
     assert scores.tolist() == expected.tolist()
 
 
 # -- means ----------------------------------------------------------------------------------------
 def test_means(model):
-    nats = -mm.score(model, STRINGS).sum() / sum(len(string) + 1 for string in STRINGS)
-    assert mm.perplexity(model, STRINGS) == pytest.approx(math.exp(nats), rel=1e-12)
-    assert mm.bits_per_char(model, STRINGS) == pytest.approx(nats / math.log(2), rel=1e-12)
-    assert 2 ** mm.bits_per_char(model, iter(STRINGS)) == pytest.approx(
-        mm.perplexity(model, iter(STRINGS)), rel=1e-12
+    nats = -mm.text.score(model, STRINGS).sum() / sum(len(string) + 1 for string in STRINGS)
+    assert mm.text.perplexity(model, STRINGS) == pytest.approx(math.exp(nats), rel=1e-12)
+    assert mm.text.bits_per_char(model, STRINGS) == pytest.approx(nats / math.log(2), rel=1e-12)
+    assert 2 ** mm.text.bits_per_char(model, iter(STRINGS)) == pytest.approx(
+        mm.text.perplexity(model, iter(STRINGS)), rel=1e-12
     )
     with_unknown = [*STRINGS[:-1], "É" + STRINGS[-1] + "."]
-    for mean in (mm.perplexity, mm.bits_per_char):
+    for mean in (mm.text.perplexity, mm.text.bits_per_char):
         assert mean(model, with_unknown, oov="skip") == mean(model, STRINGS)
         assert mean(model, with_unknown, oov="-inf") == math.inf
         with pytest.raises(mm.ArgumentError, match=r"strings\[7\]"):
@@ -173,7 +173,7 @@ def test_perplexity_of_the_dev_split_is_that_of_its_loss(model):
     dev = small_data().dev
     X = dev.X[:, -model.block_size :]
     loss = scoring.loss(model, X, dev.Y)
-    assert mm.perplexity(model, dev.words) == pytest.approx(math.exp(loss), rel=1e-6)
+    assert mm.text.perplexity(model, dev.words) == pytest.approx(math.exp(loss), rel=1e-6)
 
 
 def test_loss_of_a_frozen_net_is_that_of_the_net():
@@ -186,27 +186,27 @@ def test_loss_of_a_frozen_net_is_that_of_the_net():
 def test_impossible_strings():
     only_a = Table(mm.Vocab(["a", "b"]), [[0, 1, 0], [0.5, 0.5, 0], [1, 0, 0]])
     half = float(np.log(np.float32(0.5)))
-    assert mm.score(only_a, ["a", "b", ""]).tolist() == [half, -math.inf, -math.inf]
-    assert mm.per_char(only_a, "b").tolist() == [math.inf, 0]
-    assert mm.perplexity(only_a, ["a", "b"]) == math.inf
-    assert mm.bits_per_char(only_a, ["b"]) == math.inf
+    assert mm.text.score(only_a, ["a", "b", ""]).tolist() == [half, -math.inf, -math.inf]
+    assert mm.text.per_char(only_a, "b").tolist() == [math.inf, 0]
+    assert mm.text.perplexity(only_a, ["a", "b"]) == math.inf
+    assert mm.text.bits_per_char(only_a, ["b"]) == math.inf
     tiny = Table(mm.Vocab(["a"]), [[1e-38, 1], [1e-38, 1]])
     tiny.table[:, 0] = -800
-    assert mm.bits_per_char(tiny, [""]) == pytest.approx(800 / math.log(2))
-    assert mm.perplexity(tiny, [""]) == math.inf  # beyond float64
+    assert mm.text.bits_per_char(tiny, [""]) == pytest.approx(800 / math.log(2))
+    assert mm.text.perplexity(tiny, [""]) == math.inf  # beyond float64
 
 
 # -- methods and errors ---------------------------------------------------------------------------
 def test_methods(kind, model):
     if kind == "one's own":
         return
-    assert model.score(STRINGS).tobytes() == mm.score(model, STRINGS).tobytes()
-    assert model.per_char("anna").tobytes() == mm.per_char(model, "anna").tobytes()
-    assert model.perplexity(STRINGS) == mm.perplexity(model, STRINGS)
-    assert model.bits_per_char(STRINGS, oov="skip") == mm.bits_per_char(model, STRINGS)
+    assert model.score(STRINGS).tobytes() == mm.text.score(model, STRINGS).tobytes()
+    assert model.per_char("anna").tobytes() == mm.text.per_char(model, "anna").tobytes()
+    assert model.perplexity(STRINGS) == mm.text.perplexity(model, STRINGS)
+    assert model.bits_per_char(STRINGS, oov="skip") == mm.text.bits_per_char(model, STRINGS)
 
 
-@pytest.mark.parametrize("function", [mm.score, mm.perplexity, mm.bits_per_char])
+@pytest.mark.parametrize("function", [mm.text.score, mm.text.perplexity, mm.text.bits_per_char])
 @pytest.mark.parametrize(
     ("arguments", "error", "sentence"),
     [
@@ -230,7 +230,7 @@ def test_bad_arguments(model, function, arguments, error, sentence):
 def test_bad_texts(model):
     for text in (None, 5, b"anna", ["anna"]):
         with pytest.raises(TypeError, match="text must be a str, not "):
-            mm.per_char(model, text)
+            mm.text.per_char(model, text)
 
 
 def test_errors_of_the_strings_reach_the_caller(model):
@@ -239,18 +239,18 @@ def test_errors_of_the_strings_reach_the_caller(model):
         raise ZeroDivisionError("mine")
 
     with pytest.raises(ZeroDivisionError, match="mine"):
-        mm.score(model, failing())
+        mm.text.score(model, failing())
     with pytest.raises(ZeroDivisionError, match="mine"):
-        mm.perplexity(model, failing())
+        mm.text.perplexity(model, failing())
 
 
 @pytest.mark.parametrize("other", [5, "MLP", None, mm.MLP])
 def test_what_is_no_model(other):
-    for function in (mm.score, mm.perplexity, mm.bits_per_char):
+    for function in (mm.text.score, mm.text.perplexity, mm.text.bits_per_char):
         with pytest.raises(TypeError, match="model must be a model, not "):
             function(other, ["a"])
     with pytest.raises(TypeError, match="model must be a model, not "):
-        mm.per_char(other, "a")
+        mm.text.per_char(other, "a")
 
 
 def test_exhausted_can_be_pickled():

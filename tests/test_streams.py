@@ -21,8 +21,8 @@ import pytest
 from command_line import is_one_sentence, run, started
 
 import makemore_cpp as mm
-from makemore_cpp.lines import read_lines
-from makemore_cpp.streams import patient_output
+from makemore_cpp.data.lines import read_lines
+from makemore_cpp.files.streams import patient_output
 
 SLOWLY = 0.15  # seconds between two writes
 

@@ -16,10 +16,12 @@ from pathlib import Path
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import folders, parallel, sweeps
-from makemore_cpp.sweep_cell import DEFAULTS, UPDATE_DEFAULTS, with_block_size
-from makemore_cpp.sweep_folder import ROOT, open_record
-from makemore_cpp.sweep_table import Row, Table
+from makemore_cpp import sweeps
+from makemore_cpp.files import folders
+from makemore_cpp.sweeps import parallel
+from makemore_cpp.sweeps.cell import DEFAULTS, UPDATE_DEFAULTS, with_block_size
+from makemore_cpp.sweeps.record import ROOT, open_record
+from makemore_cpp.sweeps.table import Row, Table
 
 PACKAGE_PARENT = Path(mm.__file__).parents[1]
 SMALL = {"n_hidden": [8, 16], "lr": [0.1, 0.3], "n_embd": 4, "steps": 120}

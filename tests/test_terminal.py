@@ -8,7 +8,8 @@ import pytest
 from command_line import on_terminal
 
 import makemore_cpp as mm
-from makemore_cpp import checkpoint, cli, runs
+from makemore_cpp import cli, runs
+from makemore_cpp.runs import checkpoint
 
 EVIL = "\x1b]0;title\x07\u202e"
 

@@ -139,7 +139,7 @@ def test_late_divergence_restores_the_model(model, data, monkeypatch):
 
 def test_a_last_update_that_is_too_large_restores_the_model(data, model):
     one_word = mm.Dataset.split(["abc"], vocab=data.vocab)  # no dev split
-    model.data = origin = mm.DataOrigin("elsewhere", "0" * 64)
+    model.data = origin = mm.data.DataOrigin("elsewhere", "0" * 64)
     before = bits(model)
     for examples, name, options in (
         (data, "dev", {}),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp.vowels import kind
+from makemore_cpp.evaluation.vowels import kind
 
 
 def model_of(characters, C):
@@ -38,7 +38,9 @@ def defined_silhouette(metric, points, labels):
 def test_silhouette_and_p_value_by_their_definitions(metric, rng):
     characters = "a-bcdeghi"
     C = rng.normal(size=(len(characters), 3)).astype(np.float32)
-    found = mm.vowel_clustering(model_of(characters, C), metric=metric, permutations=20_000)
+    found = mm.evaluation.vowel_clustering(
+        model_of(characters, C), metric=metric, permutations=20_000
+    )
     assert (found.vowels, found.consonants) == ("aei", "bcdgh")
     letters = [i for i, c in enumerate(characters) if c != "-"]
     points = C[letters].astype(np.float64).tolist()
@@ -57,18 +59,22 @@ def test_silhouette_and_p_value_by_their_definitions(metric, rng):
 def test_two_clusters_far_apart_have_the_least_p_value():
     characters = "aeioubcdfghjkl"
     C = [[5 if c in "aeiou" else 0.1, 3 + i / 100] for i, c in enumerate(characters)]
-    found = mm.vowel_clustering(model_of(characters, C))
+    found = mm.evaluation.vowel_clustering(model_of(characters, C))
     assert found.silhouette > 0.9
     assert found.p_value <= 0.002  # of 2,002 assignments one is as good
-    assert mm.vowel_clustering(model_of(characters, C)) == found, "the same seed, the same p"
-    least = mm.vowel_clustering(model_of(characters, C), permutations=9).p_value
+    assert mm.evaluation.vowel_clustering(model_of(characters, C)) == found, (
+        "the same seed, the same p"
+    )
+    least = mm.evaluation.vowel_clustering(model_of(characters, C), permutations=9).p_value
     assert least == 0.1
 
 
 def test_random_embeddings_have_p_values_as_chance_has_it():
     characters = "abcdefghijklmnopqrstuvwxyz"
     p_values = [
-        mm.vowel_clustering(mm.MLP(mm.Vocab(list(characters)), seed=seed), permutations=199).p_value
+        mm.evaluation.vowel_clustering(
+            mm.MLP(mm.Vocab(list(characters)), seed=seed), permutations=199
+        ).p_value
         for seed in range(200)
     ]
     # Uniform up to the scatter of 200: five standard deviations are 0.1 and 0.18.
@@ -79,19 +85,19 @@ def test_random_embeddings_have_p_values_as_chance_has_it():
 @pytest.mark.parametrize("value", [0.0, 1.0])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_equal_embeddings_are_no_clusters(metric, value):
-    found = mm.vowel_clustering(model_of("aebc", np.full((4, 3), value)), metric=metric)
+    found = mm.evaluation.vowel_clustering(model_of("aebc", np.full((4, 3), value)), metric=metric)
     assert found[:2] == (pytest.approx(0.0, abs=1e-9), 1.0)
 
 
 @pytest.mark.parametrize("characters", ["a", "abc", "aeb", "中文", "12", "aei", "bcd"])
 def test_too_few_of_a_kind(characters):
     model = mm.MLP(mm.Vocab(list(characters)), 2, 3, 4)
-    assert mm.vowel_clustering(model) is None
+    assert mm.evaluation.vowel_clustering(model) is None
 
 
 def test_an_alphabet_of_many_letters():
     letters = [chr(i) for i in range(0xC0, 0x250) if chr(i).isalpha()]
-    found = mm.vowel_clustering(mm.MLP(mm.Vocab(letters), 2, 5, 4), permutations=500)
+    found = mm.evaluation.vowel_clustering(mm.MLP(mm.Vocab(letters), 2, 5, 4), permutations=500)
     assert len(found.vowels) + len(found.consonants) > 250
     assert found.p_value > 0.001
 
@@ -114,21 +120,21 @@ def test_kinds():
 )
 def test_refusals(options, error, sentence):
     with pytest.raises(error, match=sentence):
-        mm.vowel_clustering(model_of("aebc", np.eye(4)), **options)
+        mm.evaluation.vowel_clustering(model_of("aebc", np.eye(4)), **options)
 
 
 def test_an_embedding_that_is_not_finite():
     with pytest.raises(mm.ArgumentError, match="C holds"):
-        mm.vowel_clustering(model_of("aebc", [[1], [2], [np.nan], [3]]))
+        mm.evaluation.vowel_clustering(model_of("aebc", [[1], [2], [np.nan], [3]]))
 
 
 def test_vowels_of_the_bundled_names_come_together():
     """Shorter than the lecture, and the whole lecture on its own names below."""
     data = mm.Dataset.split(mm.load_words())
     model = mm.MLP(data.vocab, n_hidden=100)
-    before = mm.vowel_clustering(model)
+    before = mm.evaluation.vowel_clustering(model)
     mm.train(model, data, steps=60_000, eval_every=0)
-    after = mm.vowel_clustering(model)
+    after = mm.evaluation.vowel_clustering(model)
     assert after.silhouette > before.silhouette + 0.05
     assert after.p_value < 0.05
 
@@ -140,5 +146,5 @@ def test_vowels_of_the_lecture_cluster(names_path):
     for seed in range(1, 6):
         model = mm.MLP(data.vocab, seed=seed)
         mm.train(model, data, seed=seed, eval_every=0)
-        p_values.append(mm.vowel_clustering(model).p_value)
+        p_values.append(mm.evaluation.vowel_clustering(model).p_value)
     assert sum(p < 0.01 for p in p_values) >= 4, p_values

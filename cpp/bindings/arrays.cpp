@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "check.hpp"
+#include "base/check.hpp"
 #include "makemore/error.hpp"
 
 namespace makemore::bindings {

@@ -6,10 +6,10 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
-#include "file_io.hpp"
+#include "files/file_io.hpp"
+#include "files/tensor_file.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
-#include "tensor_file.hpp"
 
 namespace makemore::bindings {
 

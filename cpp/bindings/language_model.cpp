@@ -7,14 +7,14 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "bindings.hpp"
-#include "check.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
 #include "scalars.hpp"
 #include "signal_poll.hpp"
 #include "strings.hpp"
-#include "utf8.hpp"
 
 namespace makemore::bindings {
 

@@ -4,8 +4,8 @@
 #include <pybind11/stl.h>
 
 #include "arrays.hpp"
+#include "base/dispatch.hpp"
 #include "bindings.hpp"
-#include "dispatch.hpp"
 #include "gil.hpp"
 
 namespace makemore::bindings {

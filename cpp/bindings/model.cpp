@@ -11,15 +11,15 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "bindings.hpp"
-#include "check.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
 #include "makemore/forward.hpp"
 #include "makemore/trainer.hpp"
 #include "parameters.hpp"
 #include "signal_poll.hpp"
-#include "utf8.hpp"
 
 namespace makemore::bindings {
 

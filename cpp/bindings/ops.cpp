@@ -2,8 +2,8 @@
 #include "makemore/ops.hpp"
 
 #include "arrays.hpp"
+#include "base/check.hpp"
 #include "bindings.hpp"
-#include "check.hpp"
 #include "gil.hpp"
 #include "makemore/model.hpp"
 

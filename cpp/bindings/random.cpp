@@ -6,8 +6,8 @@
 #include <string>
 
 #include "arrays.hpp"
+#include "base/check.hpp"
 #include "bindings.hpp"
-#include "check.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
 #include "signal_poll.hpp"

@@ -4,7 +4,7 @@ Floats are float32; what is something else, as lists or float64, is rounded to i
 integers of any type; results are new arrays.  A forward operation takes one row, (K,) in place of
 (1,K), and gives one.  Sizes: B or N examples, T tokens of context, E embedding, H hidden units, V
 vocabulary.  `threads` is by default the CPUs that this process may use, and never changes a bit of
-a result.  `makemore_cpp.reference` has the same functions in NumPy, as their definition.
+a result.  `makemore_cpp.reference.net` has the same functions in NumPy, as their definition.
 
 ==================================================  =============================================
 ``embedding_forward(C, X)``                         emb (N,T,E) = C[X];  C (V,E), X (N,T)

@@ -10,12 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "json.hpp"
+#include "base/utf8.hpp"
+#include "files/json.hpp"
+#include "files/sha256.hpp"
+#include "files/tensor_file.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model_file.hpp"
-#include "sha256.hpp"
-#include "tensor_file.hpp"
-#include "utf8.hpp"
 
 namespace json = makemore::json;
 using makemore::SavedModel;

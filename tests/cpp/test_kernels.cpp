@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/dispatch.hpp"
 #include "check.hpp"
-#include "dispatch.hpp"
 #include "makemore/machine.hpp"
 #include "makemore/random.hpp"
 

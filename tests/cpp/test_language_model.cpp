@@ -7,12 +7,12 @@
 #include <thread>
 
 #include "check.hpp"
-#include "frozen_net.hpp"
 #include "makemore/error.hpp"
 #include "makemore/forward.hpp"
 #include "makemore/language_model.hpp"
 #include "makemore/random.hpp"
-#include "token_choice.hpp"
+#include "net/frozen_net.hpp"
+#include "net/token_choice.hpp"
 
 using namespace makemore;
 

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "check.hpp"
-#include "file_io.hpp"
-#include "json.hpp"
+#include "files/file_io.hpp"
+#include "files/json.hpp"
+#include "files/sha256.hpp"
+#include "files/tensor_file.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model_file.hpp"
-#include "sha256.hpp"
-#include "tensor_file.hpp"
 
 namespace fs = std::filesystem;
 namespace json = makemore::json;

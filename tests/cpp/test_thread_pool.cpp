@@ -7,10 +7,10 @@
 #include <thread>
 #include <vector>
 
+#include "base/thread_pool.hpp"
 #include "check.hpp"
 #include "makemore/error.hpp"
 #include "makemore/machine.hpp"
-#include "thread_pool.hpp"
 
 using namespace makemore;
 

@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "check.hpp"
-#include "distinct_contexts.hpp"
 #include "makemore/error.hpp"
 #include "makemore/forward.hpp"
 #include "makemore/machine.hpp"
 #include "makemore/random.hpp"
 #include "makemore/trainer.hpp"
+#include "net/distinct_contexts.hpp"
 
 using namespace makemore;
 

@@ -3,11 +3,11 @@
 #include <string>
 #include <vector>
 
+#include "base/utf8.hpp"
 #include "check.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model.hpp"
 #include "makemore/vocabulary.hpp"
-#include "utf8.hpp"
 
 using makemore::ArgumentError;
 using makemore::RangeError;

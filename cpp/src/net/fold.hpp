@@ -1,0 +1,45 @@
+// The folded embedding: the distinct (position, token) pairs of a batch, one table row for each.
+//
+// The hidden layer needs C[X[b,t]] @ W1[t] for every example and position, but a batch holds each
+// (position, token) pair many times.  Computing the product once per distinct pair turns the layer
+// into T row additions per example, and its backward pass into additions into the same rows.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "kernels/kernels.hpp"
+#include "makemore/model.hpp"
+
+namespace makemore {
+
+class Fold {
+ public:
+  Fold(const Sizes& sizes, int64_t max_examples);
+
+  // Finds the pairs of X (B,T), whose tokens must be inside the vocabulary.
+  void build(const int32_t* X, int64_t B);
+
+  // embeddings (rows,E) = C[token] of every pair;   C (V,E)
+  void gather(float* embeddings, const float* C) const;
+
+  // table (rows,n) = embeddings @ W1[t] for every pair;   W1 (K,n)
+  void table(const Kernels& kernel, float* table, int64_t ld, const float* embeddings,
+             const float* W1, int64_t ldW1, int64_t n) const;
+
+  int64_t max_rows() const { return max_rows_; }
+  int64_t row_count() const { return first_row_.back(); }
+  const int32_t* rows() const { return rows_.get(); }      // (B,T), the pair's row
+  const int32_t* tokens() const { return tokens_.get(); }  // (rows), the pair's token
+  int64_t first_row(int64_t t) const { return first_row_[static_cast<size_t>(t)]; }  // t <= T
+
+ private:
+  int64_t T_, E_;
+  int64_t max_rows_;
+  Buffer<int32_t> rows_, tokens_;
+  Buffer<int32_t> row_of_token_;
+  std::vector<int64_t> first_row_;  // (T+1): position t owns the rows from first_row_[t] on
+};
+
+}  // namespace makemore

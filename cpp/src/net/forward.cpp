@@ -1,0 +1,174 @@
+// The forward pass without a backward pass, chunk after chunk of examples.
+#include "makemore/forward.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "base/check.hpp"
+#include "base/dispatch.hpp"
+#include "base/thread_pool.hpp"
+#include "makemore/error.hpp"
+#include "net/fold.hpp"
+#include "net/seen_contexts.hpp"
+
+namespace makemore {
+
+namespace {
+
+// Examples that go through the net together: logits of a chunk stay within a few megabytes.
+int64_t chunk_rows_of(const Sizes& sizes) {
+  constexpr int64_t kMaxRows = 256, kMaxLogits = 1 << 20;
+  return std::clamp(kMaxLogits / sizes.vocab_size, int64_t{1}, kMaxRows);
+}
+
+// One thread's scratch, and the forward pass in it.
+class ForwardPass {
+ public:
+  ForwardPass(const Sizes& sizes, const ConstParameters& parameters, int64_t chunk_rows)
+      : sizes_(sizes),
+        parameters_(parameters),
+        ld_(padded(sizes.n_hidden)),
+        fold_(sizes, chunk_rows),
+        X_(chunk_rows * sizes.block_size),
+        Y_(chunk_rows),
+        embeddings_(fold_.max_rows() * sizes.n_embd),
+        table_(fold_.max_rows() * ld_),
+        h_(chunk_rows * ld_),
+        logits_(chunk_rows * sizes.vocab_size),
+        losses_(chunk_rows) {}
+
+  // The sum of the losses of X (B,T) and Y (B), which start at row first_row of the caller's
+  // arrays.
+  double loss_sum(const int32_t* X, const int32_t* Y, int64_t B, int64_t first_row) {
+    const int64_t V = sizes_.vocab_size;
+    std::copy_n(Y, B, Y_.get());
+    check_token_vector("Y", Y_.get(), B, V, first_row);
+    logits(logits_.get(), X, B, first_row);
+    kernels().cross_entropy(losses_.get(), nullptr, logits_.get(), V, nullptr, Y_.get(), 0, B, V);
+    double sum = 0;
+    for (int64_t i = 0; i < B; ++i) sum += losses_[i];
+    return sum;
+  }
+
+  // out (B,V) = ln softmax of the logits of X (B,T)
+  void log_probs(float* out, const int32_t* X, int64_t B, int64_t first_row) {
+    const int64_t V = sizes_.vocab_size;
+    logits(out, X, B, first_row);
+    kernels().log_softmax(out, V, out, V, B, V);
+  }
+
+ private:
+  void logits(float* logits, const int32_t* X, int64_t B, int64_t first_row) {
+    const auto [T, E, H, V] = sizes_;
+    // A copy first: another thread may change X between the check and the use.
+    std::copy_n(X, B * T, X_.get());
+    check_tokens("X", X_.get(), B, T, V, first_row);
+    const Kernels& kernel = kernels();
+    fold_.build(X_.get(), B);
+    fold_.gather(embeddings_.get(), parameters_.C);
+    fold_.table(kernel, table_.get(), ld_, embeddings_.get(), parameters_.W1, H, H);
+    kernel.gather_tanh(h_.get(), table_.get(), fold_.rows(), parameters_.b1, ld_, B, T, H);
+    kernel.matmul(logits, V, h_.get(), ld_, 1, parameters_.W2, V, parameters_.b2, 0, B, V, H);
+  }
+
+  Sizes sizes_;
+  ConstParameters parameters_;
+  int64_t ld_;
+  Fold fold_;
+  Buffer<int32_t> X_, Y_;
+  Buffer<float> embeddings_, table_, h_, logits_, losses_;
+};
+
+// Examples are dealt out in so many blocks, each of which one thread does in order.
+constexpr int64_t kBlocks = 16;
+
+// Calls body(pass, block, begin, end) for every chunk [begin, end) of N examples.
+template <typename Body>
+void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64_t N, int threads,
+                    const Poll& poll, const Body& body) {
+  const int64_t chunk_rows = std::min(chunk_rows_of(sizes), std::max(N, int64_t{1}));
+  const int64_t chunks = (N + chunk_rows - 1) / chunk_rows;
+  const int64_t blocks = std::min(chunks, kBlocks);
+  run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
+    ForwardPass pass(sizes, parameters, chunk_rows);
+    team.run(blocks, [&](int64_t block) {
+      const Range part = share_of(chunks, block, blocks);
+      for (int64_t chunk = part.begin; chunk < part.end; ++chunk) {
+        team.check();
+        if (poll && team.rank() == 0) poll();
+        body(pass, block, chunk * chunk_rows, std::min(N, (chunk + 1) * chunk_rows));
+      }
+    });
+  });
+}
+
+// Sums of losses, by blocks of examples, so that their order does not depend on threads.
+using BlockSums = std::array<double, kBlocks>;
+
+// The net runs once for every example.
+BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+                          const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+  BlockSums sums{};
+  for_each_chunk(sizes, parameters, N, threads, poll,
+                 [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
+                   sums[static_cast<size_t>(block)] +=
+                       pass.loss_sum(X + begin * sizes.block_size, Y + begin, end - begin, begin);
+                 });
+  return sums;
+}
+
+// The net runs once for every distinct context.
+BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+                          const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+  const int64_t T = sizes.block_size, V = sizes.vocab_size;
+  const SeenContexts seen(sizes, X, N, threads);
+  Buffer<float> log_p(seen.count() * V);
+  for_each_chunk(sizes, parameters, seen.count(), threads, poll,
+                 [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
+                   std::vector<int32_t> contexts(static_cast<size_t>((end - begin) * T));
+                   seen.copy(contexts.data(), begin, end - begin);
+                   pass.log_probs(&log_p[begin * V], contexts.data(), end - begin, begin);
+                 });
+  BlockSums sums{};
+  for_each_block(kBlocks, threads, [&](int64_t block) {
+    const Range part = share_of(N, block, kBlocks);
+    for (int64_t i = part.begin; i < part.end; ++i) {
+      const int64_t context = seen.number_of(X + i * T);
+      const int32_t y = Y[i];
+      if (y < 0 || y >= V) check_token_vector("Y", &y, 1, V, i);
+      if (context < 0) throw ArgumentError("X[" + std::to_string(i) + "] changed during the call");
+      sums[static_cast<size_t>(block)] -= log_p[context * V + y];
+    }
+  });
+  return sums;
+}
+
+}  // namespace
+
+double mean_loss(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+                 const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+  check_sizes(sizes);
+  check_at_least("the number of examples", N, 1);
+  const auto sums = SeenContexts::worthwhile(sizes, N) ? sums_by_context : sums_one_by_one;
+  double sum = 0;
+  for (const double block_sum : sums(sizes, parameters, X, Y, N, checked_threads(threads), poll)) {
+    sum += block_sum;
+  }
+  return sum / static_cast<double>(N);
+}
+
+void log_probs(float* out, const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
+               int64_t N, int threads, const Poll& poll) {
+  check_sizes(sizes);
+  check_at_least("the number of contexts", N, 0);
+  for_each_chunk(sizes, parameters, N, checked_threads(threads), poll,
+                 [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
+                   pass.log_probs(out + begin * sizes.vocab_size, X + begin * sizes.block_size,
+                                  end - begin, begin);
+                 });
+}
+
+}  // namespace makemore

@@ -1,0 +1,146 @@
+// Folding, the forward pass, and the table of all contexts.
+#include "net/frozen_net.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/dispatch.hpp"
+#include "base/thread_pool.hpp"
+#include "makemore/forward.hpp"
+
+namespace makemore {
+
+namespace {
+
+// 64 MiB.  With more, the embeddings of a batch are folded anew each time.
+constexpr int64_t kMaxFolded = 1 << 24;
+
+// Contexts that go through the net together: their logits stay within a few megabytes.
+int64_t rows_at_once(const Sizes& sizes) {
+  constexpr int64_t kMaxRows = 256, kMaxLogits = 1 << 20;
+  return std::clamp(kMaxLogits / padded(sizes.vocab_size), int64_t{1}, kMaxRows);
+}
+
+// V^T, or 0 where the probabilities of all contexts are more than kMaxTabulated.
+int64_t contexts_to_tabulate(const Sizes& sizes) {
+  int64_t probabilities = sizes.vocab_size;
+  for (int64_t t = 0; t < sizes.block_size; ++t) {
+    probabilities *= sizes.vocab_size;
+    if (probabilities > kMaxTabulated) return 0;
+  }
+  return probabilities / sizes.vocab_size;
+}
+
+}  // namespace
+
+FrozenNet::FrozenNet(const Sizes& sizes, const ConstParameters& from)
+    : sizes_(sizes),
+      contexts_(contexts_to_tabulate(sizes)),
+      max_rows_(rows_at_once(sizes)),
+      ld_(padded(sizes.n_hidden)),
+      ld_V_(padded(sizes.vocab_size)),
+      parameters_(sizes) {
+  const auto [T, E, H, V] = sizes;
+  const ParameterCounts counts = parameter_counts(sizes);
+  const Parameters to = parameters_.view();
+  std::copy_n(from.C, counts.C, to.C);
+  std::copy_n(from.W1, counts.W1, to.W1);
+  std::copy_n(from.b1, counts.b1, to.b1);
+  std::copy_n(from.W2, counts.W2, to.W2);
+  std::copy_n(from.b2, counts.b2, to.b2);
+  if (T * V > kMaxFolded / ld_) return;
+
+  folded_ = Buffer<float>(T * V * ld_);
+  for (int64_t t = 0; t < T; ++t) {
+    kernels().matmul(&folded_[t * V * ld_], ld_, to.C, E, 1, to.W1 + t * E * H, H, nullptr, 0, V, H,
+                     E);
+  }
+  W2_ = Buffer<float>(H * ld_V_);
+  b2_ = Buffer<float>(ld_V_);
+  for (int64_t j = 0; j < H; ++j) std::copy_n(to.W2 + j * V, V, &W2_[j * ld_V_]);
+  std::copy_n(to.b2, V, b2_.get());
+}
+
+FrozenNet::Scratch::Scratch(const FrozenNet& net, int64_t n)
+    : rows(n * net.sizes_.block_size), h(n * net.ld_), logits(n * net.ld_V_) {}
+
+void FrozenNet::log_probs(float* out, const int32_t* X, int64_t N, Scratch& scratch) const {
+  const auto [T, E, H, V] = sizes_;
+  if (!is_folded()) {
+    makemore::log_probs(out, sizes_, parameters_.view(), X, N, 1);
+    return;
+  }
+  for (int64_t i = 0; i < N * T; ++i) {
+    scratch.rows[i] = static_cast<int32_t>(i % T * V) + X[i];
+  }
+  const Kernels& kernel = kernels();
+  kernel.gather_tanh(scratch.h.get(), folded_.get(), scratch.rows.get(), parameters_.b1.data(), ld_,
+                     N, T, H);
+  kernel.matmul(scratch.logits.get(), ld_V_, scratch.h.get(), ld_, 1, W2_.get(), ld_V_, b2_.get(),
+                0, N, ld_V_, H);
+  kernel.log_softmax(out, V, scratch.logits.get(), ld_V_, N, V);
+}
+
+// Calls body(scratch, begin, n) for chunks [begin, begin + n) of N contexts.
+template <typename Body>
+void FrozenNet::for_each_chunk(int64_t N, int threads, const Poll& poll, const Body& body) const {
+  const int64_t chunks = (N + max_rows_ - 1) / max_rows_;
+  const int64_t blocks = std::min(chunks, Team::kMaxTasks);
+  run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
+    Scratch scratch(*this, std::min(max_rows_, N));
+    team.run(blocks, [&](int64_t block) {
+      const Range part = share_of(chunks, block, blocks);
+      for (int64_t begin = part.begin * max_rows_; begin < std::min(part.end * max_rows_, N);
+           begin += max_rows_) {
+        team.check();
+        if (poll && team.rank() == 0) poll();
+        body(scratch, begin, std::min(max_rows_, N - begin));
+      }
+    });
+  });
+}
+
+void FrozenNet::log_probs(float* out, const int32_t* X, int64_t N, int threads,
+                          const Poll& poll) const {
+  const int64_t T = sizes_.block_size, V = sizes_.vocab_size;
+  if (const float* all = table(N, threads, poll)) {
+    for (int64_t i = 0; i < N; ++i) std::copy_n(all + number_of(X + i * T) * V, V, out + i * V);
+    return;
+  }
+  for_each_chunk(N, threads, poll, [&](Scratch& scratch, int64_t begin, int64_t n) {
+    log_probs(out + begin * V, X + begin * T, n, scratch);
+  });
+}
+
+const float* FrozenNet::table(int64_t uses, int threads, const Poll& poll) const {
+  if (const Buffer<float>* made = table_.get()) return made->get();
+  if (contexts_ == 0 || uses_.fetch_add(uses, std::memory_order_relaxed) + uses < contexts_) {
+    return nullptr;
+  }
+  const Buffer<float>* made = table_.get_or_make([&] { return tabulated(threads, poll); });
+  return made == nullptr ? nullptr : made->get();
+}
+
+int64_t FrozenNet::number_of(const int32_t* X) const {
+  int64_t number = 0;
+  for (int64_t t = 0; t < sizes_.block_size; ++t) number = number * sizes_.vocab_size + X[t];
+  return number;
+}
+
+Buffer<float> FrozenNet::tabulated(int threads, const Poll& poll) const {
+  const int64_t T = sizes_.block_size, V = sizes_.vocab_size;
+  Buffer<float> table(contexts_ * V);
+  for_each_chunk(contexts_, threads, poll, [&](Scratch& scratch, int64_t begin, int64_t n) {
+    std::vector<int32_t> X(static_cast<size_t>(n * T));
+    for (int64_t i = 0; i < n; ++i) {
+      int64_t digits = begin + i;
+      for (int64_t t = T - 1; t >= 0; --t, digits /= V) {
+        X[static_cast<size_t>(i * T + t)] = static_cast<int32_t>(digits % V);
+      }
+    }
+    log_probs(&table[begin * V], X.data(), n, scratch);
+  });
+  return table;
+}
+
+}  // namespace makemore

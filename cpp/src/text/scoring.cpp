@@ -1,0 +1,225 @@
+// From the table where there is one, else by the net, once for every distinct context of a window.
+#include "text/scoring.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <vector>
+
+#include "base/thread_pool.hpp"
+#include "net/distinct_contexts.hpp"
+
+namespace makemore {
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+struct Texts {
+  std::span<const int32_t> tokens;
+  std::span<const int64_t> offsets;
+  int64_t count() const { return static_cast<int64_t>(offsets.size()) - 1; }
+  int64_t begin(int64_t text) const { return offsets[static_cast<size_t>(text)]; }
+  int64_t length(int64_t text) const { return begin(text + 1) - begin(text); }
+  const int32_t* of(int64_t text) const { return tokens.data() + begin(text); }
+  // Predictions up to a text: that of each token and of each end.
+  int64_t predictions(int64_t text) const { return begin(text) + text; }
+};
+
+// -- with the table
+// --------------------------------------------------------------------------------
+
+// Calls take(ln p) for each token of one text and its end.
+template <typename Take>
+void look_up(const float* table, const FrozenNet& net, const int32_t* tokens, int64_t length,
+             const Take& take) {
+  const int64_t T = net.sizes().block_size, V = net.sizes().vocab_size;
+  const int64_t oldest_digit = net.contexts() / V;
+  int64_t context = 0;  // its tokens as digits
+  for (int64_t i = 0; i <= length; ++i) {
+    const int64_t token = i < length ? tokens[i] : 0;
+    take(table[context * V + token]);
+    const int64_t oldest = i >= T ? tokens[i - T] : 0;
+    context = (context - oldest * oldest_digit) * V + token;
+  }
+}
+
+double looked_up_score(const float* table, const FrozenNet& net, const int32_t* tokens,
+                       int64_t length) {
+  if (std::any_of(tokens, tokens + length, [](int32_t token) { return token < 0; })) {
+    return -kInfinity;
+  }
+  double sum = 0;
+  look_up(table, net, tokens, length, [&](float log_p) { sum += log_p; });
+  return sum;
+}
+
+// -- without
+// ---------------------------------------------------------------------------------------
+
+// So many predictions are looked through for equal contexts at a time.
+int64_t window_rows(const FrozenNet& net, int64_t predictions) {
+  constexpr int64_t kMaxRows = 1 << 17, kMaxTokens = 1 << 21;
+  return std::min(std::clamp(kMaxTokens / net.sizes().block_size, int64_t{1}, kMaxRows),
+                  predictions);
+}
+
+// One thread's window: contexts wait in it until it is full.
+class Window {
+ public:
+  Window(const FrozenNet& net, int64_t rows)
+      : net_(net),
+        T_(net.sizes().block_size),
+        V_(net.sizes().vocab_size),
+        rows_(rows),
+        distinct_(T_, rows, true),
+        scratch_(net, net.max_rows()),
+        X_(rows * T_),
+        Y_(rows),
+        numbers_(rows),
+        texts_(rows),
+        log_p_(rows),
+        log_probs_(net.max_rows() * V_) {
+    for (int64_t i = 0; i < rows; ++i) numbers_[i] = static_cast<int32_t>(i);
+  }
+
+  // Calls take(text, ln p) for each token and end of the texts [begin, end) in order; of a text
+  // with an unknown token it takes -inf alone.
+  template <typename Take>
+  void run(const Texts& texts, int64_t begin, int64_t end, const Take& take,
+           const std::function<void()>& check) {
+    for (int64_t text = begin; text < end; ++text) {
+      const int32_t* const tokens = texts.of(text);
+      const int64_t length = texts.length(text);
+      if (std::any_of(tokens, tokens + length, [](int32_t token) { return token < 0; })) {
+        take(text, -kInfinity);
+        continue;
+      }
+      for (int64_t i = 0; i <= length; ++i) {
+        int32_t* const x = &X_[filled_ * T_];
+        for (int64_t t = 0; t < T_; ++t) x[t] = i - T_ + t >= 0 ? tokens[i - T_ + t] : 0;
+        Y_[filled_] = i < length ? tokens[i] : 0;
+        texts_[filled_] = text;
+        if (++filled_ == rows_) empty(take, check);
+      }
+    }
+    empty(take, check);
+  }
+
+ private:
+  template <typename Take>
+  void empty(const Take& take, const std::function<void()>& check) {
+    distinct_.build(X_.get(), numbers_.get(), filled_);
+    for (int64_t first = 0; first < distinct_.count(); first += net_.max_rows()) {
+      check();
+      const int64_t n = std::min(net_.max_rows(), distinct_.count() - first);
+      net_.log_probs(log_probs_.get(), distinct_.X() + first * T_, n, scratch_);
+      for (int64_t i = 0; i < n; ++i) {
+        const int32_t* const starts = distinct_.starts() + first + i;
+        for (int32_t k = starts[0]; k < starts[1]; ++k) {
+          const int32_t row = distinct_.Y()[k];
+          log_p_[row] = log_probs_[i * V_ + Y_[row]];
+        }
+      }
+    }
+    for (int64_t row = 0; row < filled_; ++row) take(texts_[row], log_p_[row]);
+    filled_ = 0;
+  }
+
+  const FrozenNet& net_;
+  int64_t T_, V_, rows_;
+  int64_t filled_ = 0;
+  DistinctContexts distinct_;
+  FrozenNet::Scratch scratch_;
+  Buffer<int32_t> X_, Y_, numbers_;  // contexts (rows,T), targets (rows), 0 1 2 ... (rows)
+  Buffer<int64_t> texts_;            // (rows)
+  Buffer<float> log_p_, log_probs_;  // (rows) (max_rows,V)
+};
+
+// The texts of part `block` of `blocks`, cut where the predictions are halved, thirded, ...
+Range texts_of_block(const Texts& texts, int64_t block, int64_t blocks) {
+  const int64_t all = texts.predictions(texts.count());
+  const auto first_text_from = [&](int64_t prediction) {
+    int64_t low = 0, high = texts.count();
+    while (low < high) {
+      const int64_t middle = (low + high) / 2;
+      if (texts.predictions(middle) < prediction) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  };
+  const Range part = share_of(all, block, blocks);
+  return {first_text_from(part.begin), first_text_from(part.end)};
+}
+
+void score_by_table(double* out, const float* table, const FrozenNet& net, const Texts& texts,
+                    int threads, const Poll& poll) {
+  constexpr int64_t kMinPredictions = 1 << 14;  // fewer are not worth waking a thread for
+  const int64_t predictions = texts.predictions(texts.count());
+  const int64_t blocks = std::clamp(predictions / kMinPredictions, int64_t{1}, Team::kMaxTasks);
+  run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
+    team.run(blocks, [&](int64_t block) {
+      const Range part = texts_of_block(texts, block, blocks);
+      for (int64_t text = part.begin; text < part.end; ++text) {
+        out[text] = looked_up_score(table, net, texts.of(text), texts.length(text));
+      }
+      team.check();
+      if (poll && team.rank() == 0) poll();
+    });
+  });
+}
+
+void score_by_net(double* out, const FrozenNet& net, const Texts& texts, int threads,
+                  const Poll& poll) {
+  // The larger the window, the more contexts are equal; the more windows, the more threads.
+  constexpr int64_t kMinRows = 1 << 11;
+  const int64_t predictions = texts.predictions(texts.count());
+  const int64_t most = window_rows(net, predictions);
+  const int64_t rows =
+      std::clamp((predictions + threads - 1) / threads, std::min(kMinRows, most), most);
+  const int64_t blocks = std::min((predictions + rows - 1) / rows, Team::kMaxTasks);
+  std::fill_n(out, texts.count(), 0.0);
+  run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
+    Window window(net, rows);
+    const auto check = [&] {
+      team.check();
+      if (poll && team.rank() == 0) poll();
+    };
+    team.run(blocks, [&](int64_t block) {
+      const Range part = texts_of_block(texts, block, blocks);
+      window.run(
+          texts, part.begin, part.end, [&](int64_t text, double log_p) { out[text] += log_p; },
+          check);
+    });
+  });
+}
+
+}  // namespace
+
+void score_tokens(double* out, const FrozenNet& net, std::span<const int32_t> tokens,
+                  std::span<const int64_t> offsets, int threads, const Poll& poll) {
+  const Texts texts{tokens, offsets};
+  if (texts.count() == 0) return;
+  if (const float* table = net.table(texts.predictions(texts.count()), threads, poll)) {
+    score_by_table(out, table, net, texts, threads, poll);
+  } else {
+    score_by_net(out, net, texts, threads, poll);
+  }
+}
+
+void token_log_probs(float* out, const FrozenNet& net, std::span<const int32_t> tokens) {
+  const auto length = static_cast<int64_t>(tokens.size());
+  if (const float* table = net.table(length + 1, 1, {})) {
+    look_up(table, net, tokens.data(), length, [&](float log_p) { *out++ = log_p; });
+    return;
+  }
+  const int64_t offsets[] = {0, length};
+  Window(net, window_rows(net, length + 1))
+      .run(
+          {tokens, offsets}, 0, 1,
+          [&](int64_t, double log_p) { *out++ = static_cast<float>(log_p); }, [] {});
+}
+
+}  // namespace makemore

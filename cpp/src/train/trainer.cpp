@@ -1,0 +1,440 @@
+// The training loop: four phases a step, in which each thread works on the hidden units it owns.
+#include "makemore/trainer.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <exception>
+#include <memory>
+#include <numeric>
+#include <sstream>
+#include <utility>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "base/check.hpp"
+#include "base/dispatch.hpp"
+#include "base/thread_pool.hpp"
+#include "makemore/error.hpp"
+#include "makemore/machine.hpp"
+#include "makemore/random.hpp"
+#include "net/distinct_contexts.hpp"
+#include "net/fold.hpp"
+#include "train/hidden_block.hpp"
+#include "train/update.hpp"
+
+namespace makemore {
+
+namespace {
+
+int64_t batch_size_of(const Batches& batches, const Examples& examples) {
+  return batches.kind == Batches::Kind::all ? examples.count : batches.batch_size;
+}
+
+bool all_inside(const int32_t* tokens, int64_t n, int64_t V) {
+  bool inside = true;
+  for (int64_t i = 0; i < n; ++i) inside &= tokens[i] >= 0 && tokens[i] < V;
+  return inside;
+}
+
+// The examples of one step, made in three parts: rows are chosen, copied, and folded.
+class Batch {
+ public:
+  Batch(const Sizes& sizes, int64_t batch_size, bool share_contexts)
+      : rows(batch_size),
+        X(batch_size * sizes.block_size),
+        Y(batch_size),
+        contexts(sizes.block_size, batch_size, share_contexts),
+        fold(sizes, batch_size),
+        sizes_(sizes),
+        B_(batch_size) {}
+
+  // Asks for the memory of the chosen rows, which lie far apart.
+  void prefetch(const Examples& examples) const {
+    for (int64_t b = 0; b < B_; ++b) {
+      __builtin_prefetch(examples.X + rows[b] * sizes_.block_size);
+      __builtin_prefetch(examples.Y + rows[b]);
+    }
+  }
+
+  void copy(const Examples& examples, int64_t begin, int64_t end) {
+    const int64_t T = sizes_.block_size;
+    for (int64_t b = begin; b < end; ++b) {
+      const int32_t* from = examples.X + rows[b] * T;
+      for (int64_t t = 0; t < T; ++t) X[b * T + t] = from[t];
+      Y[b] = examples.Y[rows[b]];
+    }
+  }
+
+  // Checks what was copied: the caller's arrays may have changed since.
+  void check_and_fold(const Poll& poll = {}) {
+    const int64_t T = sizes_.block_size, V = sizes_.vocab_size;
+    if (!all_inside(X.get(), B_ * T, V) || !all_inside(Y.get(), B_, V)) {
+      for (int64_t b = 0; b < B_; ++b) {
+        check_tokens("X", &X[b * T], 1, T, V, rows[b]);
+        check_token_vector("Y", &Y[b], 1, V, rows[b]);
+      }
+    }
+    contexts.build(X.get(), Y.get(), B_, poll);
+    fold.build(contexts.X(), contexts.count());
+  }
+
+  Buffer<int64_t> rows;  // (B)
+  Buffer<int32_t> X, Y;  // (B,T) (B)
+  DistinctContexts contexts;
+  Fold fold;                 // of the contexts
+  std::exception_ptr error;  // of making this batch: it counts only if the step is done
+
+ private:
+  const Sizes sizes_;
+  const int64_t B_;
+};
+
+class Trainer {
+ public:
+  // `arrays` are the parameters and behind them the optimiser's moments.
+  Trainer(const Sizes& sizes, const std::vector<Parameters>& arrays, const Examples& examples,
+          const Batches& batches, const TrainOptions& options)
+      : kernel_(kernels()),
+        sizes_(sizes),
+        examples_(examples),
+        batches_(batches),
+        options_(options),
+        moments_(static_cast<int64_t>(arrays.size()) - 1),
+        B_(batch_size_of(batches, examples)),
+        ld_V_(padded(sizes.vocab_size)),
+        cut_(cut_step(B_, sizes)),
+        losses_(B_),
+        loss_sums_(cut_.hidden_blocks.size()),
+        C_(sizes.vocab_size * sizes.n_embd, moments_),
+        dC_(sizes.vocab_size * sizes.n_embd),
+        b2_(ld_V_, moments_),
+        db2_(ld_V_),
+        db2_chunk_(ld_V_),
+        dlogits_(cut_.chunk_rows * ld_V_) {
+    // Each example that drops hidden units of its own has its context to itself.
+    const bool drops = options.dropout > 0;
+    // One batch is in use while the next is made; a batch of all examples is made once.
+    const int batch_count = batches.kind == Batches::Kind::all ? 1 : 2;
+    for (int i = 0; i < batch_count; ++i) {
+      prepared_.push_back(std::make_unique<Batch>(sizes, B_, !drops));
+    }
+    const BlockUse use{prepared_[0]->fold.max_rows(), cut_.chunk_rows, B_ <= cut_.chunk_rows,
+                       moments_, drops};
+    int64_t begin = 0;
+    for (const int64_t units : cut_.hidden_blocks) {
+      blocks_.push_back(std::make_unique<HiddenBlock>(sizes, begin, units, use));
+      begin += units;
+    }
+    for (int64_t i = 0; i <= moments_; ++i) pack(i, arrays[static_cast<size_t>(i)]);
+  }
+
+  // Does the steps and returns how many; see train_steps.
+  int64_t run(float* losses, const double* lr, int64_t steps, uint64_t first_step, int threads,
+              const std::function<bool()>& should_stop, const Poll& poll) {
+    const int size = static_cast<int>(std::min<int64_t>(threads, block_count()));
+    std::atomic<int64_t> end{steps};  // a late thread must not read it torn
+    contexts_.resize(static_cast<size_t>(steps));
+    make_first_batch(first_step, poll);
+    if (batches_.kind == Batches::Kind::all)
+      std::fill(contexts_.begin(), contexts_.end(), contexts_[0]);
+    if (has_batch_of_its_own(1, steps)) choose_rows(1, first_step);
+    run_team(size, [&](Team& team) {
+      for (int64_t step = 0; step < end.load(std::memory_order_relaxed); ++step) {
+        Batch& batch = batch_of(step);
+        if (step == bad_step_.load(std::memory_order_acquire)) {  // no thread may touch its tokens
+          if (team.rank() == 0) std::rethrow_exception(batch.error);
+          return;
+        }
+        const uint64_t number = first_step + static_cast<uint64_t>(step);
+        const UpdateRule rule(options_.update, lr[step], number);
+        Batch* const next = has_batch_of_its_own(step + 1, steps) ? &batch_of(step + 1) : nullptr;
+        const int64_t contexts = contexts_[static_cast<size_t>(step)];
+        forward_backward_update(team, batch, contexts, next, number, rule);
+        const auto finish = [&](int64_t task) {
+          if (task == 0) {
+            losses[step] = finish_step(batch, number, rule);
+            if (step + 1 < steps && should_stop && should_stop()) end = step + 1;
+          } else if (next != nullptr) {
+            fold_batch(step + 1);
+            if (has_batch_of_its_own(step + 2, steps)) choose_rows(step + 2, first_step);
+          }
+        };
+        team.run(2, finish, 1);  // task 0 is the calling thread's: should_stop may belong to it
+      }
+    });
+    return end;
+  }
+
+  void write_back(const std::vector<Parameters>& arrays) const {
+    for (int64_t i = 0; i <= moments_; ++i) {
+      const Parameters& to = arrays[static_cast<size_t>(i)];
+      std::copy_n(C_.array(i), sizes_.vocab_size * sizes_.n_embd, to.C);
+      std::copy_n(b2_.array(i), sizes_.vocab_size, to.b2);
+      for (const auto& owned : blocks_) owned->unpack(kernel_, i, to);
+    }
+  }
+
+ private:
+  void pack(int64_t which, const Parameters& from) {
+    std::copy_n(from.C, sizes_.vocab_size * sizes_.n_embd, C_.array(which));
+    std::copy_n(from.b2, sizes_.vocab_size, b2_.array(which));
+    for (const auto& owned : blocks_) owned->pack(kernel_, which, from);
+  }
+
+  int64_t block_count() const { return static_cast<int64_t>(blocks_.size()); }
+  HiddenBlock& block(int64_t i) { return *blocks_[static_cast<size_t>(i)]; }
+  Batch& batch_of(int64_t step) { return *prepared_[static_cast<size_t>(step) % prepared_.size()]; }
+
+  // Of all examples there is one batch, which the first step makes.
+  bool has_batch_of_its_own(int64_t step, int64_t steps) const {
+    return step < steps && (step == 0 || batches_.kind != Batches::Kind::all);
+  }
+
+  void make_first_batch(uint64_t first_step, const Poll& poll) {
+    constexpr int64_t kExamplesPerPoll = 1 << 20;
+    choose_rows(0, first_step);
+    for (int64_t begin = 0; begin < B_; begin += kExamplesPerPoll) {
+      if (poll) poll();
+      batch_of(0).copy(examples_, begin, std::min(B_, begin + kExamplesPerPoll));
+    }
+    fold_batch(0, poll);
+  }
+
+  void choose_rows(int64_t step, uint64_t first_step) {
+    Batch& batch = batch_of(step);
+    if (batches_.kind == Batches::Kind::drawn) {
+      batch_rows(batch.rows.get(), options_.seed, first_step + static_cast<uint64_t>(step), B_,
+                 examples_.count);
+    } else {
+      for (int64_t b = 0; b < B_; ++b) batch.rows[b] = row_of(batch, step, b);
+    }
+    batch.prefetch(examples_);
+  }
+
+  // Of the caller's choice, which may change during the call: hence the check of a copy.
+  int64_t row_of(Batch& batch, int64_t step, int64_t b) const {
+    if (batches_.kind == Batches::Kind::all) return b;
+    const int64_t row = batches_.rows[step * B_ + b];
+    if (row >= 0 && row < examples_.count) return row;
+    if (!batch.error) {
+      batch.error = std::make_exception_ptr(
+          RangeError("row " + std::to_string(row) + " at rows[" + std::to_string(step) + ", " +
+                     std::to_string(b) + "] is outside the examples [0, " +
+                     std::to_string(examples_.count) + ")"));
+    }
+    return 0;
+  }
+
+  void fold_batch(int64_t step, const Poll& poll = {}) {
+    Batch& batch = batch_of(step);
+    try {
+      if (!batch.error) batch.check_and_fold(poll);
+    } catch (const RangeError&) {
+      batch.error = std::current_exception();
+    }
+    if (batch.error) bad_step_.store(step, std::memory_order_release);
+    contexts_[static_cast<size_t>(step)] = batch.contexts.count();
+  }
+
+  // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
+  // contexts forward and backward, then the update.  On the way the next batch is copied.
+  void forward_backward_update(Team& team, const Batch& batch, int64_t contexts, Batch* next,
+                               uint64_t step, const UpdateRule& rule) {
+    const Dropout dropout = dropout_of(step);
+    const Dropout* const drop = options_.dropout > 0 ? &dropout : nullptr;
+    const int64_t count = block_count();
+    for (int64_t first = 0; first < contexts; first += cut_.chunk_rows) {
+      const int64_t chunk = std::min(cut_.chunk_rows, contexts - first);
+      const int32_t* const rows = batch.fold.rows() + first * sizes_.block_size;
+      const bool is_first = first == 0, is_last = first + chunk == contexts;
+      team.run(count, [&](int64_t i) {
+        if (is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
+        block(i).forward(kernel_, rows, chunk, i == 0 ? b2_.value() : nullptr, drop, first);
+      });
+      team.run(count, [&](int64_t i) {
+        const Range share = share_of(chunk, i, count);
+        const double sum = cross_entropy(batch.contexts, first, share);
+        double& total = loss_sums_[static_cast<size_t>(i)];
+        total = is_first ? sum : total + sum;
+        if (!is_first || next == nullptr) return;
+        const Range examples = share_of(B_, i, count);
+        next->copy(examples_, examples.begin, examples.end);
+      });
+      team.run(count, [&](int64_t i) {
+        block(i).backward(kernel_, dlogits_.get(), batch.fold, rows, chunk, is_first,
+                          is_last ? &rule : nullptr);
+        if (i == count - 1) add_to_db2(chunk, is_first);
+        if (is_last) block(i).backward_table(kernel_, batch.fold, rule);
+      });
+    }
+  }
+
+  Dropout dropout_of(uint64_t step) const {
+    const auto low = [](uint64_t x) { return static_cast<uint32_t>(x); };
+    return {{{low(options_.seed), low(options_.seed >> 32)},
+             static_cast<uint32_t>(Purpose::dropout),
+             {low(step), low(step >> 32)},
+             low(static_cast<uint64_t>(dropout_blocks_per_row(sizes_.n_hidden)))},
+            low(static_cast<uint64_t>(options_.dropout * 0x1p32)),
+            static_cast<float>(1 / (1 - options_.dropout))};
+  }
+
+  // Sums the blocks' logits of some rows of the chunk that begins at `first`; dlogits, and the sum
+  // of the losses of all examples of these contexts.
+  double cross_entropy(const DistinctContexts& contexts, int64_t first, Range rows) {
+    float* const logits = block(0).logits.get() + rows.begin * ld_V_;
+    const int64_t count = rows.end - rows.begin;
+    for (int64_t i = 1; i < block_count(); ++i) {
+      kernel_.add(logits, block(i).logits.get() + rows.begin * ld_V_, count * ld_V_);
+    }
+    const int32_t* const starts = contexts.starts() + first + rows.begin;
+    kernel_.cross_entropy(losses_.get(), &dlogits_[rows.begin * ld_V_], logits, ld_V_, starts,
+                          contexts.Y(), 1.0f / static_cast<float>(B_), count, sizes_.vocab_size);
+    double sum = 0;
+    for (int64_t k = starts[0]; k < starts[count]; ++k) sum += losses_[k];
+    return sum;
+  }
+
+  void add_to_db2(int64_t B, bool first) {
+    kernel_.sum_rows(first ? db2_.get() : db2_chunk_.get(), dlogits_.get(), ld_V_, B,
+                     sizes_.vocab_size);
+    if (!first) kernel_.add(db2_.get(), db2_chunk_.get(), sizes_.vocab_size);
+  }
+
+  // Updates what the blocks share; returns the loss.
+  float finish_step(const Batch& batch, uint64_t step, const UpdateRule& rule) {
+    const auto [T, E, H, V] = sizes_;
+    const double sum = std::accumulate(loss_sums_.begin(), loss_sums_.end(), 0.0);
+    const double loss = sum / static_cast<double>(B_);
+
+    float* const demb = block(0).demb.get();
+    for (int64_t i = 1; i < block_count(); ++i) {
+      kernel_.add(demb, block(i).demb.get(), batch.fold.row_count() * E);
+    }
+    std::fill_n(dC_.get(), V * E, 0.0f);
+    for (int64_t row = 0; row < batch.fold.row_count(); ++row) {
+      kernel_.add(&dC_[batch.fold.tokens()[row] * E], demb + row * E, E);
+    }
+    bool finite = update(kernel_, rule, rule.weight_decay, C_, 0, dC_.get(), V * E);
+    finite &= update(kernel_, rule, rule.bias_decay, b2_, 0, db2_.get(), V);
+    for (const auto& owned : blocks_) finite &= owned->finite;
+
+    if (!std::isfinite(loss) || !finite) {
+      std::ostringstream sentence;
+      sentence << "step " << step << ": "
+               << (std::isfinite(loss) ? "an updated parameter" : "the loss")
+               << " is not finite (loss " << std::abs(loss) << ", learning rate " << rule.lr
+               << "); the parameters are as they were before the call";
+      throw DivergedError(sentence.str(), static_cast<int64_t>(step), loss, rule.lr);
+    }
+    return static_cast<float>(loss);
+  }
+
+  const Kernels& kernel_;
+  const Sizes sizes_;
+  const Examples examples_;
+  const Batches batches_;
+  const TrainOptions options_;
+  const int64_t moments_;
+  const int64_t B_;
+  const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
+  const StepCut cut_;
+  std::vector<std::unique_ptr<Batch>> prepared_;
+  // The number of contexts of each step of this call, hence of its chunks and phases.  Nothing else
+  // may tell it: a late thread finds its batch already filled again.
+  std::vector<int64_t> contexts_;
+  std::atomic<int64_t> bad_step_{-1};  // the step of this call whose batch must not be used
+  Buffer<float> losses_;               // (B), by context
+  std::vector<double> loss_sums_;      // of each task of the cross-entropy
+  Weights C_;                          // (V,E)
+  Buffer<float> dC_;                   // (V,E)
+  Weights b2_;                         // (ld_V)
+  Buffer<float> db2_, db2_chunk_;      // (ld_V)
+  Buffer<float> dlogits_;              // (chunk_rows, ld_V)
+  std::vector<std::unique_ptr<HiddenBlock>> blocks_;
+};
+
+// A larger batch than this is a slip, and should not end in the exhaustion of memory.
+constexpr int64_t kMaxBatchTokens = 1 << 28;
+
+void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batch_size) {
+  check_update_options(options.update);
+  check_fraction("dropout", options.dropout);
+  if (options.dropout > 0 &&
+      batch_size > (int64_t{1} << 32) / dropout_blocks_per_row(sizes.n_hidden)) {
+    throw ArgumentError("a batch of " + std::to_string(batch_size) +
+                        " has too many hidden units for dropout");
+  }
+}
+
+// The arrays of the parameters, and behind them those of each moment of the optimiser.
+std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerState& state,
+                                  const Sizes& sizes, Optimizer optimizer) {
+  const ParameterCounts counts = parameter_counts(sizes);
+  const std::pair<const char*, int64_t> wanted[] = {
+      {"C", counts.C}, {"W1", counts.W1}, {"b1", counts.b1}, {"W2", counts.W2}, {"b2", counts.b2}};
+  std::vector<Parameters> arrays = {parameters};
+  std::vector<std::string> names;
+  for (const std::string& moment : moments_of(optimizer)) {
+    float* found[5];
+    for (size_t i = 0; i < 5; ++i) {
+      const auto& [parameter, size] = wanted[i];
+      names.push_back(moment + "." + parameter);
+      const auto array = std::find_if(state.begin(), state.end(), [&](const StateArray& candidate) {
+        return candidate.name == names.back();
+      });
+      if (array == state.end())
+        throw ArgumentError("state lacks '" + names.back() + "'; optimizer_state('" +
+                            name_of(optimizer) + "') makes a state");
+      if (array->size != size) {
+        throw ArgumentError("state['" + array->name + "'] has " + std::to_string(array->size) +
+                            " elements; it must have " + std::to_string(size));
+      }
+      found[i] = array->data;
+    }
+    arrays.push_back({found[0], found[1], found[2], found[3], found[4]});
+  }
+  for (const StateArray& array : state) {
+    if (std::find(names.begin(), names.end(), array.name) == names.end()) {
+      throw ArgumentError("state holds '" + array.name + "', which this optimizer has not");
+    }
+  }
+  return arrays;
+}
+
+void check_arguments(const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
+                     const Batches& batches) {
+  check_sizes(sizes);
+  check_at_least("steps", steps, 0);
+  check_in_range("the number of examples", examples.count, 1, kMaxExamples);
+  if (batches.kind != Batches::Kind::all) check_at_least("batch_size", batches.batch_size, 1);
+  const int64_t most = kMaxBatchTokens / sizes.block_size;
+  if (batch_size_of(batches, examples) > most) {
+    throw ArgumentError("batch_size = " + std::to_string(batch_size_of(batches, examples)) +
+                        " is above " + std::to_string(most) + " at this block_size");
+  }
+  for (int64_t step = 0; step < steps; ++step) {
+    if (!is_rate(lr[step])) checked_rate("lr[" + std::to_string(step) + "]", lr[step]);
+  }
+}
+
+}  // namespace
+
+int64_t train_steps(float* losses, const Parameters& parameters, const OptimizerState& state,
+                    const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
+                    uint64_t first_step, const Batches& batches, const TrainOptions& options,
+                    const std::function<bool()>& should_stop, const Poll& poll) {
+  check_arguments(sizes, examples, lr, steps, batches);
+  check_options(options, sizes, batch_size_of(batches, examples));
+  const std::vector<Parameters> arrays =
+      arrays_of(parameters, state, sizes, options.update.optimizer);
+  const int threads = checked_threads(options.threads);
+  Trainer trainer(sizes, arrays, examples, batches, options);
+  if (steps == 0) return 0;
+  const int64_t done = trainer.run(losses, lr, steps, first_step, threads, should_stop, poll);
+  trainer.write_back(arrays);
+  return done;
+}
+
+}  // namespace makemore

@@ -1,0 +1,239 @@
+"""What commands share: options, and for those that train many models progress and results."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from makemore_cpp import files, sweeps
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.cli import console, exits
+from makemore_cpp.cli import pictures as cli_pictures
+from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.data.texts import load_words
+from makemore_cpp.files import folders
+from makemore_cpp.models.loading import load
+from makemore_cpp.sweeps.cell import DEFAULTS
+from makemore_cpp.sweeps.record import ROOT
+from makemore_cpp.sweeps.table import Row, Table, shown
+from makemore_cpp.text.model import Model
+
+# Options of several commands.
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+boundary_option = click.option(
+    "--boundary", default=".", help="Shows token 0; no item may contain it."
+)
+split_seed_option = click.option(
+    "--split-seed", default=42, help="Seed of the split in train, dev and test."
+)
+data_option = click.option(
+    "--data", help="Text file, one item a line; - reads stdin.  [default: bundled US names of 2017]"
+)
+threads_option = click.option(
+    "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
+)
+
+TABLE_FILE = "table.csv"
+PICTURE_FILE = "picture.png"
+# What the help says of the options of a run.
+HELP = {
+    "block_size": "Tokens of context.",
+    "n_embd": "Length of an embedding.",
+    "n_hidden": "Hidden units.",
+    "init": "Initial parameters: scaled, or lecture, all from N(0,1).",
+    "steps": "Steps of the optimizer.",
+    "batch_size": "Examples in a step.",
+    "lr": "First learning rate.",
+    "schedule": "One of constant, step, cosine, inverse.",
+    "lr_floor": "End of the cosine schedule.",
+    "lr_decay": "r of lr / (1 + r t), the inverse schedule.",
+    "patience": "Stop after so many dev losses that are no better.",
+    "optimizer": "One of sgd, momentum, adam, adamw.",
+    "momentum": "Of the optimizer of that name.",
+    "epsilon": "Of adam and adamw.",
+    "weight_decay": "lambda, on C, W1 and W2.",
+    "decay_biases": "Weight decay on b1 and b2 too.",
+    "dropout": "Share of the hidden units that are left out.",
+    "max_seconds": "End a run after this time.",
+    "max_examples": "End a run after so many examples.",
+}
+# Of the options whose default is None.
+TYPES = {
+    "lr_floor": float,
+    "lr_decay": float,
+    "patience": int,
+    "max_seconds": float,
+    "max_examples": int,
+}
+WORDS = {"batch_size": ("all",)}  # that an option takes instead of a number
+KINDS = {int: "an integer", float: "a number", bool: "true or false"}
+
+
+class Value(click.ParamType):  # type: ignore[type-arg]
+    """A value of some type, or several with commas between them, which come as a list."""
+
+    def __init__(self, kind: type, words: Sequence[str] = (), is_list: bool = False) -> None:
+        self.name = "|".join(["text" if kind is str else kind.__name__, *words])
+        self.name += ",..." * is_list
+        self._kind, self._words, self._is_list = kind, words, is_list
+
+    def convert(self, value: Any, param: Any, context: Any) -> Any:  # noqa: D102
+        if not isinstance(value, str):
+            return value
+        if not self._is_list:
+            return self._one(value, param, context)
+        return [self._one(part.strip(), param, context) for part in value.split(",")]
+
+    def _one(self, text: str, param: Any, context: Any) -> Any:
+        if text in self._words:
+            return text
+        try:
+            if self._kind is bool:
+                return {"true": True, "false": False}[text.lower()]
+            return self._kind(text)
+        except (ValueError, KeyError):
+            expected = " or ".join([KINDS[self._kind], *self._words])
+            self.fail(f"{text!r} is not {expected}", param, context)
+
+
+def size_options(command: Any) -> Any:
+    """Add the options for the sizes of a net, with the lecture's as defaults."""
+    for name, default in (("n_hidden", 200), ("n_embd", 10), ("block_size", 3)):
+        option = "--" + name.replace("_", "-")
+        command = click.option(option, default=default, show_default=True, help=HELP[name])(command)
+    return command
+
+
+def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callable[[Any], Any]:
+    """Add options of a run by name; what is not given on the command line is None."""
+
+    def add(command: Any) -> Any:
+        for name in reversed(names):
+            default = defaults.get(name, DEFAULTS[name])
+            kind = TYPES.get(name) or type(default)
+            command = click.option(
+                "--" + name.replace("_", "-"),
+                type=Value(kind, WORDS.get(name, ()), is_list),
+                help=HELP[name] + ("" if default is None else f"  [default: {shown(default)}]"),
+            )(command)
+        return command
+
+    return add
+
+
+def data_options(command: Any, folder: str = "Folder; that of an old sweep goes on.") -> Any:
+    """Add the options for the data, for the folder and for machines."""
+    for decorate in (
+        json_option,
+        click.option("--out", help=f"{folder}  [default: sweeps/<n>]"),
+        boundary_option,
+        split_seed_option,
+        data_option,
+    ):
+        command = decorate(command)
+    return command
+
+
+def sweep_options(command: Any) -> Any:
+    """Add what every sweep has: `data_options`, seeds, and where the models are trained."""
+    for decorate in (
+        click.option("--dask", help="Address of a Dask scheduler whose workers do the training."),
+        click.option("--jobs", type=int, help="Models trained at a time.  [default: all CPUs]"),
+        click.option(
+            "--seeds", type=Value(int, is_list=True), default="1", help="Of each combination."
+        ),
+    ):
+        command = decorate(command)
+    return data_options(command)
+
+
+def read_data(data: str | None, split_seed: int, boundary: str) -> Dataset:
+    """Return the data that the options name."""
+    return Dataset.split(load_words(path_of(data)), seed=split_seed, boundary=boundary)
+
+
+def model_of(run: str) -> Model:
+    """Return the model in a run folder or a file; a net is frozen."""
+    model = load(run)
+    if not isinstance(model, Model):
+        raise ArgumentError(f"{run} holds a detector, which does not predict; detect takes it")
+    return model
+
+
+def path_of(data: str | None) -> str | None:
+    """Return the path that the option --data names, where - is standard input."""
+    return "/dev/stdin" if data == "-" else data
+
+
+@contextmanager
+def sweeping(
+    out: str | None, seeds: list[int], jobs: int | None, dask: str | None
+) -> Iterator[tuple[Path, sweeps.Settings]]:
+    """Give the folder of a sweep and the settings to run it, with a count of what is done.
+
+    An interrupt ends the command, and says how to go on.
+    """
+    with folders.made(out, ROOT) as folder, _counted() as on_row:
+        files.check_folder(folder)
+        settings: sweeps.Settings = {
+            "out": folder, "seeds": seeds, "jobs": jobs, "dask": dask, "on_row": on_row,
+        }  # fmt: skip
+        try:
+            yield folder, settings
+        except exits.Ended as ended:
+            word = exits.word_for(ended.number)
+            console.note(f"{word}; the same command with --out {folder} goes on from here")
+            sys.exit(exits.code_of(ended.number))
+
+
+@contextmanager
+def _counted() -> Iterator[Callable[[Row, int, int], object] | None]:
+    """Count finished models on stderr, where somebody sees it."""
+    with console.passing_notes() as note:
+        if note is None:
+            yield None
+        else:
+            yield lambda row, done, of: note(f"{done:,} of {of:,} models")
+
+
+def save_table(folder: Path, text: str) -> None:
+    """Write a table as CSV into the folder."""
+    files.replace(folder / TABLE_FILE, text.encode())
+
+
+def draw(
+    folder: Path,
+    names: Sequence[str],
+    pictures: Callable[[Any], Sequence[Callable[[], Any]]],
+) -> None:
+    """Draw the pictures of a sweep, last of all; `pictures` is given the module that draws them."""
+
+    def functions() -> Sequence[Callable[[], Any]]:
+        from makemore_cpp.sweeps import pictures as plotting_sweeps
+
+        return pictures(plotting_sweeps)
+
+    cli_pictures.draw(folder, names, functions)
+
+
+def print_table(title: str, table: Table) -> None:
+    """Print a sweep's table on a terminal."""
+    header, lines = table.lines()
+    console.print_losses(title, header, lines)
+
+
+def print_best(table: Table) -> None:
+    """Say where the lowest loss on dev is."""
+    best = table.best
+    if best is None or not table.varying:
+        return
+    console.print_line(f"lowest dev loss: {describe(best[0], table)}")
+
+
+def describe(row: Row, table: Table) -> str:
+    """Return the options in which a row differs from others of its table."""
+    values = {name: row.options[name] for name in table.varying}
+    return ", ".join(f"{name} {shown(v)}" for name, v in values.items() if v is not None)

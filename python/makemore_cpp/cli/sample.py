@@ -1,0 +1,133 @@
+"""The commands that make texts with a model: sample and complete."""
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from itertools import starmap
+from typing import Any, get_args
+
+import click
+
+from makemore_cpp._core import ArgumentError, Error
+from makemore_cpp.cli import console
+from makemore_cpp.cli.common import json_option, model_of
+from makemore_cpp.data.origin import training_words
+from makemore_cpp.data.texts import load_words
+from makemore_cpp.models.frozen import LanguageModel
+from makemore_cpp.text import completion, sampling, scoring
+from makemore_cpp.text.model import Model
+from makemore_cpp.text.predictor import Exhausted
+from makemore_cpp.text.sampling import DEFAULT_MAX_LENGTH, Sample, Unfinished
+
+SAMPLES_AT_ONCE = 1024
+LONGEST_WAIT = 0.1  # seconds that those found wait for more, while more come
+
+
+SAMPLE_HELP = """\
+Print samples of RUN, a run folder or model file, one a line.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=SAMPLE_HELP)
+@click.argument("run")
+@click.option("-n", "--n", default=20, help="Number of samples.")
+@click.option("--seed", default=42, help="Sample i depends on the model, the options and i alone.")
+@click.option("--temperature", default=1.0, help="Below 1: rather the probable; 0: only that.")
+@click.option("--top-k", type=int, help="Draw from the k most probable tokens only.")
+@click.option("--top-p", default=1.0, help="Draw from the fewest tokens that are so probable.")
+@click.option("--prefix", default="", help="All samples begin with it.")
+@click.option("--min-length", default=1, help="No sample is shorter.")
+@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="No sample is longer.")
+@click.option(
+    "--unfinished",
+    type=click.Choice(get_args(Unfinished)),
+    default="redo",
+    help="Draw another sample for one that has not ended by --max-length, or keep it, cut.",
+)
+@click.option("--unique", is_flag=True, help="Print no sample twice.")
+@click.option("--exclude", metavar="train|FILE", help="Print no word of the training, or of FILE.")
+@json_option
+def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any) -> None:
+    """Print samples of RUN, a run folder or model file, one a line."""
+    model = model_of(run)
+    if exclude is not None:
+        options["exclude"] = _training_words(model) if exclude == "train" else load_words(exclude)
+    cut = 0
+    for some in _in_lists(sampling.iter_samples(model, n, **options)):
+        if as_json:
+            console.print_lines(console.json_line(one._asdict()) for one in some)
+        else:
+            mark = console.cut_mark(is_for_people=False)
+            console.print_lines(text + mark * is_cut for text, is_cut in some)
+        cut += sum(is_cut for _, is_cut in some)
+    if cut:
+        console.note(f"{cut} of {n} samples were cut at {options['max_length']} characters")
+
+
+def _training_words(model: Model) -> Iterable[str]:
+    advice = "name their file with --exclude FILE"
+    if isinstance(model, LanguageModel) and model.data is not None:
+        return training_words(model.data, advice)
+    words = model.training_words()
+    if words is None:
+        raise ArgumentError(f"this model does not remember its data; {advice}")
+    return words
+
+
+def _in_lists(samples: Iterator[Sample]) -> Iterator[list[Sample]]:
+    """Yield samples in lists: many at once where they come fast, else none late."""
+    some: list[Sample] = []
+    due = time.monotonic()  # the first at once
+    try:
+        for one in samples:
+            some.append(one)
+            if len(some) == SAMPLES_AT_ONCE or time.monotonic() > due:
+                yield some
+                some = []
+                due = time.monotonic() + LONGEST_WAIT
+    except Error:
+        yield some  # what was found before it
+        raise
+    yield some
+
+
+COMPLETE_HELP = """\
+Print the most probable texts that begin with PREFIX, or of all texts.
+
+Before each stands its log-probability in nats, its probability, and its probability among the
+texts that begin so.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=COMPLETE_HELP)
+@click.argument("run")
+@click.argument("prefix", default="")
+@click.option("-k", "--k", default=10, help="Number of texts.")
+@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="No text is longer.")
+@json_option
+def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> None:
+    """Print the most probable texts that begin with PREFIX, or of all texts."""
+    model = model_of(run)
+    gave_up = None
+    try:
+        found = completion.complete(model, prefix, k, max_length)
+    except Exhausted as error:
+        found, gave_up = error.found, error
+    log_prob_of_prefix = -float(scoring.per_char(model, prefix)[:-1].sum())
+
+    def shown(text: str, log_prob: float) -> str:
+        p, given_prefix = math.exp(log_prob), math.exp(min(log_prob - log_prob_of_prefix, 0.0))
+        if not as_json:
+            return f"{log_prob:12.6f}  {p:11.4g}  {given_prefix:12.4g}  {text}"
+        numbers = {
+            "log_prob": log_prob,
+            "probability": p,
+            "given_prefix": console.finite(given_prefix),
+        }
+        return console.json_line({"text": text, **numbers})
+
+    if not as_json:
+        console.print_line(f"{'log_prob':>12}  {'probability':>11}  {'given prefix':>12}  text")
+    console.print_lines(starmap(shown, found))
+    if gave_up is not None:
+        raise gave_up

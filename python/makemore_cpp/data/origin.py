@@ -1,0 +1,157 @@
+"""Where the words of a model are: found again by those who may, and never because a file says so.
+
+A model file holds the digest of its data, but no path. The bundled list is known by its digest. A
+run folder remembers the path of its data in a file of its own, which is believed only in the folder
+for which this user's training wrote it.
+"""
+
+import contextlib
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from makemore_cpp import files
+from makemore_cpp._core import ArgumentError, FileError
+from makemore_cpp.data.dataset import cut_words
+from makemore_cpp.data.texts import (
+    BUNDLED,
+    BUNDLED_SHA256,
+    DataOrigin,
+    Words,
+    WordStream,
+    open_words,
+)
+
+DATA_FILE = "data.json"
+MAX_DATA_FILE_BYTES = 1 << 16
+
+
+def in_a_file(origin: DataOrigin | None) -> DataOrigin | None:
+    """Return what a model file may say of its data: which they are, but not where."""
+    if origin is None:
+        return None
+    return origin._replace(name=BUNDLED if origin.sha256 == BUNDLED_SHA256 else "")
+
+
+@contextlib.contextmanager
+def open_origin(origin: DataOrigin, advice: str) -> Iterator[WordStream]:
+    """Open the words of `origin` as `open_words` does.
+
+    Raises
+    ------
+    ArgumentError
+        It does not say where they are; the sentence ends with `advice`.
+    FileError
+        They cannot be read, or are no longer a regular file.
+    """
+    if origin.sha256 == BUNDLED_SHA256:
+        with open_words() as words:
+            yield words
+        return
+    if not origin.name:
+        raise ArgumentError(f"nothing says where the data of this model are; {advice}")
+    with contextlib.ExitStack() as stack:
+        try:
+            words = stack.enter_context(open_words(origin.name, is_regular=True))
+        except FileError as error:
+            raise FileError(f"{error}; {advice}") from error
+        yield words
+
+
+def load_origin(
+    origin: DataOrigin, advice: str, since: str = "the training", path: str | None = None
+) -> Words:
+    """Return the words of `origin`, unchanged, from where they were or from `path`.
+
+    Raises
+    ------
+    ArgumentError
+        They have changed, or nothing says where they are; the sentence ends with `advice`.
+    FileError, FormatError
+        They cannot be read.
+    """
+    with open_words(path) if path is not None else open_origin(origin, advice) as stream:
+        words = stream.load()
+    check_unchanged(words, origin, advice, since, is_named=path is not None)
+    return words
+
+
+def check_unchanged(
+    words: Words | WordStream,
+    origin: DataOrigin,
+    advice: str,
+    since: str = "the training",
+    is_named: bool = False,
+) -> None:
+    """Raise ArgumentError, which ends with `advice`, unless `words` are still those of `origin`.
+
+    What a file holds is told, by its digest, only to who has named it.
+    """
+    if words.sha256 == origin.sha256:
+        return
+    if is_named:
+        raise ArgumentError(
+            f"{words.name} does not hold the words of {since}: its SHA-256 is {words.sha256}, "
+            f"and theirs is {origin.sha256}"
+        )
+    raise ArgumentError(f"{words.name} has changed since {since}; {advice}")
+
+
+def training_words(
+    origin: DataOrigin, advice: str = "give the words themselves to be excluded"
+) -> list[str]:
+    """Return the train split of the words of `origin`; without a split, all of them.
+
+    Raises
+    ------
+    ArgumentError, FileError, FormatError
+        As `load_origin`.
+    """
+    words = load_origin(origin, advice)
+    return words if origin.split_seed is None else cut_words(words, origin.split_seed)[0]
+
+
+# -- what a run folder remembers ------------------------------------------------------------------
+def remember(folder: Path, origin: DataOrigin | None) -> None:
+    """Write into a run folder where its data are, unless that is known or they are bundled.
+
+    Raises
+    ------
+    FileError
+        It cannot be written.
+    """
+    if origin is None or not origin.name or origin.sha256 == BUNDLED_SHA256:
+        return
+    if _recalled_path(folder, origin.sha256) == origin.name:
+        return
+    known = {"path": origin.name, "sha256": origin.sha256, "folder": os.stat(folder).st_ino}
+    files.replace(folder / DATA_FILE, (json.dumps(known) + "\n").encode())
+
+
+def recalled(folder: str | os.PathLike[str], origin: DataOrigin | None) -> DataOrigin | None:
+    """Return the origin of a model in a run folder, with the path that the folder remembers.
+
+    It is believed if the file is this user's, and names this very folder by its inode: a folder
+    that was copied, unpacked or made by somebody else has no memory.
+    """
+    if origin is None:
+        return None
+    path = _recalled_path(Path(folder), origin.sha256)
+    return origin if path is None else origin._replace(name=path)
+
+
+def _recalled_path(folder: Path, sha256: str) -> str | None:
+    try:
+        status = os.lstat(folder / DATA_FILE)
+        is_ours = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid()
+        if not is_ours or status.st_size > MAX_DATA_FILE_BYTES:
+            return None
+        known = json.loads(files.read(folder / DATA_FILE) or b"")
+        if known != {"path": known["path"], "sha256": sha256, "folder": os.stat(folder).st_ino}:
+            return None
+        path = known["path"]
+        return path if isinstance(path, str) and os.path.isabs(path) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

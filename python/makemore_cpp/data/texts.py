@@ -1,0 +1,184 @@
+"""From a text file to words, one a line, with a memory of where they came from."""
+
+import gzip
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+from makemore_cpp import checks
+from makemore_cpp._core import FileError, FormatError
+from makemore_cpp.checks import shown
+from makemore_cpp.data.lines import read_lines
+from makemore_cpp.data.vocab import MAX_CHARACTERS
+from makemore_cpp.files.streams import Stream, read_block
+
+BUNDLED = "names_us2017"
+BUNDLED_SHA256 = "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a1e"
+
+
+class DataOrigin(NamedTuple):
+    """Where the words of a model came from, so that they can be found and split again.
+
+    `name` is "names_us2017" for the bundled list, else the absolute path of a file that this
+    process, or the training that wrote a run folder, has read; it is empty where nobody knows, as
+    a model file holds no path. `sha256` is that of the file's (decompressed) bytes; `split_seed`
+    that of the shuffle before the cut.
+    """
+
+    name: str
+    sha256: str
+    split_seed: int | None = None
+
+
+class Words(list[str]):
+    """The words of one file: a list that remembers the file's `name` and `sha256`.
+
+    `is_lasting` is false where the file cannot be read again, as a pipe or standard input.
+    """
+
+    is_lasting = True
+
+    def __init__(
+        self, words: Iterable[str], name: str, sha256: str, is_lasting: bool = True
+    ) -> None:
+        super().__init__(words)
+        self.name = name
+        self.sha256 = sha256
+        self.is_lasting = is_lasting
+        self._digest_at_load = self._digest()
+
+    def __repr__(self) -> str:
+        first = ", ".join(map(shown, self[:3]))
+        return f"Words({len(self):,} of {shown(self.name)}: {first}{', ...' * (len(self) > 3)})"
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the list still holds exactly what the file did, in that order."""
+        return self._digest() == self._digest_at_load
+
+    def _digest(self) -> bytes:
+        # No word holds a newline, so joined words are equal only if the lists are.
+        return hashlib.sha256("\n".join(self).encode("utf-8", "surrogatepass")).digest()
+
+
+def load_words(path: str | bytes | os.PathLike[str] | None = None) -> Words:
+    r"""Return the words of a text file, one a line, in the file's order.
+
+    The text is UTF-8 and split at ``\n`` only. A byte order mark at its start is dropped, white
+    space around a word is stripped, and empty lines are skipped.
+
+    Parameters
+    ----------
+    path : str, bytes or path, optional
+        The file; without it the bundled list, 32,469 names given in the United States in 2017.
+
+    Raises
+    ------
+    TypeError
+        `path` is no path.
+    FileError
+        The file cannot be read.
+    FormatError
+        A line is not UTF-8 or longer than 1 MiB, there are more than 65,535 distinct characters,
+        or there is no word at all.
+    """
+    with open_words(path) as stream:
+        return stream.load()
+
+
+class WordStream:
+    """The words of one file, read as they are asked for, in bounded memory.
+
+    `name` is the file's, as `Words` has it.
+    """
+
+    def __init__(self, stream: Stream, shown: str, name: str, is_lasting: bool = True) -> None:
+        self.name = name
+        self._is_lasting = is_lasting
+        self._shown = shown
+        self._stream = _Hashed(stream)
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 of what was read until now."""
+        return self._stream.digest.hexdigest()
+
+    def load(self) -> Words:
+        """Return all words at once."""
+        words = list(self)
+        return Words(words, self.name, self.sha256, self._is_lasting)
+
+    def __iter__(self) -> Iterator[str]:
+        characters: set[str] = set()
+        number = words = 0
+        for number, word in enumerate(
+            chain.from_iterable(read_lines(self._stream, self._shown)), 1
+        ):
+            if not word:
+                continue
+            words += 1
+            characters.update(word)
+            if len(characters) > MAX_CHARACTERS:
+                raise FormatError(
+                    f"line {number} of {self._shown} brings the distinct characters to "
+                    f"{len(characters)}; at most {MAX_CHARACTERS} are allowed"
+                )
+            yield word
+        if not words:
+            state = "has only blank lines" if number > 0 else "is empty"
+            raise FormatError(f"{self._shown} {state}; it must hold at least one word")
+
+
+@contextmanager
+def open_words(
+    path: str | bytes | os.PathLike[str] | None = None, is_regular: bool = False
+) -> Iterator[WordStream]:
+    """Open a file for `load_words` to read, or for others who need one word at a time.
+
+    It and the stream raise what `load_words` does. With `is_regular` nothing else than a regular
+    file is read, nor waited for.
+    """
+    if path is None:
+        bundled = Path(__file__).with_name(f"{BUNDLED}.txt.gz")
+        with gzip.open(bundled) as stream:
+            yield WordStream(stream, BUNDLED, BUNDLED)
+        return
+    shown = checks.path("path", path)
+    on_one_line = shown.replace("\n", "\\n") if len(shown) < 300 else shown[:300] + "…"
+    try:
+        # A run folder remembers the path as UTF-8; better to say so now than after the training.
+        os.path.abspath(shown).encode("utf-8")
+        # O_NONBLOCK: without it, opening a named pipe waits for a writer.
+        waiting = os.O_NONBLOCK if is_regular else 0
+        with open(shown, "rb", opener=lambda name, flags: os.open(name, flags | waiting)) as stream:
+            is_lasting = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+            if is_regular and not is_lasting:
+                raise FileError(f"cannot read {on_one_line}: it is not a regular file")
+            name = os.path.abspath(shown)
+            if is_lasting and name.startswith(("/dev/", "/proc/")):  # of this process alone
+                name = os.path.realpath(shown)
+            yield WordStream(stream, on_one_line, name, is_lasting)
+    except UnicodeEncodeError:
+        raise FileError(f"cannot read {shown!a}: the path is not UTF-8") from None
+    except FileError:
+        raise
+    except OSError as error:
+        raise FileError(f"cannot read {on_one_line}: {error.strerror}") from error
+
+
+class _Hashed:
+    """A stream, and the SHA-256 of what was read from it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.digest = hashlib.sha256()
+
+    def read1(self, size: int) -> bytes:
+        block = read_block(self._stream, size)
+        self.digest.update(block)
+        return block

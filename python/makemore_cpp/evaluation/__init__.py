@@ -1,0 +1,43 @@
+"""What a model is worth: losses on splits, baselines, a verdict, and what its units and letters do.
+
+It imports models, text and data.
+"""
+
+from makemore_cpp.evaluation.diagnosis import Diagnosis, diagnose
+from makemore_cpp.evaluation.hidden_units import Saturation, hidden_activations, saturation
+from makemore_cpp.evaluation.losses import (
+    DEFAULT_SPLIT_SEED,
+    SplitLoss,
+    SplitLosses,
+    compare,
+    evaluate,
+    evaluate_file,
+    find_words,
+    held_out_words,
+    model_losses,
+    split_as_trained,
+)
+from makemore_cpp.evaluation.ngram_losses import NGramRow, ngram_table
+from makemore_cpp.evaluation.vowels import VowelClustering, vowel_clustering
+
+__all__ = [
+    "DEFAULT_SPLIT_SEED",
+    "Diagnosis",
+    "NGramRow",
+    "Saturation",
+    "SplitLoss",
+    "SplitLosses",
+    "VowelClustering",
+    "compare",
+    "diagnose",
+    "evaluate",
+    "evaluate_file",
+    "find_words",
+    "held_out_words",
+    "hidden_activations",
+    "model_losses",
+    "ngram_table",
+    "saturation",
+    "split_as_trained",
+    "vowel_clustering",
+]

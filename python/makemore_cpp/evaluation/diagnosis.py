@@ -1,0 +1,157 @@
+"""A model beside what its losses mean: baselines, the floor of its context and a verdict."""
+
+import math
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from makemore_cpp.data.dataset import Dataset, build_dataset
+from makemore_cpp.evaluation.losses import SplitLosses, check_finite, check_fit, compare
+from makemore_cpp.evaluation.verdict import Evidence, Verdict, judge
+from makemore_cpp.models.counts import MAX_ORDER, NGramCounts
+from makemore_cpp.models.frozen import Net
+from makemore_cpp.models.kneser_ney import KneserNey
+from makemore_cpp.text.model import Model
+
+QUICK_ORDER = 6  # of the lecture's names the best n-grams on dev
+NO_DEV = "No verdict: there is no dev word to try the model on; give it more words."
+OTHER_DATA = "No verdict: the model was not trained on this train split."
+
+
+class Diagnosis(NamedTuple):
+    """The losses of a model beside what they mean, in nats per token, and what follows."""
+
+    losses: list[SplitLosses]  # uniform, bigram, the best n-grams, this model
+    block_size: int
+    # The least loss on train that a model of this context can have; of 99 tokens, if there are more
+    floor: float
+    known_share: float | None  # of the dev words, those that also stand in train
+    verdict: Verdict
+    sentence: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as JSON knows it."""
+        losses = [{**row._asdict(), "gap": row.gap} for row in self.losses]
+        return {**self._asdict(), "losses": losses}
+
+
+def diagnose(
+    model: Model,
+    data: Dataset,
+    threads: int | None = None,
+    *,
+    comparison: Sequence[SplitLosses] | None = None,
+    quick: bool = False,
+) -> Diagnosis:
+    """Compare a model with counts on train and dev, and say how well it fits.
+
+    Parameters
+    ----------
+    model : Model
+    data : Dataset
+        What the model was trained on, with its vocabulary and block size.
+    threads : int, optional
+        By default the CPUs that this process may use.
+    comparison : list of SplitLosses, optional
+        That of `compare`, where it is known already.
+    quick : bool
+        Try the n-gram of the model's context alone, at most a 6-gram, instead of longer and longer
+        ones until they get worse on dev.
+
+    Raises
+    ------
+    TypeError
+        `model` is no model, or `data` no Dataset.
+    ArgumentError
+        The data do not fit the model, or its loss is not finite.
+    """
+    check_fit(model, data)
+    *baselines, this = compare(model, data, threads) if comparison is None else comparison
+    for name, loss in (("train", this.train), ("dev", this.dev)):
+        if loss is not None:
+            check_finite(name, loss)
+    # A longer context than the longest word holds nothing more.
+    longest = max(1, *map(len, data.train.words), *map(len, data.dev.words))
+    block_size = min(model.block_size, longest, MAX_ORDER - 1)
+    tried = _try_ngrams(data, block_size, longest, quick)
+    floor = _floor(data, block_size, tried)
+    known_share = _known_share(data)
+    if this.train is None or this.dev is None or known_share is None:
+        return Diagnosis([*baselines, this], model.block_size, floor, None, "unknown", NO_DEV)
+
+    fair = min((t for t in tried if t.model.order <= block_size + 1), key=lambda t: t.dev)
+    best = min(tried, key=lambda t: t.dev)
+    verdict, sentence = judge(
+        Evidence(
+            this.train,
+            this.dev,
+            n_dev=len(data.dev.Y),
+            uniform=math.log(len(data.vocab)),
+            floor=floor,
+            fair_ngram=(fair.model.order, fair.dev),
+            best_ngram=(best.model.order, best.dev),
+            known_share=known_share,
+        )
+    )
+    if _is_other_data(model, data):
+        verdict, sentence = "unknown", OTHER_DATA
+    ngrams = [t.losses() for t in ((fair,) if best is fair else (fair, best))]
+    losses = [*baselines, *ngrams, this]
+    return Diagnosis(losses, model.block_size, floor, known_share, verdict, sentence)
+
+
+class _Tried(NamedTuple):
+    """An n-gram and its loss on dev."""
+
+    model: KneserNey
+    dev: float
+
+    def losses(self) -> SplitLosses:
+        """Return a row of the table; train by its distinct examples, as there are far fewer."""
+        X, Y, counts = self.model.counts.distinct_examples()
+        train = -float(counts @ self.model.target_log_probs(X, Y)) / self.model.counts.n_examples
+        return SplitLosses(f"{self.model.order}-gram, Kneser-Ney", train, self.dev)
+
+
+def _try_ngrams(data: Dataset, block_size: int, longest: int, quick: bool) -> list[_Tried]:
+    """Return n-grams of rising order until one is worse on dev; none without dev words."""
+    if len(data.dev.Y) == 0:
+        return []
+    if quick:
+        order = min(block_size + 1, QUICK_ORDER)
+        return [_try_ngram(data, KneserNey(data.vocab, data.train.words, order))]
+    tried: list[_Tried] = []
+    models = KneserNey.rising(data.vocab, data.train.words)
+    for model in islice(models, 1, min(longest + 1, MAX_ORDER)):
+        tried.append(_try_ngram(data, model))
+        if len(tried) > 1 and tried[-1].dev > tried[-2].dev:
+            break
+    return tried
+
+
+def _try_ngram(data: Dataset, model: KneserNey) -> _Tried:
+    examples = build_dataset(data.dev.words, data.vocab, model.block_size)
+    return _Tried(model, model.loss(*examples))
+
+
+def _floor(data: Dataset, block_size: int, tried: list[_Tried]) -> float:
+    for ngram in tried:
+        if ngram.model.order == block_size + 1:  # it has counted what is needed
+            return ngram.model.counts.conditional_entropy()
+    return NGramCounts(data.vocab, data.train.words, block_size + 1).conditional_entropy()
+
+
+def _known_share(data: Dataset) -> float | None:
+    """The share of dev words that also stand in train."""
+    if not data.dev.words:
+        return None
+    train = set(data.train.words)
+    return sum(word in train for word in data.dev.words) / len(data.dev.words)
+
+
+def _is_other_data(model: Model, data: Dataset) -> bool:
+    """Whether both are known to come from files, and these differ, or the splits do."""
+    known = model.data if isinstance(model, Net) else None  # counts do not know their file
+    if known is None or data.origin is None:
+        return False
+    return known[1:] != data.origin[1:]  # the digest and the seed; a file may have moved

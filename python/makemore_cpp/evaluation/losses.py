@@ -1,0 +1,205 @@
+"""What a trained model is worth: its losses on the splits, beside baselines."""
+
+import math
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from makemore_cpp import checks
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.data.dataset import Dataset, Split, cut_words
+from makemore_cpp.data.origin import check_unchanged, load_origin, open_origin
+from makemore_cpp.data.texts import DataOrigin, Words, load_words, open_words
+from makemore_cpp.models.frozen import Net
+from makemore_cpp.models.mlp import MLP
+from makemore_cpp.models.ngram import NGram
+from makemore_cpp.text import scoring
+from makemore_cpp.text.model import Model
+from makemore_cpp.text.predictor import check_model, encode
+
+DEFAULT_SPLIT_SEED = 42
+ADVICE = "name the file to evaluate on with --data"
+MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
+
+
+class SplitLosses(NamedTuple):
+    """What predicts, and its losses on train and dev in nats per token; None for an empty split."""
+
+    name: str
+    train: float | None
+    dev: float | None
+
+    @property
+    def gap(self) -> float | None:
+        """The loss on dev less that on train, None where one of them is."""
+        return None if self.train is None or self.dev is None else self.dev - self.train
+
+
+class SplitLoss(NamedTuple):
+    """A split, its number of words, the loss (nats per token) and the perplexity.
+
+    Both are None for an empty split; the perplexity alone is None beyond the range of floats.
+    """
+
+    split: str
+    words: int
+    loss: float | None
+    perplexity: float | None
+
+
+def split_loss(model: Model, split: Split, threads: int | None = None) -> float | None:
+    """Return the model's loss on a split in nats per token, None if the split is empty."""
+    if len(split.Y) == 0:
+        return None
+    return model.loss(split.X, split.Y, threads=threads)
+
+
+def check_fit(model: Model, data: Dataset) -> None:
+    """Raise TypeError or ArgumentError unless the data are of the model's tokens and contexts."""
+    check_model("model", model)
+    checks.instance("data", data, Dataset)
+    data.check_fits(model.vocab, model.block_size)
+
+
+def model_losses(model: Model, data: Dataset, threads: int | None = None) -> SplitLosses:
+    """Return the losses of the model on train and dev."""
+    train, dev = (split_loss(model, split, threads) for split in (data.train, data.dev))
+    return SplitLosses("this model", train, dev)
+
+
+def compare(
+    model: Model, data: Dataset, threads: int | None = None, own: SplitLosses | None = None
+) -> list[SplitLosses]:
+    """Return the losses of the uniform guess, of bigram counts and of the model, in this order.
+
+    `own`, those of the model, are found as `model_losses` does where they are not given.
+    """
+    check_fit(model, data)
+    uniform = math.log(len(data.vocab))
+    bigram = NGram(data.vocab, data.train.words, order=2)
+    splits = [split if len(split.Y) else None for split in (data.train, data.dev)]
+    guesses = [None if split is None else uniform for split in splits]
+    counts = [None if split is None else bigram.loss(split.X[:, -1:], split.Y) for split in splits]
+    return [
+        SplitLosses("uniform, ln V", *guesses),
+        SplitLosses("bigram counts", *counts),
+        model_losses(model, data, threads) if own is None else own,
+    ]
+
+
+def find_words(model: Net, path: str | None = None) -> Words:
+    """Return the words of a file, or of the data that the model was trained on.
+
+    Raises
+    ------
+    ArgumentError
+        There is no path, and it is not known where the model's data are, or they have changed.
+    """
+    return load_words(path) if path is not None else load_origin(_origin_of(model), ADVICE)
+
+
+def _origin_of(model: Net) -> DataOrigin:
+    if model.data is None:
+        raise ArgumentError(f"this model does not remember its data; {ADVICE}")
+    return model.data
+
+
+def split_as_trained(model: MLP, words: Words) -> Dataset:
+    """Split words with the model's vocabulary and block size, and the seed of its training.
+
+    Raises
+    ------
+    ArgumentError
+        A word does not fit the vocabulary.
+    """
+    return Dataset.split(words, model.block_size, _split_seed(model), vocab=model.vocab)
+
+
+def held_out_words(model: Net, words: Words) -> list[str]:
+    """Return the dev words, split as in the model's training, that do not also stand in train."""
+    train, dev, _ = cut_words(words, _split_seed(model))
+    known = set(train)
+    return [word for word in dev if word not in known]
+
+
+def _split_seed(model: Net) -> int:
+    known = None if model.data is None else model.data.split_seed
+    return DEFAULT_SPLIT_SEED if known is None else known
+
+
+def evaluate_file(
+    model: MLP, path: str | None = None, threads: int | None = None
+) -> tuple[SplitLoss, DataOrigin]:
+    """Return the loss on all words of a file, or of the model's data, and which file that was.
+
+    The words are read one after another, so that memory does not grow with the file.
+
+    Raises
+    ------
+    ArgumentError
+        As `find_words`; or a character is not in the vocabulary, or the loss not finite.
+    """
+    count = 0
+    word = ""
+    opened = open_origin(_origin_of(model), ADVICE) if path is None else open_words(path)
+    with opened as words:
+
+        def counted() -> Iterator[str]:
+            nonlocal count, word
+            for word in words:
+                count += 1
+                yield word
+
+        try:
+            loss = scoring.mean_surprisal(model, counted(), threads=threads)
+        except ArgumentError:
+            encode(f"words[{count - 1}]", word, model.vocab)  # raises the same, and shows the word
+            raise
+    if path is None:
+        check_unchanged(words, _origin_of(model), ADVICE)
+    return _row("all", count, loss), DataOrigin(words.name, words.sha256)
+
+
+def evaluate(
+    model: MLP, data: Dataset, split_name: str | None = None, threads: int | None = None
+) -> list[SplitLoss]:
+    """Return the losses on splits of the data.
+
+    Parameters
+    ----------
+    model : MLP
+    data : Dataset
+        As of `split_as_trained`.
+    split_name : {"train", "dev", "test"}, optional
+        By default train and dev, each.
+
+    Raises
+    ------
+    ArgumentError
+        A loss is not finite.
+    """
+    splits = {"train": data.train, "dev": data.dev, "test": data.test}
+    names = ("train", "dev") if split_name is None else (split_name,)
+    return [_split_loss_row(model, name, splits[name], threads) for name in names]
+
+
+def _split_loss_row(model: MLP, name: str, split: Split, threads: int | None) -> SplitLoss:
+    loss = split_loss(model, split, threads)
+    if loss is None:
+        return SplitLoss(name, len(split.words), None, None)
+    return _row(name, len(split.words), loss)
+
+
+def _row(name: str, words: int, loss: float) -> SplitLoss:
+    check_finite(name, loss)
+    perplexity = math.exp(loss) if loss <= MAX_LOG_PERPLEXITY else None
+    return SplitLoss(name, words, loss, perplexity)
+
+
+def check_finite(split_name: str, loss: float) -> None:
+    """Raise ArgumentError unless the model's loss on a split is a finite number."""
+    if not math.isfinite(loss):
+        raise ArgumentError(
+            f"the model's loss on {split_name} is {loss}: its parameters are so large that it "
+            "overflows"
+        )

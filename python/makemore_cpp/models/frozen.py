@@ -1,0 +1,243 @@
+"""A trained net that no longer changes: fast to ask, and safe to share between threads."""
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Self, final
+
+from numpy.typing import ArrayLike
+
+from makemore_cpp import _core, checks
+from makemore_cpp._core import FileError
+from makemore_cpp.arrays import Float32, Float64
+from makemore_cpp.data.origin import in_a_file, recalled, training_words
+from makemore_cpp.data.texts import DataOrigin
+from makemore_cpp.data.vocab import Vocab
+from makemore_cpp.text.model import Model
+from makemore_cpp.text.saved import NET_FORMAT, add_reader
+from makemore_cpp.text.scoring import OOV
+
+MODEL_FILE = "model.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"  # of a run that is not finished
+
+
+class Net(Model):
+    """What a net and its frozen copy have in common: they know where their data came from."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def data(self) -> DataOrigin | None:
+            """The data that the model was trained on, where they are known."""
+
+    def training_words(self) -> frozenset[str] | None:
+        """Return the words that the model was trained on, or None where it does not know them.
+
+        Raises
+        ------
+        ArgumentError
+            The file that the model was trained on has changed.
+        FileError
+            The file cannot be read.
+        """
+        return None if self.data is None else frozenset(training_words(self.data))
+
+
+@final
+class LanguageModel(Net):
+    """A frozen copy of a net, made by `MLP.freeze` or `load`.
+
+    Any number of threads may use it at the same time. What is asked for again and again it
+    remembers, which changes no result: they are those of the `MLP`, bit for bit.
+
+    Parameters
+    ----------
+    saved : the contents of a model file
+    vocab : Vocab, optional
+        By default a new one like that of `saved`.
+    data : DataOrigin, optional
+        By default what `saved` says, which is not where they are.
+    """
+
+    __slots__ = ("_data", "_net", "_saved", "_vocab")
+    _net: _core.LanguageModel
+    _saved: _core.SavedModel
+    _vocab: Vocab
+    _data: DataOrigin | None
+
+    def __init__(
+        self,
+        saved: _core.SavedModel,
+        vocab: Vocab | None = None,
+        data: DataOrigin | None = None,
+    ) -> None:
+        set_once = super().__setattr__
+        set_once("_net", _core.LanguageModel(saved))
+        set_once("_saved", saved)
+        set_once("_vocab", vocab_of(saved) if vocab is None else vocab)
+        set_once("_data", data_of(saved) if data is None else data)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a LanguageModel does not change: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a LanguageModel does not change: {name} cannot be deleted")
+
+    @classmethod
+    def load(cls, path: str | bytes | os.PathLike[str]) -> Self:
+        """Return the model of a file, or of a run folder that holds ``model.safetensors``.
+
+        Raises
+        ------
+        TypeError
+            `path` is no path.
+        FileError
+            The file cannot be read.
+        FormatError
+            Its bytes are not a model's, or were changed.
+        """
+        saved, data = load_saved(path)
+        return cls(saved, data=data)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "bytes") -> Self:
+        """Return the model of the bytes of `to_bytes` or of a file, which errors call `name`.
+
+        Raises
+        ------
+        TypeError
+            `data` is not bytes, or `name` not a str.
+        FormatError
+            The bytes are not a model's, or were changed.
+        """
+        return cls(_core.SavedModel.from_bytes(data, name))
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `save` writes; the same model gives the same bytes."""
+        return self._saved.to_bytes()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one safetensors file, atomically.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written.
+        """
+        self._saved.save(os.fspath(path))
+
+    @property
+    def vocab(self) -> Vocab:
+        """The vocabulary."""
+        return self._vocab
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """(T, E, H, V)."""
+        return self._net.sizes
+
+    @property
+    def block_size(self) -> int:
+        """T, the number of tokens in a context."""
+        return self.sizes[0]
+
+    @property
+    def n_embd(self) -> int:
+        """E, the length of an embedding."""
+        return self.sizes[1]
+
+    @property
+    def n_hidden(self) -> int:
+        """H, the number of hidden units."""
+        return self.sizes[2]
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of tokens."""
+        return self.sizes[3]
+
+    @property
+    def data(self) -> DataOrigin | None:
+        """The data that the model was trained on, where they are known."""
+        return self._data
+
+    def freeze(self) -> Self:
+        """Return the model itself."""
+        return self
+
+    def log_probs(self, X: ArrayLike, threads: int | None = None) -> Float32:
+        """Return the log-probabilities (N,V) of the token after each context X (N,T).
+
+        It raises what `MLP.log_probs` does.
+        """
+        return self._net.log_probs(X, threads=threads)
+
+    # The core's own, without the way around through functions for all kinds of models.
+    def score(
+        self, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    ) -> Float64:
+        """Return the log-probability of each string and its end, in nats; see `scoring.score`."""
+        checks.refuse_table("strings", strings)
+        return self._net.score(strings, oov, threads)
+
+    def per_char(self, text: str) -> Float64:
+        """Return the surprisal, in nats, of each character and the end; see `scoring.per_char`."""
+        return self._net.per_char(text)
+
+    def next(self, prefix: str) -> Float32:
+        """Return the probabilities (V,) of the token after `prefix`; see `next_probs`."""
+        return self._net.next(prefix)
+
+    def core_predictor(self) -> _core.LanguageModel:
+        """Return the frozen net."""
+        return self._net
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _of_bytes, (self._saved.to_bytes(), self._vocab, self._data)
+
+    def __repr__(self) -> str:
+        return (
+            f"LanguageModel(block_size={self.block_size}, n_embd={self.n_embd}, "
+            f"n_hidden={self.n_hidden}, vocab_size={self.vocab_size})"
+        )
+
+
+add_reader(NET_FORMAT, lambda content, data, name: LanguageModel.from_bytes(data, name))
+
+
+def _of_bytes(data: bytes, vocab: Vocab, origin: DataOrigin | None = None) -> LanguageModel:
+    return LanguageModel(_core.SavedModel.from_bytes(data, "the pickled model"), vocab, origin)
+
+
+# -- the contents of a model file ------------------------------------------------------------------
+def load_saved(
+    path: str | bytes | os.PathLike[str],
+) -> tuple[_core.SavedModel, DataOrigin | None]:
+    """Return the contents of a model file, or of that of a run folder, and where its data are."""
+    place = checks.path("path", path)
+    folder, file = os.path.split(place)
+    if os.path.isdir(place):
+        folder, file = place, MODEL_FILE
+        is_unfinished = os.path.exists(os.path.join(place, CHECKPOINT_FILE))
+        if is_unfinished and not os.path.exists(os.path.join(place, MODEL_FILE)):
+            raise FileError(f"the run in {place} is not finished; train --resume {place} goes on")
+    saved = _core.SavedModel.load(os.path.join(folder, file))
+    data = data_of(saved)
+    return saved, recalled(folder or os.curdir, data) if file == MODEL_FILE else data
+
+
+def vocab_of(saved: _core.SavedModel) -> Vocab:
+    """Return the vocabulary of a saved model."""
+    return Vocab(saved.vocabulary.characters, saved.vocabulary.boundary)
+
+
+def data_of(saved: _core.SavedModel) -> DataOrigin | None:
+    """Return the origin of the data of a saved model, where it is known; no path of its is read."""
+    return None if saved.data is None else in_a_file(DataOrigin(*saved.data))

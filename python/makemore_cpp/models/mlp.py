@@ -1,0 +1,474 @@
+"""The MLP of Bengio et al. (2003): five float32 arrays with names and shapes."""
+
+import copy
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, TypedDict, Unpack
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from makemore_cpp import _core, checks
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.arrays import Float32
+from makemore_cpp.data.origin import in_a_file
+from makemore_cpp.data.texts import DataOrigin
+from makemore_cpp.data.vocab import Vocab, check_vocab
+from makemore_cpp.models.frozen import LanguageModel, Net, data_of, load_saved, vocab_of
+from makemore_cpp.text.predictor import Next
+
+NAMES = ("C", "W1", "b1", "W2", "b2")
+OptimizerState = dict[str, NDArray[Any]]
+
+
+class UpdateOptions(TypedDict, total=False):
+    """How a step changes the parameters, and its regularisation; see `MLP.train_steps`."""
+
+    optimizer: str
+    momentum: float
+    betas: tuple[float, float]
+    epsilon: float
+    weight_decay: float
+    decay_biases: bool
+    dropout: float
+
+
+# Those of the core.
+UPDATE_DEFAULTS = UpdateOptions(
+    optimizer="sgd",
+    momentum=0.9,
+    betas=(0.9, 0.999),
+    epsilon=1e-8,
+    weight_decay=0.0,
+    decay_biases=False,
+    dropout=0.0,
+)
+# The options that only some optimisers have.
+OWNERS = {"momentum": ("momentum",), "betas": ("adam", "adamw"), "epsilon": ("adam", "adamw")}
+
+
+def _check_names(options: dict[str, Any]) -> None:
+    """Refuse options that do not exist, or that the optimiser would not look at."""
+    defaults: Mapping[str, Any] = UPDATE_DEFAULTS
+    optimizer = options.get("optimizer", defaults["optimizer"])
+    for name, value in options.items():
+        if name not in defaults:
+            raise TypeError(f"there is no option {name!r}; there are {', '.join(defaults)}")
+        owners = OWNERS.get(name, (optimizer,))
+        given = tuple(value) if isinstance(value, list) else value
+        if optimizer not in owners and given != defaults[name]:
+            raise ArgumentError(f"{name} belongs to {' and '.join(owners)}, not to {optimizer!r}")
+
+
+def _check_counts(state: object, optimizer: str) -> None:
+    """Refuse a state that does not count its steps, on which Adam's corrections depend."""
+    if isinstance(state, dict) and state and "step" not in state:
+        raise ArgumentError(
+            "state does not count its steps under 'step'; "
+            f"optimizer_state({checks.shown(str(optimizer))}) makes a state"
+        )
+
+
+class MLP(Net):
+    """Predicts the next token from the last T: embeddings, one tanh layer, one softmax layer.
+
+    ``h = tanh(C[x].reshape(K) @ W1 + b1)``, ``logits = h @ W2 + b2``, with K = T*E.
+
+    Parameters
+    ----------
+    vocab : Vocab
+        Gives V, the number of tokens.
+    block_size : int
+        T, the number of tokens in a context.
+    n_embd : int
+        E, the length of an embedding.
+    n_hidden : int
+        H, the number of hidden units.
+    seed : int
+        Of the initial parameters, in [0, 2**64).
+    init : {"scaled", "lecture"}
+        scaled: C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(K), W2 from N(0,1) times 0.01,
+        biases 0. lecture: everything from N(0,1).
+
+    Attributes
+    ----------
+    data : DataOrigin or None
+        The data that the model was trained on, where they are known.
+
+    Raises
+    ------
+    ArgumentError
+        A size is not positive or is absurd, or `init` is unknown.
+    """
+
+    data: DataOrigin | None
+
+    def __init__(
+        self,
+        vocab: Vocab,
+        block_size: int = 3,
+        n_embd: int = 10,
+        n_hidden: int = 200,
+        seed: int = 1,
+        init: Literal["scaled", "lecture"] = "scaled",
+    ) -> None:
+        arrays = _core.initial_parameters(
+            block_size, n_embd, n_hidden, len(check_vocab(vocab)), seed, init
+        )
+        self._set(vocab, arrays, None)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        vocab: Vocab,
+        C: Float32,
+        W1: Float32,
+        b1: Float32,
+        W2: Float32,
+        b2: Float32,
+        data: DataOrigin | None = None,
+    ) -> "MLP":
+        """Return a model that holds copies of five float32 arrays, shaped as the properties say.
+
+        Raises
+        ------
+        TypeError
+            An array is not float32.
+        ArgumentError
+            The shapes do not fit each other and `vocab`.
+        """
+        V = len(check_vocab(vocab))
+        named = {
+            name: checks.floats(name, array)
+            for name, array in zip(NAMES, (C, W1, b1, W2, b2), strict=True)
+        }
+        for name, array in named.items():
+            if array.dtype != np.float32:
+                raise TypeError(f"{name} must be float32, not {array.dtype}")
+        checks.parameter_shapes(named, ("VE", "KH", "H", "HV", "V"), {"V": V})
+        model = cls.__new__(cls)
+        model._set(vocab, tuple(np.array(array, order="C") for array in named.values()), data)
+        return model
+
+    def _set(self, vocab: Vocab, arrays: tuple[Float32, ...], data: DataOrigin | None) -> None:
+        self._vocab = vocab
+        self._arrays = arrays
+        self.data = data
+
+    @property
+    def vocab(self) -> Vocab:
+        """The vocabulary."""
+        return self._vocab
+
+    @property
+    def C(self) -> Float32:
+        """Embeddings, (V,E); this and the other arrays are the model's own, not copies."""
+        return self._arrays[0]
+
+    @property
+    def W1(self) -> Float32:
+        """Weights of the hidden layer, (K,H)."""
+        return self._arrays[1]
+
+    @property
+    def b1(self) -> Float32:
+        """Biases of the hidden layer, (H,)."""
+        return self._arrays[2]
+
+    @property
+    def W2(self) -> Float32:
+        """Weights of the output layer, (H,V)."""
+        return self._arrays[3]
+
+    @property
+    def b2(self) -> Float32:
+        """Biases of the output layer, (V,)."""
+        return self._arrays[4]
+
+    @property
+    def parameters(self) -> dict[str, Float32]:
+        """The five arrays by name."""
+        return dict(zip(NAMES, self._arrays, strict=True))
+
+    @property
+    def block_size(self) -> int:
+        """T, the number of tokens in a context."""
+        return int(self.W1.shape[0]) // self.n_embd
+
+    @property
+    def n_embd(self) -> int:
+        """E, the length of an embedding."""
+        return int(self.C.shape[1])
+
+    @property
+    def n_hidden(self) -> int:
+        """H, the number of hidden units."""
+        return int(self.W1.shape[1])
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of tokens."""
+        return int(self.C.shape[0])
+
+    @property
+    def n_parameters(self) -> int:
+        """The number of elements of all five arrays."""
+        return sum(array.size for array in self._arrays)
+
+    def log_probs(self, X: ArrayLike, threads: int | None = None) -> Float32:
+        """Return the log-probabilities (N,V) of the token after each context X (N,T).
+
+        Raises
+        ------
+        TypeError
+            X does not hold integers.
+        ArgumentError
+            X has another shape, or `threads` is not positive.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        return _core.log_probs(*self._five(), X, threads=threads)
+
+    def loss(self, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
+        """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
+
+        The memory it needs does not grow with N. It is not finite where the parameters are so
+        large that the logits overflow.
+
+        Raises
+        ------
+        TypeError
+            X or Y does not hold integers.
+        ArgumentError
+            N is 0, X or Y has another shape, or `threads` is not positive.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        return _core.mean_loss(*self._five(), X, Y, threads=threads)
+
+    def optimizer_state(self, optimizer: str) -> OptimizerState:
+        """Return what an optimiser remembers before its first step; for SGD that is nothing.
+
+        Zeros, named like "m.W1", and under "step" the number of steps that the state has seen, an
+        int64 array of shape (1,). `train_steps` changes all of them.
+        """
+        moments = _core.moments_of(optimizer)
+        state: OptimizerState = {
+            f"{moment}.{name}": np.zeros_like(array)
+            for moment in moments
+            for name, array in self.parameters.items()
+        }
+        return {**state, "step": np.zeros(1, np.int64)} if moments else state
+
+    def train_steps(
+        self,
+        X: ArrayLike,
+        Y: ArrayLike,
+        lr: ArrayLike,
+        *,
+        steps: int | None = None,
+        batch_size: int | None = None,
+        seed: int = 1,
+        first_step: int | None = None,
+        rows: ArrayLike | Literal["all"] | None = None,
+        state: OptimizerState | None = None,
+        threads: int | None = None,
+        should_stop: Callable[[], bool] | None = None,
+        **options: Unpack[UpdateOptions],
+    ) -> Float32:
+        """Take one step per entry of `lr`, changing the parameters in place.
+
+        The result depends on the arguments alone: n steps in one call equal any division into
+        calls that continue with `first_step` or a state, bit for bit, whatever the number of
+        threads.
+
+        Parameters
+        ----------
+        X : integer array, shape (N,T)
+        Y : integer array, shape (N,)
+        lr : float array, shape (steps,), or float
+            The learning rate of each step, or of all `steps`.
+        steps : int, optional
+            How many, where `lr` is one number.
+        batch_size : int, optional
+            B, the number of examples in a step, drawn with replacement from (seed, step); 32 by
+            default. It must not contradict `rows`.
+        seed : int
+            Of the minibatches and the dropout, in [0, 2**64).
+        first_step : int, optional
+            The number of the first step, on which its minibatch depends; by default the count of
+            `state`, which it must not contradict, or 0 without a state.
+        rows : integer array, shape (steps,B), or "all", optional
+            The examples of each step instead of drawn ones; "all" takes all N in every step.
+        state : dict of arrays, optional
+            What the optimiser remembers, changed in place; `optimizer_state` makes it for the
+            first call, and SGD needs none.
+        threads : int, optional
+            By default the CPUs that this process may use.
+        should_stop : callable, optional
+            Asked between steps; true ends the call after the last completed step.
+        optimizer : {"sgd", "momentum", "adam", "adamw"}
+            As PyTorch's SGD without and with momentum, Adam and AdamW, but for their defaults:
+            PyTorch's AdamW decays all parameters, by 0.01.
+        momentum : float
+            Of the optimiser of that name, in [0, 1); by default 0.9.
+        betas : (float, float)
+            Of Adam and AdamW, each in [0, 1); by default 0.9 and 0.999.
+        epsilon : float
+            Of Adam and AdamW, above 0; by default 1e-8.
+        weight_decay : float
+            lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW subtracts
+            lr * lambda * w from w instead. By default 0.
+        decay_biases : bool
+            Weight decay for b1 and b2 too; by default not.
+        dropout : float
+            In [0, 1), by default 0: the probability with which a hidden unit is 0 for an example,
+            while the others are divided by 1 - dropout. Losses of steps are with dropout, all
+            others without.
+
+        Returns
+        -------
+        losses : float32 array
+            The mean loss of each completed step's minibatch before its update: (steps,), or fewer
+            when stopped.
+
+        Raises
+        ------
+        DivergedError
+            A loss or parameter is not finite; parameters and state are as before the call.
+        TypeError
+            X, Y or `rows` does not hold integers, or a parameter is not a float32 array.
+        ArgumentError
+            A shape does not fit, an option is absurd, or `state` is not this optimiser's.
+        RangeError
+            A token is outside the vocabulary [0, V), or a row outside [0, N).
+        """
+        core_options: dict[str, Any] = dict(options)
+        _check_names(core_options)
+        _check_counts(state, core_options.get("optimizer", UPDATE_DEFAULTS["optimizer"]))
+        lr = checks.per_step("lr", lr, steps)
+        if "betas" in core_options:
+            core_options["beta1"], core_options["beta2"] = checks.pair(
+                "betas", core_options.pop("betas")
+            )
+        return _core.train_steps(
+            *self._five(),
+            X,
+            Y,
+            lr,
+            batch_size=batch_size,
+            seed=seed,
+            first_step=first_step,
+            rows=rows,
+            state=state,
+            threads=threads,
+            should_stop=should_stop,
+            **core_options,
+        )
+
+    def freeze(self) -> LanguageModel:
+        """Return a copy of the model as it is now, which never changes.
+
+        Its results are the same bits. Where they are needed often it is faster: what this model
+        would prepare at every call, the copy prepares once.
+
+        Raises
+        ------
+        ArgumentError
+            A parameter is not finite.
+        """
+        return LanguageModel(self._saved(), self.vocab, self.data)
+
+    def core_predictor(self) -> Next:
+        """Return a frozen copy, or `log_probs` where a subclass predicts in a way of its own."""
+        is_its_own = type(self).log_probs is not MLP.log_probs
+        return self.log_probs if is_its_own else _core.LanguageModel(self._saved())
+
+    def save(self, path: str | bytes | os.PathLike[str]) -> None:
+        """Write the model to one safetensors file, atomically; the same model gives the same bytes.
+
+        Raises
+        ------
+        TypeError
+            `path` is no path.
+        FileError
+            The file cannot be written; an older one is as it was.
+        ArgumentError
+            A parameter is not finite.
+        """
+        self._saved().save(checks.path("path", path))
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `save` writes.
+
+        Raises
+        ------
+        ArgumentError
+            A parameter is not finite.
+        """
+        return self._saved().to_bytes()
+
+    def _saved(self) -> _core.SavedModel:
+        return _core.SavedModel(self.vocab, *self._five(), data=in_a_file(self.data))
+
+    @classmethod
+    def load(cls, path: str | bytes | os.PathLike[str]) -> "MLP":
+        """Return the model of a file, or of a run folder that holds ``model.safetensors``.
+
+        Raises
+        ------
+        TypeError
+            `path` is no path.
+        FileError
+            The file cannot be read.
+        FormatError
+            Its bytes are not a model's, or were changed.
+        """
+        return cls._of_saved(*load_saved(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "bytes") -> "MLP":
+        """Return the model of the bytes of `to_bytes` or of a file, which errors call `name`.
+
+        Raises
+        ------
+        TypeError
+            `data` is not bytes, or `name` not a str.
+        FormatError
+            The bytes are not a model's, or were changed.
+        """
+        saved = _core.SavedModel.from_bytes(data, name)
+        return cls._of_saved(saved, data_of(saved))
+
+    @classmethod
+    def _of_saved(cls, saved: _core.SavedModel, data: DataOrigin | None) -> "MLP":
+        model = cls.__new__(cls)
+        # New arrays, checked by the reader.
+        model._set(vocab_of(saved), saved.parameters, data)
+        return model
+
+    # All copies have arrays of their own; a model that copy.copy returned trains by itself.
+    def __copy__(self) -> "MLP":
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self), _arrays=tuple(array.copy() for array in self._arrays))
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "MLP":
+        memo[id(self)] = other = type(self).__new__(type(self))
+        vars(other).update(copy.deepcopy(vars(self), memo))
+        return other
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Beside the bytes of the file: a vocabulary's own class, and what a subclass may add.
+        others = {name: value for name, value in vars(self).items() if name != "_arrays"}
+        return type(self).from_bytes, (self.to_bytes(), "the pickled model"), others
+
+    def _five(self) -> tuple[Float32, Float32, Float32, Float32, Float32]:
+        C, W1, b1, W2, b2 = self._arrays
+        return C, W1, b1, W2, b2
+
+    def __repr__(self) -> str:
+        return (
+            f"MLP(block_size={self.block_size}, n_embd={self.n_embd}, n_hidden={self.n_hidden}, "
+            f"vocab_size={self.vocab_size}): {self.n_parameters:,} parameters"
+        )

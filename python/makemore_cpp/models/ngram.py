@@ -1,0 +1,225 @@
+"""Models made of counts: the baselines that a net has to beat."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from makemore_cpp import checks
+from makemore_cpp.arrays import Float32, Float64, Int64
+from makemore_cpp.data.vocab import Vocab
+from makemore_cpp.files.tensors import Content
+from makemore_cpp.models.counts import NGramCounts
+from makemore_cpp.text.model import Model
+from makemore_cpp.text.saved import Saved, take_texts, take_vocab, text_arrays, vocab_fields
+
+
+class Part(NamedTuple):
+    """What the seen contexts of one length say: see `CountModel`."""
+
+    length: int  # k, the tokens in a context
+    share: Float64  # alpha of every n-gram, (n-grams + 1,)
+    rest: Float64  # gamma of every context, (contexts + 1,)
+
+    @classmethod
+    def of(cls, length: int, share: Float64, rest: Float64) -> "Part":
+        """Append what an unseen n-gram gets, 0, and a context that was not seen leaves over, 1.
+
+        It is what the place -1, "not seen", then refers to.
+        """
+        return cls(length, np.append(share, 0.0), np.append(rest, 1.0))
+
+
+class CountModel(Model, Saved):
+    """Predicts from counts; the parts for longer contexts correct those for shorter ones.
+
+    ``p(y | context) = alpha(context, y) + gamma(context) * p(y | shorter context)`` where the
+    context was seen, and ``p(y | shorter context)`` where it was not; the shorter context is that
+    of the part before, and before the first part p is 1/V. Only what was seen is kept, so that a
+    large vocabulary costs no table of V*V.
+
+    Parameters
+    ----------
+    counts : NGramCounts
+        The model's contexts are those of the counts. Order 1 ignores the token that it is given.
+    parts : list of Part
+        In the order of their contexts' lengths.
+    """
+
+    def __init__(self, counts: NGramCounts, parts: Sequence[Part]) -> None:
+        self._counts = counts
+        self._parts = list(parts)
+
+    def __repr__(self) -> str:
+        sizes = f"order={self.order}, vocab_size={len(self.vocab)}"
+        return f"{type(self).__name__}({sizes}): {len(self._counts.words):,} words counted"
+
+    @property
+    def vocab(self) -> Vocab:
+        """The vocabulary."""
+        return self._counts.vocab
+
+    @property
+    def counts(self) -> NGramCounts:
+        """The counts that the model is made of."""
+        return self._counts
+
+    @property
+    def order(self) -> int:
+        """The length of the longest n-grams: a context and the token after it."""
+        return self._counts.order
+
+    @property
+    def block_size(self) -> int:
+        """T, the number of tokens in a context: order - 1, but at least 1."""
+        return self._counts.block_size
+
+    def probs(self, X: ArrayLike) -> Float64:
+        """Return the probabilities (N,V) of the token after each context X (N,T), in float64.
+
+        Raises
+        ------
+        TypeError
+            X does not hold integers.
+        ArgumentError
+            X has another shape.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        table, rows = self._distributions(X)
+        return table[rows]
+
+    def log_probs(self, X: ArrayLike) -> Float32:
+        """Return the log-probabilities (N,V) of the token after each context X (N,T).
+
+        It raises what `probs` does.
+        """
+        table, rows = self._distributions(X)
+        with np.errstate(divide="ignore"):  # the logarithm of 0 is -inf
+            return np.log(table).astype(np.float32)[rows]
+
+    def target_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
+        """Return the log-probability (N,) of each target Y (N,) after its context X (N,T).
+
+        Raises
+        ------
+        TypeError
+            X or Y does not hold integers.
+        ArgumentError
+            N is 0, or X or Y has another shape.
+        RangeError
+            A token is outside the vocabulary [0, V).
+        """
+        X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
+        ids = self._counts.find_contexts(X)
+        p = np.full(len(Y), 1 / len(self.vocab))
+        for length, share, rest in self._parts:
+            p *= rest[ids[length]]
+            p += share[self._counts.find_ngrams(ids[length], Y, length)]
+        with np.errstate(divide="ignore"):
+            log_p: Float64 = np.log(p)
+        return log_p
+
+    def training_words(self) -> frozenset[str]:
+        """Return the words that were counted."""
+        return frozenset(self._counts.words)
+
+    # A file holds the words, from which the counts are made again: none can contradict another.
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {**vocab_fields(self.vocab), "order": self.order}, text_arrays(self._counts.words)
+
+    @staticmethod
+    def _take_counts(content: Content) -> NGramCounts:
+        vocab = take_vocab(content)
+        return NGramCounts(vocab, take_texts(content), content.take("order", int))
+
+    def _distributions(self, X: ArrayLike) -> tuple[Float64, Int64]:
+        """Return a table of distributions (rows,V), and the row of each context (N,)."""
+        X = checks.tokens("X", X, self.block_size, len(self.vocab))
+        ids = self._counts.find_contexts(X)
+        table = np.full((1, len(self.vocab)), 1 / len(self.vocab))
+        rows = np.zeros(len(X), np.int64)
+        for part in self._parts:
+            seen = np.flatnonzero(ids[part.length] >= 0)
+            # The same context has the same shorter ones, and so the same row until now.
+            distinct, example, place = np.unique(
+                ids[part.length][seen], return_index=True, return_inverse=True
+            )
+            corrected = part.rest[distinct, None] * table[rows[seen[example]]]
+            row, token, share = self._shares(part, distinct)
+            corrected[row, token] += share
+            rows[seen] = len(table) + place
+            table = np.concatenate([table, corrected])
+        return table, rows
+
+    def _shares(self, part: Part, ids: Int64) -> tuple[Int64, Int64, Float64]:
+        """Return alpha of all n-grams of these contexts: its place in `ids`, its token, alpha."""
+        level = self._counts.levels[part.length]
+        begin, end = level.first[ids], level.first[ids + 1]
+        row = np.repeat(np.arange(len(ids)), end - begin)
+        before = np.cumsum(end - begin) - (end - begin)  # n-grams of the contexts before
+        ngram = np.arange(len(row)) + (begin - before)[row]
+        return row, level.ngrams[ngram] % len(self.vocab), part.share[ngram]
+
+
+class NGram(CountModel):
+    """Predicts a token from the order - 1 before it, by counting; order 2 is the bigram.
+
+    ``p(y | x) = (count(x, y) + smoothing) / (count(x) + smoothing * V)``, as in the first lecture.
+
+    Parameters
+    ----------
+    vocab : Vocab
+    words : list of str
+        The words whose n-grams are counted; at least one.
+    order : int
+        1 to 100.
+    smoothing : float
+        a, added to every count. With 0 a token that was not seen after a context that was has the
+        probability 0 and an infinite loss. A context that was not seen always gives 1/V, which is
+        what the formula tends to when a becomes small.
+
+    Raises
+    ------
+    TypeError
+        `words` is not a list of str, `vocab` not a Vocab, or a number no number.
+    ArgumentError
+        There is no word, a character is not in `vocab`, or a number is outside its range.
+    """
+
+    _KIND: ClassVar = "NGram"
+
+    def __init__(
+        self, vocab: Vocab, words: Iterable[str], order: int = 2, smoothing: float = 1.0
+    ) -> None:
+        smoothing = checks.non_negative("smoothing", smoothing)
+        self._set(NGramCounts(vocab, words, order), smoothing)
+
+    @classmethod
+    def of_counts(cls, counts: NGramCounts, smoothing: float = 1.0) -> "NGram":
+        """Return the model of what has been counted already; it raises what the class does."""
+        checks.instance("counts", counts, NGramCounts)
+        model = cls.__new__(cls)
+        model._set(counts, checks.non_negative("smoothing", smoothing))
+        return model
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        fields, arrays = super()._content()
+        return {**fields, "smoothing": self.smoothing}, arrays
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        model = cls.__new__(cls)
+        smoothing = checks.non_negative("smoothing", content.take("smoothing", float))
+        model._set(cls._take_counts(content), smoothing)
+        return model
+
+    def _set(self, counts: NGramCounts, smoothing: float) -> None:
+        self.smoothing = smoothing
+        level = counts.levels[-1]
+        pseudo_counts = smoothing * len(counts.vocab)
+        totals = level.totals(level.counts).astype(np.float64) + pseudo_counts
+        # (c + a) / (C + a V) is c / (C + a V), and what that leaves over times 1/V.
+        share = level.counts / np.repeat(totals, np.diff(level.first))
+        super().__init__(counts, [Part.of(counts.order - 1, share, pseudo_counts / totals)])

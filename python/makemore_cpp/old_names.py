@@ -1,0 +1,39 @@
+"""Where the classes of older pickles are: their modules had other names.
+
+A pickle names the module of each class. Those that older releases wrote are found under the old
+names, which are no modules any more and may be dropped with the next format of anything.
+"""
+
+import importlib
+import sys
+
+# The modules of classes that can be pickled, of releases whose modules all lay in one folder.
+OLD_NAMES = {
+    "calibration": "text.calibration",
+    "completion": "text.completion",
+    "dataset": "data.dataset",
+    "detection_report": "text.detection_report",
+    "detector": "text.detector",
+    "diagnosis": "evaluation.diagnosis",
+    "hidden_units": "evaluation.hidden_units",
+    "jelinek_mercer": "models.jelinek_mercer",
+    "kneser_ney": "models.kneser_ney",
+    "language_model": "models.frozen",
+    "mixture": "models.mixture",
+    "model": "models.mlp",
+    "ngram": "models.ngram",
+    "ngram_counts": "models.counts",
+    "ngram_table": "evaluation.ngram_losses",
+    "sampling": "text.sampling",
+    "training_state": "training.state",
+    "verdict": "evaluation.verdict",
+    "vocab": "data.vocab",
+    "vowels": "evaluation.vowels",
+    "words": "data.texts",
+}
+
+
+def add() -> None:
+    """Let the old names lead to the modules of today."""
+    for old, new in OLD_NAMES.items():
+        sys.modules[f"makemore_cpp.{old}"] = importlib.import_module(f"makemore_cpp.{new}")

@@ -1,0 +1,14 @@
+"""How to train: options, schedules of the learning rate, presets that are known to work well.
+
+It imports the compiled core and the checks of arguments.
+"""
+
+from makemore_cpp.recipe.presets import PRESETS, Preset
+from makemore_cpp.recipe.schedules import SCHEDULES, learning_rates
+
+__all__ = [
+    "PRESETS",
+    "SCHEDULES",
+    "Preset",
+    "learning_rates",
+]

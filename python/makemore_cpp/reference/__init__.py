@@ -1,0 +1,53 @@
+"""The definition of every operation and of a training step, in NumPy and nothing else.
+
+It imports nothing of the package.
+"""
+
+from makemore_cpp.reference.net import (
+    cross_entropy,
+    embedding_backward,
+    embedding_forward,
+    linear_backward,
+    linear_forward,
+    linear_tanh_backward,
+    linear_tanh_forward,
+    log_probs,
+    log_softmax,
+    loss_and_gradients,
+    mean_loss,
+    sample_tokens,
+    sampling_weights,
+    train_steps,
+)
+from makemore_cpp.reference.random import (
+    batch_rows,
+    dropout_mask,
+    initial_parameters,
+    sample_uniforms,
+)
+from makemore_cpp.reference.updates import adam_update, momentum_update, sgd_update, update
+
+__all__ = [
+    "adam_update",
+    "batch_rows",
+    "cross_entropy",
+    "dropout_mask",
+    "embedding_backward",
+    "embedding_forward",
+    "initial_parameters",
+    "linear_backward",
+    "linear_forward",
+    "linear_tanh_backward",
+    "linear_tanh_forward",
+    "log_probs",
+    "log_softmax",
+    "loss_and_gradients",
+    "mean_loss",
+    "momentum_update",
+    "sample_tokens",
+    "sample_uniforms",
+    "sampling_weights",
+    "sgd_update",
+    "train_steps",
+    "update",
+]

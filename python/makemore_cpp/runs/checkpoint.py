@@ -1,0 +1,324 @@
+"""The file from which an interrupted training run goes on, and what it remembers of the run."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore_cpp import _core, checks, files
+from makemore_cpp.recipe import schedules
+from makemore_cpp.files import tensors
+from makemore_cpp._core import ArgumentError, FileError
+from makemore_cpp.arrays import Float32
+from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.models.mlp import MLP, NAMES, UPDATE_DEFAULTS
+from makemore_cpp.data.origin import in_a_file, load_origin, recalled
+from makemore_cpp.text.saved import take_vocab, vocab_fields
+from makemore_cpp.files.tensors import Content, naming
+from makemore_cpp.training.state import Evaluation, TrainingState
+from makemore_cpp.data.texts import DataOrigin
+
+FORMAT = "makemore_cpp checkpoint"
+VERSION = 1
+
+# The types of the options of a run, in the order in which `train` has them.
+NUMBER = (int, float)
+OPTION_TYPES: dict[str, tuple[type, ...]] = {
+    "steps": (int,),
+    "batch_size": (int, str),
+    "lr": NUMBER,
+    "schedule": (str,),
+    "lr_floor": (*NUMBER, type(None)),
+    "lr_decay": (*NUMBER, type(None)),
+    "seed": (int,),
+    "eval_every": (int,),
+    "patience": (int, type(None)),
+    "optimizer": (str,),
+    "momentum": NUMBER,
+    "betas": (tuple,),
+    "epsilon": NUMBER,
+    "weight_decay": NUMBER,
+    "decay_biases": (bool,),
+    "dropout": NUMBER,
+}
+MAX_SAMPLES = 10**6
+
+
+class Checkpoint(NamedTuple):
+    """A training run between two steps, and what only the command line needs to go on.
+
+    Attributes
+    ----------
+    state : TrainingState
+    init : str
+        How the initial parameters were drawn.
+    samples : int
+        How many samples to print at the end.
+    builds : tuple of str
+        The builds of the core that took part, as of `this_build`, in their order. The result is
+        that of an uninterrupted run where there is only one. Without any, this one is saved.
+    """
+
+    state: TrainingState
+    init: str = "scaled"
+    samples: int = 20
+    builds: tuple[str, ...] = ()
+
+
+def this_build() -> str:
+    """Return the release and the instruction set, on which the bits of a result depend."""
+    return f"{_core.__version__}, {_core.build_info()['isa']['used']}"
+
+
+# -- writing -------------------------------------------------------------------------------------
+def save(path: str | bytes | os.PathLike[str], checkpoint: Checkpoint) -> None:
+    """Write the file, atomically and durably.
+
+    Raises
+    ------
+    FileError
+        The file cannot be written; an older one is as it was.
+    ArgumentError
+        A number is not finite.
+    """
+    files.replace(checks.path("path", path), to_bytes(checkpoint))
+
+
+def to_bytes(checkpoint: Checkpoint) -> bytes:
+    """Return the bytes that `save` writes; it raises ArgumentError as that does."""
+    state = checkpoint.state
+    dev_losses = [evaluation.dev_loss for evaluation in state.evaluations]
+    arrays: dict[str, NDArray[Any]] = {
+        "dev_losses": np.array(dev_losses, np.float64),
+        "losses": state.losses,
+        **{name: getattr(state.model, name) for name in NAMES},
+        **{name: array for name, array in state.optimizer_state.items() if name != "step"},
+        **{f"best.{name}": array for name, array in state.best.items()},
+    }
+    fields = {
+        **_model_fields(state.model),
+        "optimizer": state.options["optimizer"],
+        "steps": len(state.losses),
+        "evaluations": len(dev_losses),
+        "best": int(bool(state.best)),
+        "progress": _text(checkpoint),
+    }
+    return tensors.to_bytes(FORMAT, VERSION, fields, arrays)
+
+
+def _model_fields(model: MLP) -> dict[str, Any]:
+    origin = in_a_file(model.data)
+    return {
+        "block_size": model.block_size,
+        "n_embd": model.n_embd,
+        "n_hidden": model.n_hidden,
+        "vocab_size": model.vocab_size,
+        **vocab_fields(model.vocab),
+        "data": None if origin is None else origin._asdict(),
+    }
+
+
+def _text(checkpoint: Checkpoint) -> str:
+    state = checkpoint.state
+    return tensors.canonical(
+        {
+            "options": state.options,
+            "examples_sha256": state.examples_sha256,
+            "seconds": state.seconds,
+            "init": checkpoint.init,
+            "samples": checkpoint.samples,
+            "builds": checkpoint.builds or (this_build(),),
+        }
+    )
+
+
+# -- reading -------------------------------------------------------------------------------------
+def load(path: str | bytes | os.PathLike[str]) -> Checkpoint:
+    """Return the checkpoint of a file.
+
+    Raises
+    ------
+    FileError
+        The file cannot be read.
+    FormatError
+        Its bytes are not a checkpoint's, or were changed.
+    """
+    name = checks.path("path", path)
+    content = Content(_core.read_tensor_file(name), name)
+    with naming(name):
+        content.check_format(FORMAT, VERSION)
+        checkpoint = _checkpoint_of(content)
+        content.check_nothing_left()
+    return checkpoint
+
+
+def _checkpoint_of(content: Content) -> Checkpoint:
+    sizes = tuple(
+        content.take(name, int) for name in ("block_size", "n_embd", "n_hidden", "vocab_size")
+    )
+    vocab = take_vocab(content)
+    origin = _take_origin(content)
+    optimizer = content.take("optimizer", str)
+    done = content.take("steps", int)
+    evaluations = content.take("evaluations", int)
+    has_best = content.take("best", int)
+    progress = _parse(content.take("progress", str))
+
+    options = progress["options"]
+    if optimizer != options["optimizer"]:
+        raise ArgumentError(
+            f"it holds the state of {optimizer!r} and names {options['optimizer']!r}"
+        )
+    every = options["eval_every"]
+    if evaluations and (every == 0 or evaluations != done // every):
+        raise ArgumentError(
+            f"it holds {evaluations} evaluations of {done} steps with eval_every {every}"
+        )
+    if has_best != (options["patience"] is not None and evaluations > 0):
+        raise ArgumentError("it holds parameters of a best evaluation, or lacks them, wrongly")
+
+    dev_losses = content.array("dev_losses", np.float64, evaluations).tolist()
+    losses = content.array("losses", np.float32, done)
+    model = MLP.from_arrays(vocab, **_take_five(content, sizes), data=origin)
+    moments = {
+        f"{moment}.{name}": array
+        for moment in _core.moments_of(optimizer)
+        for name, array in _take_five(content, sizes, f"{moment}.").items()
+    }
+    state = TrainingState(
+        options=options,
+        model=model,
+        optimizer_state={**moments, "step": np.array([done])} if moments else {},
+        losses=losses,
+        evaluations=[Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)],
+        best=_take_five(content, sizes, "best.") if has_best else {},
+        examples_sha256=progress["examples_sha256"],
+        seconds=progress["seconds"],
+    )
+    _check_options(state)
+    return Checkpoint(state, progress["init"], progress["samples"], tuple(progress["builds"]))
+
+
+def _take_five(content: Content, sizes: tuple[int, ...], prefix: str = "") -> dict[str, Float32]:
+    T, E, H, V = sizes
+    shapes = ((V, E), (T * E, H), (H,), (H, V), (V,))
+    return {
+        name: content.array(prefix + name, np.float32, *shape)
+        for name, shape in zip(NAMES, shapes, strict=True)
+    }
+
+
+def _take_origin(content: Content) -> DataOrigin | None:
+    fields = content.take("data", dict, type(None))
+    if fields is None:
+        return None
+    _check_types(
+        "data",
+        fields,
+        {"name": (str,), "sha256": (str,), "split_seed": (int, type(None))},
+    )
+    return in_a_file(DataOrigin(**fields))
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Return the fields of the text that `_text` writes, each of its type."""
+    progress = tensors.parse("its progress", text)
+    types = {
+        "options": (dict,),
+        "examples_sha256": (str,),
+        "seconds": NUMBER,
+        "init": (str,),
+        "samples": (int,),
+        "builds": (list,),
+    }
+    _check_types("its progress", progress, types)
+    options = progress["options"]
+    if isinstance(options.get("betas"), list):  # JSON has no tuples
+        options["betas"] = tuple(options["betas"])
+    _check_types("options in its progress", options, OPTION_TYPES)
+    if not all(isinstance(build, str) for build in progress["builds"]) or not progress["builds"]:
+        raise ArgumentError("builds in its progress is not a list of texts")
+    if progress["init"] not in ("scaled", "lecture"):
+        raise ArgumentError(f"init is {progress['init']!r:.40}, neither 'scaled' nor 'lecture'")
+    checks.integer("samples", progress["samples"], 0, MAX_SAMPLES)
+    checks.non_negative("seconds", progress["seconds"])
+    return progress
+
+
+def _check_types(what: str, found: Any, types: Mapping[str, tuple[type, ...]]) -> None:
+    if not isinstance(found, dict) or list(found) != list(types):
+        raise ArgumentError(f"{what} does not have the fields {', '.join(types)}")
+    for name, value in found.items():
+        if type(value) not in types[name]:
+            raise ArgumentError(f"{name} in {what} has the wrong type")
+
+
+def _check_options(state: TrainingState) -> None:
+    """Raise what `train` would, before it takes a step, and what it would take for granted."""
+    options = state.options
+    checks.integer("steps", options["steps"], len(state.losses) + 1, schedules.MAX_STEPS)
+    checks.integer("eval_every", options["eval_every"], 0, schedules.MAX_STEPS)
+    if options["patience"] is not None:
+        checks.integer("patience", options["patience"], 1, schedules.MAX_STEPS)
+    if isinstance(options["batch_size"], str) and options["batch_size"] != "all":
+        raise ArgumentError(f"batch_size is {options['batch_size']!r:.40}, no number and not 'all'")
+    schedules.learning_rates(
+        options["schedule"],
+        options["lr"],
+        options["steps"],
+        count=0,
+        floor=options["lr_floor"],
+        decay=options["lr_decay"],
+    )
+    nothing = np.zeros((1, state.model.block_size), np.int32)
+    state.model.train_steps(
+        nothing,
+        nothing[:, 0],
+        [],
+        batch_size=1 if options["batch_size"] == "all" else options["batch_size"],
+        seed=options["seed"],
+        state=state.optimizer_state,
+        **{name: options[name] for name in UPDATE_DEFAULTS},
+    )
+
+
+# -- going on ------------------------------------------------------------------------------------
+def load_run(folder: str | os.PathLike[str]) -> Checkpoint:
+    """Return the checkpoint in a run folder.
+
+    Raises
+    ------
+    FileError
+        There is none, or it cannot be read.
+    FormatError
+        Its bytes are not a checkpoint's, or were changed.
+    """
+    path = Path(folder) / CHECKPOINT_FILE
+    if not path.exists() and (Path(folder) / MODEL_FILE).exists():
+        raise FileError(f"{folder} holds a finished run: there is nothing to resume")
+    return load(path)
+
+
+def find_data(
+    state: TrainingState, folder: str | os.PathLike[str], path: str | None = None
+) -> Dataset:
+    """Return the data of the run in a folder, read and split again, from `path` if they have moved.
+
+    Raises
+    ------
+    ArgumentError
+        The run does not remember its data, or they have changed since.
+    FileError, FormatError
+        The file cannot be read.
+    """
+    origin = recalled(folder, state.model.data)
+    if origin is None or origin.split_seed is None:
+        raise ArgumentError("the run to resume does not remember its data")
+    advice = "if the data have moved, name their file with --data"
+    words = load_origin(origin, advice, "the run's beginning", path)
+    model = state.model
+    return Dataset.split(words, model.block_size, origin.split_seed, boundary=model.vocab.boundary)

@@ -1,0 +1,147 @@
+"""Run folders: where a training run keeps its model, its numbers and its pictures."""
+
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from makemore_cpp import files
+from makemore_cpp._core import FileError
+from makemore_cpp.evaluation.losses import SplitLosses
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.models.mlp import MLP
+from makemore_cpp.data.origin import remember
+from makemore_cpp.training.loop import History
+from makemore_cpp.data.texts import DataOrigin
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+LOSS_PICTURE = "loss.png"
+EMBEDDINGS_PICTURE = "embeddings.png"
+TEST_LOOKS_FILE = "test_looks.jsonl"
+PICTURES = (LOSS_PICTURE, EMBEDDINGS_PICTURE)
+FOR_PEOPLE = (CONFIG_FILE, METRICS_FILE, *PICTURES)
+METRICS_LINES = 200
+
+
+def save_model(folder: Path, model: MLP) -> None:
+    """Write the model, which is what the run was for, before anything that describes it.
+
+    Looks at the test split that an older run's model had are not this one's, and go.
+
+    Raises
+    ------
+    FileError
+        The model cannot be written, and an older run is as it was; or the looks not be removed.
+    """
+    remember(folder, model.data)
+    model.save(folder / MODEL_FILE)
+    _remove(folder, TEST_LOOKS_FILE)
+
+
+def save_unfinished(folder: Path, model: MLP) -> None:
+    """Write the model of an interrupted run beside its checkpoint, without pictures and numbers.
+
+    Those of an older run in this folder go, as they are not of this model.
+
+    Raises
+    ------
+    FileError
+        The model cannot be written, or an older file not be removed.
+    """
+    save_model(folder, model)
+    _remove(folder, *FOR_PEOPLE)
+
+
+def save_description(
+    folder: Path,
+    model: MLP,
+    history: History,
+    comparison: Iterable[SplitLosses],
+    options: Mapping[str, Any],
+) -> None:
+    """Write the numbers of a run whose model is there; then its checkpoint goes.
+
+    The same run writes the same bytes, as no clock time goes into them. Where they cannot be
+    written, nothing that an older run in this folder said of its model stays.
+
+    Raises
+    ------
+    FileError
+        A file cannot be written.
+    """
+    config = json.dumps(_config(model, options), indent=2, allow_nan=False) + "\n"
+    metrics = "".join(_metrics(history, comparison))
+    try:
+        files.replace(folder / METRICS_FILE, metrics.encode())
+        files.replace(folder / CONFIG_FILE, config.encode())
+    except FileError:
+        for name in FOR_PEOPLE:
+            with contextlib.suppress(FileError):
+                _remove(folder, name)
+        raise
+    _remove(folder, CHECKPOINT_FILE)
+
+
+def _remove(folder: Path, *names: str) -> None:
+    try:
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise FileError(f"cannot remove {error.filename}: {error.strerror}") from error
+
+
+def record_test_look(model_path: str | os.PathLike[str], look: Mapping[str, Any]) -> int:
+    """Append a look at the test split to the run's record; return how many there are now."""
+    path = Path(model_path)
+    record = (path if path.is_dir() else path.parent) / TEST_LOOKS_FILE
+    time = datetime.now(UTC).isoformat(timespec="seconds")
+    files.append_line(record, json.dumps({"time": time, **look}, allow_nan=False).encode())
+    return len(files.read_record(record))
+
+
+def _config(model: MLP, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "note": "a copy for people; model.safetensors alone is read",
+        "block_size": model.block_size,
+        "n_embd": model.n_embd,
+        "n_hidden": model.n_hidden,
+        "vocab_size": model.vocab_size,
+        "n_parameters": model.n_parameters,
+        "boundary": model.vocab.boundary,
+        "characters": "".join(model.vocab.characters),
+        "data": _described(model.data),
+        **options,
+    }
+
+
+def _described(data: DataOrigin | None) -> dict[str, Any] | None:
+    """Return where data came from for people, without the folders of who trained."""
+    return None if data is None else data._replace(name=os.path.basename(data.name))._asdict()
+
+
+def _metrics(history: History, comparison: Iterable[SplitLosses]) -> Iterable[str]:
+    """Yield JSON lines: mean losses of equal windows of steps, evaluations, the final losses."""
+    steps = len(history.losses)
+    window = -(-steps // METRICS_LINES)
+    lines = []
+    for first in range(0, steps, window):
+        part = history.losses[first : first + window]
+        lines.append(
+            {
+                "step": first + len(part),
+                "loss": float(part.mean(dtype=np.float64)),
+                "lr": float(history.lr[first + len(part) - 1]),
+            }
+        )
+    lines += [evaluation._asdict() for evaluation in history.evaluations]
+    lines.sort(key=lambda line: line["step"])
+    for line in lines:
+        yield json.dumps(line, allow_nan=False) + "\n"
+    for row in comparison:
+        yield json.dumps({"step": steps, **row._asdict()}, allow_nan=False) + "\n"

@@ -1,0 +1,31 @@
+"""Many training runs: grids, the search of a learning rate, experiments, their tables and pictures.
+
+It imports plots, evaluation, training and what is below.
+"""
+
+from makemore_cpp.sweeps.experiments import EXPERIMENTS, run_experiment
+from makemore_cpp.sweeps.grids import Settings, combine, grid, run
+from makemore_cpp.sweeps.lr_search import (
+    RateCurve,
+    RateRange,
+    fixed_rates,
+    growing_rate,
+    recommended,
+)
+from makemore_cpp.sweeps.table import Row, Table
+
+__all__ = [
+    "EXPERIMENTS",
+    "RateCurve",
+    "RateRange",
+    "Row",
+    "Settings",
+    "Table",
+    "combine",
+    "fixed_rates",
+    "grid",
+    "growing_rate",
+    "recommended",
+    "run",
+    "run_experiment",
+]

@@ -1,0 +1,152 @@
+"""One run of a sweep: a cell with all its options, trained and turned into a row of the table."""
+
+import contextlib
+import inspect
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from makemore_cpp._core import DivergedError, build_info
+from makemore_cpp.data.dataset import Dataset, Split, build_dataset
+from makemore_cpp.models.mlp import MLP, UPDATE_DEFAULTS
+from makemore_cpp.sweeps.table import Row
+from makemore_cpp.training.loop import History, train_quietly
+
+# They change no result of a row, or are its own.
+NOT_OPTIONS = {
+    "seed", "threads", "eval_every", "on_progress", "should_stop",
+    "on_checkpoint", "checkpoint_every", "resume",
+}  # fmt: skip
+# Every option of a run with its default.
+DEFAULTS: dict[str, Any] = {
+    **{
+        name: parameter.default
+        for function in (MLP, train_quietly)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is not parameter.empty and name not in NOT_OPTIONS
+    },
+    **UPDATE_DEFAULTS,
+    "max_seconds": None,
+    "max_examples": None,
+}
+MODEL_OPTIONS = [name for name in DEFAULTS if name in inspect.signature(MLP).parameters]
+
+
+class Cell(NamedTuple):
+    """One run: all its options, its seed, and how many samples to draw in the end."""
+
+    options: dict[str, Any]
+    seed: int
+    samples: int
+
+
+class Stopped(Exception):  # noqa: N818 - no error, but the answer to an interrupt
+    """The run was told to stop and has no result."""
+
+
+def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = None) -> Row:
+    """Train the model of one cell on one thread and return its row.
+
+    A run that diverges has a row too: a loss is not finite, or it has risen (`History.diverged`).
+    """
+    if is_stopped is not None and is_stopped():
+        raise Stopped
+    data = with_block_size(data, cell.options["block_size"])
+    model = _new_model(data, cell)
+    row = Row(
+        options=cell.options,
+        seed=cell.seed,
+        parameters=model.n_parameters,
+        steps=0,
+        examples=0,
+        train=None,
+        dev=None,
+        last_100=None,
+        seconds=0.0,
+        isa=build_info()["isa"]["used"],
+        diverged=True,
+    )
+    limit = cell.options["max_seconds"]
+    started = time.perf_counter()
+    end = math.inf if limit is None else started + limit
+    try:
+        history = _train(
+            model,
+            data,
+            cell,
+            lambda: time.perf_counter() >= end or (is_stopped is not None and is_stopped()),
+        )
+    except DivergedError as error:
+        return replace(row, steps=error.step + 1, seconds=time.perf_counter() - started)
+    if is_stopped is not None and is_stopped():
+        raise Stopped
+    losses = [
+        model.loss(split.X, split.Y, threads=1) if len(split.Y) else None
+        for split in (data.train, data.dev)
+    ]
+    steps = len(history.losses)
+    examples = steps * _examples_per_step(data, cell)
+    row = replace(row, steps=steps, examples=examples, seconds=history.seconds)
+    if history.diverged or not all(loss is None or math.isfinite(loss) for loss in losses):
+        return row
+    return replace(
+        row,
+        train=losses[0],
+        dev=losses[1],
+        last_100=history.last_loss if steps else None,
+        diverged=False,
+        samples=model.sample(cell.samples),
+    )
+
+
+def _examples_per_step(data: Dataset, cell: Cell) -> int:
+    batch_size = cell.options["batch_size"]
+    return len(data.train.Y) if batch_size == "all" else int(batch_size)
+
+
+def _new_model(data: Dataset, cell: Cell) -> MLP:
+    sizes = {name: cell.options[name] for name in MODEL_OPTIONS}
+    return MLP(data.vocab, **sizes, seed=cell.seed)
+
+
+def _train(model: MLP, data: Dataset, cell: Cell, should_stop: Callable[[], bool]) -> History:
+    excluded = {*MODEL_OPTIONS, "max_seconds", "max_examples"}
+    options = {name: value for name, value in cell.options.items() if name not in excluded}
+    if cell.options["max_examples"] is not None:
+        per_step = _examples_per_step(data, cell)
+        options["steps"] = max(1, min(options["steps"], cell.options["max_examples"] // per_step))
+    # Early stopping looks at dev as often as usual; without it, nobody asks before the end.
+    eval_every = None if options.get("patience") is not None else 0
+    return train_quietly(
+        model,
+        data,
+        seed=cell.seed,
+        threads=1,
+        eval_every=eval_every,
+        should_stop=should_stop,
+        **options,
+    )
+
+
+def with_block_size(data: Dataset, block_size: int) -> Dataset:
+    """Return the same words in the same splits with contexts of another length."""
+    if block_size == data.block_size:
+        return data
+    train_split, dev, test = (
+        Split(split.words, *build_dataset(split.words, data.vocab, block_size))
+        for split in (data.train, data.dev, data.test)
+    )
+    return Dataset(data.vocab, block_size, train_split, dev, test, data.origin)
+
+
+def try_one_step(data: Dataset, cell: Cell) -> None:
+    """Raise what is wrong with the options of a cell: take one step, on one word."""
+    word = data.train.words[:1]
+    X, Y = build_dataset(word, data.vocab, cell.options["block_size"])
+    split = Split(word, X, Y)
+    one_word = Dataset(data.vocab, cell.options["block_size"], split, split, split, None)
+    answers = iter([False])
+    with contextlib.suppress(DivergedError):  # which is a result
+        _train(_new_model(one_word, cell), one_word, cell, lambda: next(answers, True))

@@ -1,0 +1,222 @@
+"""The lecture's experiments, each described once as data, and a function that runs any of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from makemore_cpp import checks
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.data.dataset import Dataset, Split, build_dataset
+from makemore_cpp.sweeps import grids
+from makemore_cpp.sweeps.table import LOSSES, Table
+
+MAX_TRAIN_WORDS = 2**40
+QUICK = 50  # a quick experiment does this fraction of the work
+
+# About the best of 0.01, 0.03, 0.1, 0.3 and 1 for each batch size, in runs of a second.
+RATES_OF_BATCHES = {1: 0.01, 32: 0.03, 256: 0.3, 4096: 1.0, "all": 1.0}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A question, and the sweep that answers it.
+
+    Attributes
+    ----------
+    question : str
+    grids : list of dict
+        Options as of `sweeps.grid`; the grids come one after another in the same table.
+    steps : int or None
+        Of each run, None where the grids say it.
+    columns : tuple of str
+        Of the table.
+    x, by, y : str and tuples of str, or None
+        The axis, lines and losses of the picture, as of `plotting_sweeps.lines`; without `x` it is
+        the usual one of a sweep.
+    samples : int
+        Names to draw from each model.
+    is_timed : bool
+        Runs come one after another, because their time is a result.
+    train_words : int or None
+        Train on so few words.
+    """
+
+    question: str
+    grids: Sequence[Mapping[str, Any]]
+    steps: int | None
+    columns: tuple[str, ...]
+    x: str | None = None
+    by: tuple[str, ...] | None = None
+    y: tuple[str, ...] = ("train", "dev")
+    samples: int = 0
+    is_timed: bool = False
+    train_words: int | None = None
+
+    @property
+    def varied(self) -> set[str]:
+        """The options that its runs differ in, which nobody may set for all of them."""
+        values: dict[str, list[Any]] = {}
+        for grid in self.grids:
+            for name, value in grid.items():
+                values.setdefault(name, []).append(value)
+        return {
+            name
+            for name, each in values.items()
+            if len(each) < len(self.grids)
+            or any(isinstance(value, list) or value != each[0] for value in each)
+        }
+
+
+EXPERIMENTS = {
+    "scaling": Experiment(
+        "What do more hidden units and longer embeddings bring?",
+        [{"n_embd": [2, 10], "n_hidden": [100, 200, 300, 500]}],
+        steps=50_000,
+        columns=("n_embd", "n_hidden", *LOSSES),
+    ),
+    "context": Experiment(
+        "What does a longer context bring, and what does it cost? (exercise 3)",
+        [{"block_size": [2, 3, 4, 5, 8]}],
+        steps=200_000,
+        columns=("block_size", *LOSSES),
+        samples=20,
+        is_timed=True,
+    ),
+    "weight-decay": Experiment(
+        "How does weight decay close the gap between train and dev? (exercise 5)",
+        # Far more parameters than so few words can teach: without decay it learns them by heart.
+        [
+            {
+                "weight_decay": [0.0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
+                "block_size": 5,
+                "n_hidden": 300,
+            }
+        ],
+        steps=30_000,
+        columns=("weight_decay", *LOSSES),
+        x="weight_decay",
+        y=("train", "dev", "gap"),
+        train_words=2000,
+    ),
+    "batch": Experiment(
+        "How large should a batch be, at equal time and at equal examples?",
+        [
+            {
+                "batch_size": size,
+                "lr": rate,
+                "schedule": "constant",
+                "steps": 10_000_000,  # which no run reaches before its limit
+                **limit,
+            }
+            for limit in ({"max_seconds": 2.0}, {"max_examples": 2_000_000})
+            for size, rate in RATES_OF_BATCHES.items()
+        ],
+        steps=None,
+        columns=(
+            "max_seconds",
+            "max_examples",
+            "batch_size",
+            "lr",
+            "steps",
+            "examples",
+            *LOSSES[1:],
+        ),
+        x="batch_size",
+        by=("max_seconds", "max_examples"),
+        is_timed=True,
+    ),
+    "optimizers": Experiment(
+        "How do SGD, momentum, Adam and AdamW compare, each at its own rates?",
+        [
+            {"optimizer": "sgd", "lr": [0.03, 0.1, 0.3]},
+            {"optimizer": "momentum", "lr": [0.003, 0.01, 0.03]},
+            {"optimizer": "adam", "lr": [0.001, 0.003, 0.01]},
+            {"optimizer": "adamw", "lr": [0.001, 0.003, 0.01], "weight_decay": 0.01},
+        ],
+        steps=50_000,
+        columns=("optimizer", "weight_decay", "lr", *LOSSES),
+        x="lr",
+        by=("optimizer",),
+    ),
+}
+
+
+def run_experiment(
+    name: str,
+    data: Dataset,
+    *,
+    steps: int | None = None,
+    is_quick: bool = False,
+    options: Mapping[str, Any] | None = None,
+    train_words: int | None = None,
+    **settings: Unpack[grids.Settings],
+) -> Table:
+    """Run one of `EXPERIMENTS`.
+
+    Parameters
+    ----------
+    name : str
+    data : Dataset
+    steps : int, optional
+        Of each run, instead of the experiment's.
+    is_quick : bool
+        Do a fiftieth of the work, to see how it goes.
+    options : dict, optional
+        Of all runs instead of the experiment's, as in `sweeps.grid`.
+    train_words : int, optional
+        Train on the first so many words, instead of the experiment's number.
+    settings
+        As in `sweeps.grid`: seeds, out, jobs, dask and more.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such experiment, it has no common number of steps, an option is one that it
+        varies, or its runs are timed and so cannot go side by side.
+    """
+    if name not in EXPERIMENTS:
+        raise ArgumentError(f"{name!r} is no experiment; these are: {', '.join(EXPERIMENTS)}")
+    experiment = EXPERIMENTS[name]
+    if steps is not None and experiment.steps is None:
+        raise ArgumentError(f"steps is given, but the runs of {name!r} have their own")
+    if steps is not None:
+        steps = checks.integer("steps", steps, 1, checks.MAX_STEPS)
+    for option in options or {}:
+        if option in experiment.varied:
+            raise ArgumentError(f"{option} is what {name!r} varies: it has no value for all runs")
+    if train_words is None:
+        train_words = experiment.train_words
+    else:
+        train_words = checks.integer("train_words", train_words, 1, MAX_TRAIN_WORDS)
+    if experiment.is_timed:
+        if settings.get("dask") is not None or settings.get("jobs") not in (None, 1):
+            raise ArgumentError(f"the runs of {name!r} are timed and so go one after another")
+        settings["jobs"] = 1
+    settings["samples"] = experiment.samples
+    settings["columns"] = experiment.columns
+    wanted = experiment.steps if steps is None else steps
+    combinations = [
+        _quick(combination) if is_quick else combination
+        for grid in experiment.grids
+        for combination in grids.combine({"steps": wanted, **grid, **(options or {})})
+    ]
+    return grids.run(with_train_words(data, train_words), combinations, **settings)
+
+
+def with_train_words(data: Dataset, n: int | None) -> Dataset:
+    """Return the data with only the first n words to train on; dev and test stay."""
+    if n is None or n >= len(data.train.words):
+        return data
+    words = data.train.words[:n]
+    few = Split(words, *build_dataset(words, data.vocab, data.block_size))
+    return Dataset(data.vocab, data.block_size, few, data.dev, data.test, data.origin)
+
+
+def _quick(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a fiftieth of the work."""
+    less = {
+        name: type(options[name])(options[name] / QUICK)
+        for name in ("steps", "max_seconds", "max_examples")
+        if options.get(name) is not None
+    }
+    return {**options, **{name: max(1, n) if name == "steps" else n for name, n in less.items()}}

@@ -1,0 +1,242 @@
+"""Many training runs: every combination of options and seeds, side by side, to be continued."""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+import numpy as np
+
+from makemore_cpp import checks
+from makemore_cpp._core import ArgumentError, __version__, build_info
+from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.sweeps import parallel
+from makemore_cpp.sweeps import record as sweep_folder
+from makemore_cpp.sweeps.cell import DEFAULTS, Cell, run_cell, try_one_step
+from makemore_cpp.sweeps.record import Record
+from makemore_cpp.sweeps.table import Row, Table
+
+MAX_RUNS = 100_000
+MAX_EXAMPLES = 10**15
+
+
+class Settings(TypedDict, total=False):
+    """How a sweep is run; see `grid`."""
+
+    seeds: Sequence[int]
+    samples: int
+    out: str | os.PathLike[str] | None
+    jobs: int | None
+    dask: str | None
+    columns: Sequence[str]
+    on_row: Callable[[Row, int, int], object] | None
+
+
+def grid(data: Dataset, options: Mapping[str, Any], **settings: Unpack[Settings]) -> Table:
+    """Train a model for every combination of the options, with every seed.
+
+    The table depends on the data, the options and the seeds (and on rounding, by the instruction
+    set, which each row names), apart from its times.
+
+    Parameters
+    ----------
+    data : Dataset
+        Its words are cut anew for other block sizes.
+    options : dict
+        Options of `MLP` (``block_size, n_embd, n_hidden, init``) and of `train` by name, and
+        `max_seconds` and `max_examples`, after which a run ends early. A list has the values to
+        combine, anything else is the value for all; what is absent has its usual default.
+    seeds : list of int
+        Of the initial parameters and the minibatches.
+    samples : int
+        Names to draw from each model.
+    out : str or path, optional
+        A folder in which every finished run is recorded; the same sweep with the same folder goes
+        on where it was interrupted.
+    jobs : int, optional
+        Runs side by side, each on one thread; by default the CPUs that this process may use. With
+        1, runs come one after another, as one should where times are compared.
+    dask : str, optional
+        The address of a Dask scheduler (``tcp://host:port``), whose workers do the runs. They
+        need this package, and the scheduler must be trusted: Dask sends pickled objects.
+    columns : list of str
+        Of the table, instead of the usual ones.
+    on_row : callable, optional
+        Called with a finished row, the number of finished rows and the number of all.
+
+    Raises
+    ------
+    ArgumentError, TypeError
+        An option is unknown or cannot be used, before anything has been trained.
+    FileError, FormatError
+        `out` holds a different sweep or something else, or cannot be read or written.
+    """
+    return run(data, combine(options), **settings)
+
+
+def combine(options: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all combinations of the values in lists, with what is not in a list.
+
+    Raises
+    ------
+    ArgumentError
+        A list is empty or has a value twice, or there are more than 100,000 combinations.
+    """
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a dict, not {type(options).__name__}")
+    lists = {name: _values(name, value) for name, value in options.items()}
+    if math.prod(map(len, lists.values())) > MAX_RUNS:
+        raise ArgumentError(f"these options have more than {MAX_RUNS:,} combinations")
+    return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+
+
+def run(
+    data: Dataset,
+    combinations: Sequence[Mapping[str, Any]],
+    *,
+    seeds: Sequence[int] = (1,),
+    samples: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    jobs: int | None = None,
+    dask: str | None = None,
+    columns: Sequence[str] = (),
+    on_row: Callable[[Row, int, int], object] | None = None,
+) -> Table:
+    """Train a model for each of these dicts of options; otherwise as `grid`."""
+    checks.instance("data", data, Dataset)
+    checks.function("on_row", on_row)
+    jobs = parallel.check_jobs(jobs, dask)
+    cells = _cells(data, combinations, seeds, samples)
+    keys = _keys(data, cells)
+    # Rows of this sweep that another instruction set made are made again, unless a cluster may
+    # mix them anyway.
+    isa = build_info()["isa"]["used"] if dask is None else None
+    opened = (
+        nullcontext(None)
+        if out is None
+        else sweep_folder.open_record(Path(out), _description(data, cells, keys))
+    )
+    with opened as record:
+        known = {} if record is None else record.rows
+        rows = {
+            key: replace(known[key], options=cell.options)  # as JSON knows no tuples
+            for key, cell in zip(keys, cells, strict=True)
+            if key in known and isa in (None, known[key].isa)
+        }
+        missing = [(key, cell) for key, cell in zip(keys, cells, strict=True) if key not in rows]
+        with closing(_run_missing(data, missing, record, jobs, dask)) as results:
+            for key, row in results:
+                rows[key] = row
+                if on_row is not None:
+                    on_row(row, len(rows), len(cells))
+    return Table.of([rows[key] for key in keys], columns)
+
+
+def _run_missing(
+    data: Dataset,
+    missing: list[tuple[str, Cell]],
+    record: Record | None,
+    jobs: int,
+    dask: str | None,
+) -> Generator[tuple[str, Row], None, None]:
+    with closing(parallel.unordered(_run_keyed, data, missing, jobs, dask)) as results:
+        for key, row in results:
+            if record is not None:
+                record.add(key, row)
+            yield key, row
+
+
+def _run_keyed(
+    data: Dataset, item: tuple[str, Cell], is_stopped: parallel.IsStopped
+) -> tuple[str, Row]:
+    key, cell = item
+    return key, run_cell(data, cell, is_stopped)
+
+
+# -- what a sweep consists of --------------------------------------------------------------------
+def _values(name: str, value: Any) -> list[Any]:
+    if not isinstance(value, list | range | np.ndarray):
+        return [value]
+    values = list(value)
+    if not values:
+        raise ArgumentError(f"{name} is an empty list; it must have at least one value")
+    for i, one in enumerate(values):
+        if one in values[:i]:
+            raise ArgumentError(f"{name} has the value {one!r} twice")
+    return values
+
+
+def _cells(
+    data: Dataset, combinations: Sequence[Mapping[str, Any]], seeds: Sequence[int], samples: int
+) -> list[Cell]:
+    """Return all runs, after one step of each cell on one word, which finds options of no use."""
+    samples = checks.integer("samples", samples, 0, MAX_RUNS)
+    seeds = _seeds(seeds)
+    if len(combinations) * len(seeds) > MAX_RUNS:
+        raise ArgumentError(f"these are more than {MAX_RUNS:,} runs")
+    cells = []
+    for combination in combinations:
+        for name in combination:
+            if name not in DEFAULTS:
+                known = ", ".join(DEFAULTS)
+                raise ArgumentError(f"{name!r} is not an option of a sweep; these are: {known}")
+        options = {**DEFAULTS, **{name: _plain(value) for name, value in combination.items()}}
+        if options["max_seconds"] is not None:
+            checks.non_negative("max_seconds", options["max_seconds"])
+        if options["max_examples"] is not None:
+            checks.integer("max_examples", options["max_examples"], 1, MAX_EXAMPLES)
+        new = [Cell(options, seed, samples) for seed in seeds]
+        try_one_step(data, new[0])
+        cells += new
+    return cells
+
+
+def _seeds(seeds: Sequence[int]) -> list[int]:
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise TypeError(f"seeds must be a list of integers, not {type(seeds).__name__}")
+    checked = [checks.integer("seeds", seed, 0, checks.MAX_SEED) for seed in seeds]
+    if not checked:
+        raise ArgumentError("seeds is empty; there must be at least one")
+    return checked
+
+
+def _plain(value: Any) -> Any:
+    """Return a NumPy number as Python's own, which JSON knows."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _keys(data: Dataset, cells: Sequence[Cell]) -> list[str]:
+    """A key for each cell: the digest of everything that determines its result."""
+    words = [data.train.words, data.dev.words, data.vocab.characters, data.vocab.boundary]
+    data_digest = _digest(words)
+    return [_digest([__version__, data_digest, cell]) for cell in cells]
+
+
+def _description(data: Dataset, cells: Sequence[Cell], keys: Sequence[str]) -> dict[str, Any]:
+    """What a sweep is, in words that can say in what it differs from another one."""
+    origin = data.origin
+    values: dict[str, list[Any]] = {name: [] for name in DEFAULTS}
+    for cell in cells:
+        for name, value in cell.options.items():
+            if value not in values[name]:
+                values[name].append(value)
+    return {
+        "version": __version__,
+        # Not the file's name: it may have moved.
+        "data": None if origin is None else [origin.sha256, origin.split_seed],
+        "words": [len(split.words) for split in (data.train, data.dev)],
+        "seeds": sorted({cell.seed for cell in cells}),
+        "samples": cells[0].samples if cells else 0,
+        "options": values,
+        "digest": _digest(keys),
+    }
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

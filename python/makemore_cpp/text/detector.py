@@ -1,0 +1,191 @@
+"""Which strings are unlike what a model was trained on, fair to their length."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self, SupportsFloat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore_cpp import checks
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.arrays import Bool, Float64, Int64
+from makemore_cpp.files.tensors import Content
+from makemore_cpp.text.calibration import LengthNorm, LowerShares
+from makemore_cpp.text.detection_report import DetectionReport, report
+from makemore_cpp.text.model import Model
+from makemore_cpp.text.saved import Saved, model_arrays, take_model
+from makemore_cpp.text.scoring import score
+
+
+class Detector(Saved):
+    """Flags strings that are less probable than all but a few good words of their length.
+
+    The score of a string is its log-probability, standardised with the mean and the spread of those
+    of good words of its length. So standardised, words of all lengths are much alike (of names with
+    4 to 10 letters the lowest 1 % lie below -2.6 to -2.7), and are ranked together: a length needs
+    no hundred words of its own to tell which is the lowest in a hundred. `Detector.fit` makes one.
+
+    Attributes
+    ----------
+    model : Model
+        It must stay as it was when the detector was fitted; `MLP.freeze` makes sure of that.
+    false_positive_rate : float
+        The share of good words that is flagged.
+    """
+
+    _KIND: ClassVar = "Detector"
+
+    def __init__(
+        self, model: Model, false_positive_rate: float, norm: LengthNorm, shares: LowerShares
+    ) -> None:
+        self.model = model
+        self.false_positive_rate = false_positive_rate
+        self._norm = norm
+        self._shares = shares
+
+    @classmethod
+    def fit(
+        cls, model: Model, good: Iterable[str], false_positive_rate: SupportsFloat = 0.01
+    ) -> "Detector":
+        """Return the detector that flags this share of words like the good ones, of any length.
+
+        Parameters
+        ----------
+        model : Model
+            Of any kind.
+        good : list of str
+            At least 1 / false_positive_rate - 1 words that the model was not trained on, such as
+            those of the dev split: words of its training are more probable than others like them.
+            Of n words one learns the rate only up to about ``sqrt(rate * (1 - rate) / n)``.
+        false_positive_rate : float
+            Between 0 and 1.
+
+        Raises
+        ------
+        TypeError
+            `good` is not a list of str, or the rate not a number.
+        ArgumentError
+            The rate is not between 0 and 1, there are too few words for it, or the model gives one
+            of them the probability 0.
+        """
+        rate = _check_rate(false_positive_rate)
+        words = checks.string_list("good", good)
+        if not 1 / (len(words) + 1) <= rate:
+            raise ArgumentError(
+                f"a false_positive_rate of {rate} needs at least {_least_words(rate)} words in "
+                f"good, not {len(words)}"
+            )
+        log_probs = score(model, words, oov="-inf")
+        if not np.isfinite(log_probs).all():
+            i = int(np.isfinite(log_probs).argmin())
+            raise ArgumentError(
+                f"the model gives good[{i}] {checks.shown(words[i])} the log-probability "
+                f"{log_probs[i]}; leave out words with characters that its vocabulary lacks, and "
+                "smooth a model of counts"
+            )
+        norm, standardised = LengthNorm.fit(log_probs, _lengths(words))
+        return cls(model, rate, norm, LowerShares.fit(standardised))
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        arrays = {**self._norm.arrays(), "scores": self._shares.scores}
+        fields = {"false_positive_rate": self.false_positive_rate, "shortest": self._norm.shortest}
+        return fields, {**arrays, **model_arrays({"model": self.model})}
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        rate = _check_rate(content.take("false_positive_rate", float))
+        norm = LengthNorm.of_arrays(
+            content.take("shortest", int),
+            *(content.array(name, np.float64, None) for name in ("mean", "spread", "leverage")),
+        )
+        scores = content.array("scores", np.float64, None)
+        if len(scores) == 0 or (np.diff(scores) < 0).any():
+            raise ArgumentError("scores are empty or do not rise")
+        return cls(take_model(content, "model"), rate, norm, LowerShares.fit(scores))
+
+    @property
+    def n_good(self) -> int:
+        """The number of good words that the detector was fitted to."""
+        return len(self._shares.scores)
+
+    def scores(self, strings: Iterable[str]) -> Float64:
+        """Return the standardised scores (n,): 0 is the mean of good words of the same length.
+
+        It is -inf for a string with a character that the vocabulary lacks, and for an empty one,
+        unless that is a good word.
+
+        Raises
+        ------
+        TypeError
+            `strings` is not a list of str.
+        ArgumentError
+            The model gives a string a probability that is no number.
+        """
+        return self._scores("strings", checks.string_list("strings", strings))
+
+    def p_values(self, strings: Iterable[str]) -> Float64:
+        """Return the share (n,) of good words that score at most as high as each string.
+
+        It is at least 1 / (n_good + 1). Errors are those of `scores`.
+        """
+        return self._shares.p_values(self.scores(strings))
+
+    def flags(self, strings: Iterable[str]) -> Bool:
+        """Return whether each string (n,) is flagged: its p-value is at most the rate.
+
+        Errors are those of `scores`.
+        """
+        return self.p_values(strings) <= self.false_positive_rate
+
+    def report(self, good: Iterable[str], bad: Iterable[str]) -> DetectionReport:
+        """Return what becomes of good words, not those that it was fitted to, and of bad strings.
+
+        Raises
+        ------
+        TypeError
+            `good` or `bad` is not a list of str.
+        ArgumentError
+            One of them is empty, or the model gives a string a probability that is no number.
+        """
+        judged = []
+        for name, values in (("good", good), ("bad", bad)):
+            strings = checks.string_list(name, values)
+            scores = self._scores(name, strings)
+            flags = self._shares.p_values(scores) <= self.false_positive_rate
+            judged.append((_lengths(strings), scores, flags))
+        return report(self.false_positive_rate, *judged)
+
+    def _scores(self, name: str, strings: list[str]) -> Float64:
+        log_probs = score(self.model, strings, oov="-inf")
+        if np.isnan(log_probs).any():
+            i = int(np.isnan(log_probs).argmax())
+            raise ArgumentError(
+                f"the model gives {name}[{i}] {checks.shown(strings[i])} a probability that is no "
+                "number"
+            )
+        return self._norm.standardise(log_probs, _lengths(strings))
+
+    def __repr__(self) -> str:
+        return f"Detector of {self.false_positive_rate:g}, fitted to {self.n_good:,} good words"
+
+
+def _lengths(strings: list[str]) -> Int64:
+    return np.fromiter(map(len, strings), np.int64, len(strings))
+
+
+def _check_rate(value: SupportsFloat) -> float:
+    if isinstance(value, str | bytes | bytearray) or not hasattr(value, "__float__"):
+        raise TypeError(f"false_positive_rate must be a number, not {type(value).__name__}")
+    try:
+        rate = float(value)
+    except OverflowError:  # an integer beyond the range of floats
+        rate = math.inf
+    if not 0 < rate < 1:  # false for NaN too
+        raise ArgumentError(f"false_positive_rate is {rate}; it must lie between 0 and 1")
+    return rate
+
+
+def _least_words(rate: float) -> str:
+    """Return the least n with 1 / (n + 1) <= rate, for a sentence."""
+    return f"{math.ceil(1 / rate) - 1}" if rate > 1e-15 else f"{1 / rate:.0e}"

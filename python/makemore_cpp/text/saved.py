@@ -1,0 +1,175 @@
+"""One way to save and to load for all models that this package makes."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from makemore_cpp import _core, checks, files
+from makemore_cpp._core import ArgumentError, FormatError
+from makemore_cpp.data.vocab import Vocab
+from makemore_cpp.files.tensors import Content, naming, to_bytes
+
+NET_FORMAT = "makemore_cpp"  # what follows it in other formats is a class
+VERSION = 1
+
+# From the content, the bytes and the name of a file to what it holds.
+Reader = Callable[[Content, bytes, str], Any]
+_READERS: dict[str, Reader] = {}
+
+
+def add_reader(format: str, reader: Reader) -> None:
+    """Let files of this format be read so, wherever one is met."""
+    _READERS[format] = reader
+
+
+class Saved:
+    """A base for what has a file: subclasses say what stands in it, and how that is read.
+
+    A class that names its `_KIND` has a format of its own.
+    """
+
+    _KIND: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "_KIND" in vars(cls):
+            add_reader(cls._format(), lambda content, data, name: cls._read(content))
+
+    @classmethod
+    def _format(cls) -> str:
+        return f"{NET_FORMAT} {cls._KIND}"
+
+    def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Return the fields and the arrays of the file."""
+        raise NotImplementedError
+
+    @classmethod
+    def _of_content(cls, content: Content) -> Self:
+        """Return what they describe, or raise any error about what is wrong with them."""
+        raise NotImplementedError
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `save` writes; the same content gives the same bytes.
+
+        Raises
+        ------
+        TypeError
+            A model inside is of a class that has no `to_bytes`.
+        ArgumentError
+            A number is not finite.
+        """
+        return to_bytes(self._format(), VERSION, *self._content())
+
+    def save(self, path: str | bytes | os.PathLike[str]) -> None:
+        """Write one file, atomically; an older one of that name is replaced.
+
+        Raises
+        ------
+        FileError
+            The file cannot be written.
+        TypeError, ArgumentError
+            As `to_bytes`.
+        """
+        files.replace(checks.path("path", path), self.to_bytes())
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "bytes") -> Self:
+        """Return what `to_bytes` has written; errors call the bytes `name`.
+
+        Raises
+        ------
+        TypeError
+            `data` is not bytes, or `name` not a str.
+        FormatError
+            The bytes are not those of this class, or were changed.
+        """
+        content = Content(data, name)
+        with naming(name):
+            return cls._read(content)
+
+    @classmethod
+    def _read(cls, content: Content) -> Self:
+        content.check_format(cls._format(), VERSION)
+        result = cls._of_content(content)
+        content.check_nothing_left()
+        return result
+
+    @classmethod
+    def load(cls, path: str | bytes | os.PathLike[str]) -> Self:
+        """Return what a file holds.
+
+        Raises
+        ------
+        TypeError
+            `path` is no path.
+        FileError
+            The file cannot be read.
+        FormatError
+            Its bytes are not those of this class, or were changed.
+        """
+        place = checks.path("path", path)
+        return cls.from_bytes(_core.read_tensor_file(place), place)
+
+
+def reader_of(content: Content) -> Reader:
+    """Return what reads a file of this format, or raise ArgumentError where nothing does."""
+    if content.format not in _READERS:
+        raise ArgumentError(f"its format is {checks.shown(content.format)}, which is no model's")
+    return _READERS[content.format]
+
+
+# -- what several classes keep ---------------------------------------------------------------------
+def vocab_fields(vocab: Vocab) -> dict[str, Any]:
+    """Return the fields that describe a vocabulary."""
+    return {"boundary": vocab.boundary, "characters": vocab.characters}
+
+
+def take_vocab(content: Content) -> Vocab:
+    """Return the vocabulary that the fields describe."""
+    boundary = content.take("boundary", str)
+    return Vocab(content.texts("characters"), boundary)
+
+
+def text_arrays(texts: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """Return arrays that hold texts: their UTF-8 one after another, and their lengths."""
+    joined = np.frombuffer("".join(texts).encode(), np.uint8)
+    return {"lengths": np.fromiter(map(len, texts), np.int64, len(texts)), "texts": joined}
+
+
+def take_texts(content: Content) -> list[str]:
+    """Return the texts that the arrays hold."""
+    lengths = content.array("lengths", np.int64, None)
+    try:
+        joined = content.array("texts", np.uint8, None).tobytes().decode()
+    except UnicodeDecodeError:
+        raise ArgumentError("the texts are not UTF-8") from None
+    # Each is compared before they are added, as a sum may overflow.
+    if len(lengths) and not 0 <= lengths.min() <= lengths.max() <= len(joined):
+        raise ArgumentError("the lengths of the texts are impossible")
+    ends = np.cumsum(lengths).tolist()
+    if (ends or [0])[-1] != len(joined) or (len(ends) and min(ends) < 0):
+        raise ArgumentError("the lengths of the texts do not fit the texts")
+    return [joined[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+
+
+def model_arrays(named: Mapping[str, object]) -> dict[str, NDArray[Any]]:
+    """Return arrays that hold the bytes of models."""
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, model in named.items():
+        if not callable(getattr(model, "to_bytes", None)):
+            raise TypeError(f"{name} is a {type(model).__name__}, which has no to_bytes")
+        arrays[name] = np.frombuffer(model.to_bytes(), np.uint8)  # type: ignore[attr-defined]
+    return arrays
+
+
+def take_model(content: Content, name: str) -> Any:
+    """Return the model whose bytes an array holds; one that is a net is frozen."""
+    data = content.array(name, np.uint8, None).tobytes()
+    try:
+        inner = content.inside(data, name)
+        return reader_of(inner)(inner, data, name)
+    except FormatError as error:  # about bytes inside of a file, which has a name
+        raise ArgumentError(str(error)) from None

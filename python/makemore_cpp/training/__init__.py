@@ -1,0 +1,17 @@
+"""The training loop, its history, and the state from which it goes on.
+
+It imports the recipe, models and data.
+"""
+
+from makemore_cpp.training.loop import DivergenceWarning, History, Progress, train, train_quietly
+from makemore_cpp.training.state import Evaluation, TrainingState
+
+__all__ = [
+    "DivergenceWarning",
+    "Evaluation",
+    "History",
+    "Progress",
+    "TrainingState",
+    "train",
+    "train_quietly",
+]

@@ -1,0 +1,112 @@
+"""A training run between two steps: all that it needs, beside its data, to go on."""
+
+import hashlib
+import operator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.arrays import Float32
+from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.models.mlp import MLP, OptimizerState
+
+
+class Evaluation(NamedTuple):
+    """The loss on the dev split after `step` steps, in nats per token."""
+
+    step: int
+    dev_loss: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """What a run is after some of its steps; `train` gives it out and goes on from it.
+
+    Its arrays are the run's own, which the next step changes: save or copy them at once.
+
+    Attributes
+    ----------
+    options : dict
+        All options of `train` that its result depends on.
+    model : MLP
+        After the last completed step.
+    optimizer_state : dict of arrays
+        As of `MLP.optimizer_state`.
+    losses : float32 array, shape (steps done,)
+    evaluations : list of Evaluation
+    best : dict of float32 arrays
+        With patience, the parameters of the best evaluation so far, where there is one; else empty.
+    examples_sha256 : str
+        As of `examples_digest`.
+    seconds : float
+        Time that the run has taken so far.
+    """
+
+    options: dict[str, Any]
+    model: MLP
+    optimizer_state: OptimizerState
+    losses: Float32
+    evaluations: list[Evaluation]
+    best: dict[str, Float32]
+    examples_sha256: str
+    seconds: float
+
+    def __repr__(self) -> str:
+        steps = f"{len(self.losses):,} of {self.options['steps']:,} steps"
+        return f"TrainingState({steps}, {self.model!r})"
+
+
+def plain(value: Any) -> Any:
+    """Return the value of an option as Python's own number, text or tuple of numbers."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, tuple | list):
+        return tuple(plain(number) for number in value)
+    try:
+        return operator.index(value)
+    except TypeError:
+        return float(value)
+
+
+def examples_digest(data: Dataset) -> str:
+    """Return the SHA-256 of the examples of train and dev, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    for split in (data.train, data.dev):
+        for array in (split.X, split.Y):
+            digest.update(f"{array.shape}".encode())
+            digest.update(np.ascontiguousarray(array, "<i4").data)
+    return digest.hexdigest()
+
+
+def check_resumable(
+    state: TrainingState, model: MLP, data: Dataset, options: Mapping[str, Any]
+) -> None:
+    """Raise ArgumentError naming what is not as in the run that the state is of."""
+    for name in ("vocab", "block_size", "n_embd", "n_hidden"):
+        here, there = getattr(model, name), getattr(state.model, name)
+        if here != there:
+            raise ArgumentError(f"model has {name} {here!r}, but the run to resume has {there!r}")
+    for name, value in options.items():
+        if value != state.options[name]:
+            raise ArgumentError(
+                f"{name} is {value!r}, but {state.options[name]!r} in the run to resume"
+            )
+    digest = examples_digest(data)
+    if digest != state.examples_sha256:
+        raise ArgumentError(
+            "data is not that of the run to resume: the SHA-256 of its examples is "
+            f"{digest} and was {state.examples_sha256}"
+        )
+    eval_every = options["eval_every"] if len(data.dev.Y) else 0
+    done = len(state.losses)
+    expected = list(range(eval_every, done + 1, eval_every)) if eval_every else []
+    if [evaluation.step for evaluation in state.evaluations] != expected:
+        raise ArgumentError(
+            f"the run to resume has {len(state.evaluations)} evaluations after {done} steps, "
+            f"but eval_every {eval_every} makes {len(expected)}"
+        )
