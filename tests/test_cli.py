@@ -13,7 +13,7 @@ import click
 import pytest
 from command_line import PACKAGE_PARENT, command, environment, is_one_sentence, refuse, run
 
-from makemore_cpp import cli
+from makemore_cpp.cli.main import cli, main
 from makemore_cpp.recipe.presets import BEST
 
 SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
@@ -280,11 +280,11 @@ def test_a_last_update_that_is_too_large_keeps_the_older_run(tmp_path):
 
 def test_a_train_loss_that_is_not_finite_keeps_nothing(tmp_path):
     code = (
-        "import sys; from makemore_cpp import cli, evaluation\n"
+        "import sys; from makemore_cpp import evaluation; from makemore_cpp.cli.main import main\n"
         "row = evaluation.SplitLosses('this model', float('inf'), 2.0)\n"
         "evaluation.model_losses = lambda *arguments: row\n"
         f"sys.argv = ['makemore_cpp', 'train', *{SMALL}]\n"
-        "cli.main()"
+        "main()"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True
@@ -515,13 +515,13 @@ def commands(group, path=()):
 
 
 @pytest.mark.parametrize(
-    "path", [path for path, _ in commands(cli.cli)], ids=lambda path: " ".join(path)
+    "path", [path for path, _ in commands(cli)], ids=lambda path: " ".join(path)
 )
 def test_numbers_that_are_far_too_large(trained, path, monkeypatch, capsys):
     """One sentence about each, also where an experiment does a part of so many steps."""
     folder, _ = trained
     monkeypatch.chdir(folder)
-    parameters = dict(commands(cli.cli))[path].params
+    parameters = dict(commands(cli))[path].params
     places = [p.name for p in parameters if isinstance(p, click.Argument) and p.required]
     start = [*path, *({"run": "runs/1", "file": "header.h"}[name] for name in places)]
     flags = ["--quick"] if any("--quick" in p.opts for p in parameters) else []
@@ -532,7 +532,7 @@ def test_numbers_that_are_far_too_large(trained, path, monkeypatch, capsys):
         for number in (10**400, -(10**400)):
             monkeypatch.setattr(sys, "argv", ["", *start, *flags, f"{option.opts[0]}={number}"])
             with pytest.raises(SystemExit) as ended:
-                cli.main()
+                main()
             assert ended.value.code == 2, option.name
             assert is_one_sentence(capsys.readouterr().err), option.name
 
@@ -549,8 +549,8 @@ def test_help(tmp_path):
 def test_help_imports_little(tmp_path):
     code = (
         "import sys; sys.argv = ['makemore_cpp', '--help']\n"
-        "from makemore_cpp import cli, exits\n"
-        "code = exits.run(cli.cli)\n"
+        "from makemore_cpp.cli import exits; from makemore_cpp.cli.main import cli\n"
+        "code = exits.run(cli)\n"
         "heavy = [m for m in ('matplotlib', 'rich', 'importlib.metadata') if m in sys.modules]\n"
         "sys.exit(f'imported: {heavy}' if heavy else code)"
     )

@@ -139,15 +139,15 @@ def test_an_interrupt_while_an_error_is_told_ends_the_process() -> None:
     """Without a traceback, whatever it was that was told."""
     code = """
 import signal, sys
-from makemore_cpp import cli
 from makemore_cpp.cli import console
+from makemore_cpp.cli.main import main
 note = console.note
 def interrupted(sentence):
     signal.raise_signal(signal.SIGINT)
     note(sentence)
 console.note = interrupted
 sys.argv[1:] = ["eval", "nothing"]
-cli.main()
+main()
 """
     told = subprocess.run(
         [sys.executable, "-c", code], env=environment(), capture_output=True, timeout=60

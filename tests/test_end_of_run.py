@@ -75,12 +75,12 @@ def test_the_programs_own_settings_are_not_touched() -> None:
     code = (
         "import matplotlib as m; m.rcParams.update({'axes.facecolor': 'k', 'figure.dpi': 33.0})\n"
         "before = dict(m.rcParams)\n"
-        "import makemore_cpp as mm; from makemore_cpp import plotting\n"
-        "ax = plotting.loss_curve([3.0, 2.0]); assert ax.get_facecolor() == (1, 1, 1, 1)\n"
-        "plotting.png_of(ax.figure)\n"
+        "import makemore_cpp as mm; from makemore_cpp import plots\n"
+        "ax = plots.loss_curve([3.0, 2.0]); assert ax.get_facecolor() == (1, 1, 1, 1)\n"
+        "plots.style.png_of(ax.figure)\n"
         "assert dict(m.rcParams) == before\n"
         "from matplotlib.figure import Figure\n"
-        "mine = plotting.loss_curve([3.0, 2.0], ax=Figure().add_subplot())\n"
+        "mine = plots.loss_curve([3.0, 2.0], ax=Figure().add_subplot())\n"
         "assert mine.get_facecolor() == (0, 0, 0, 1)\n"
     )
     subprocess.run([sys.executable, "-c", code], env=environment(), check=True)
@@ -126,8 +126,8 @@ ERRORS = ("RuntimeError('two\\nlines')", "MemoryError", "OSError(28, 'No space')
 @pytest.mark.parametrize(
     ("module", "function", "arguments", "missing"),
     [
-        ("makemore_cpp.plots.training", "loss_curve", SMALL, {"loss.png"}),
-        ("makemore_cpp.plots.training", "embeddings", SMALL, {"embeddings.png"}),
+        ("makemore_cpp.plots", "loss_curve", SMALL, {"loss.png"}),
+        ("makemore_cpp.plots", "embeddings", SMALL, {"embeddings.png"}),
         ("makemore_cpp.plots.style", "png_of", SMALL, {"loss.png", "embeddings.png"}),
         ("makemore_cpp.sweeps.pictures", "sweep", SWEEP, {"picture.png"}),
         ("makemore_cpp.sweeps.pictures", "ngrams", NGRAM, {"picture.png"}),
@@ -160,8 +160,8 @@ def test_a_picture_that_fails_is_one_sentence(
 @pytest.mark.parametrize(
     ("module", "function"),
     [
-        ("makemore_cpp.evaluation.losses", "compare"),
-        ("makemore_cpp.runs.folder", "save_description"),
+        ("makemore_cpp.evaluation", "compare"),
+        ("makemore_cpp.runs", "save_description"),
         ("makemore_cpp.evaluation.diagnosis", "diagnose"),
         ("makemore_cpp.cli.train", "iter_samples"),
     ],

@@ -121,7 +121,7 @@ def test_the_plain_call_is_right(name: str, tmp_path: Any, monkeypatch: Any) -> 
     monkeypatch.chdir(tmp_path)
     function, arguments = CALLS[name]
     with contextlib.suppress(mm.FileError, mm.FormatError), warnings.catch_warnings():
-        warnings.simplefilter("ignore", mm.text.LengthWarning)
+        warnings.simplefilter("ignore", mm.LengthWarning)
         function(**arguments)  # some of a file that is not there
 
 

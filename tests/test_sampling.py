@@ -351,14 +351,14 @@ def test_memory_is_bounded(monkeypatch):
 
 # -- cuts -----------------------------------------------------------------------------------------
 def test_cut_samples_are_counted():
-    with pytest.warns(mm.text.LengthWarning, match="3 of 3 samples reached max_length 5"):
+    with pytest.warns(mm.LengthWarning, match="3 of 3 samples reached max_length 5"):
         assert mm.text.sample(ENDLESS, 3, max_length=5) == ["aaaaa"] * 3
     assert list(mm.text.iter_samples(ENDLESS, 2, max_length=1)) == [("a", True), ("a", True)]
 
 
 def test_the_warning_names_the_line_of_the_caller():
     for model in (model_of("NGram"), model_of("frozen")):
-        with pytest.warns(mm.text.LengthWarning) as warned:
+        with pytest.warns(mm.LengthWarning) as warned:
             model.sample(3, max_length=1)
         assert [warning.filename for warning in warned] == [__file__]
 
@@ -367,7 +367,7 @@ def test_a_text_of_exactly_the_greatest_length_is_not_cut():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert mm.text.sample(Counting(), 3, max_length=4) == ["aaaa"] * 3
-    with pytest.warns(mm.text.LengthWarning):
+    with pytest.warns(mm.LengthWarning):
         assert mm.text.sample(Counting(), 3, max_length=3) == ["aaa"] * 3
 
 

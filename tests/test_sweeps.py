@@ -239,6 +239,68 @@ def test_a_broken_line_elsewhere_is_an_error(data, tmp_path):
         sweeps.grid(data, SMALL, out=tmp_path)
 
 
+def with_field(name, value):
+    """Return what puts another value into a line of the record."""
+
+    def change(line):
+        fields = json.loads(line)
+        fields[name] = value
+        return json.dumps(fields).encode()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: b"[" * 5000,
+        lambda line: b"[]",
+        lambda line: b"3",
+        lambda line: b"\xff\xfe",
+        lambda line: line.replace(b'"seed": 1', b'"seed": NaN'),
+        with_field("key", ["x"]),
+        with_field("key", {}),
+        with_field("dev", float("nan")),
+        with_field("dev", "2.0"),
+        with_field("train", True),
+        with_field("seconds", float("inf")),
+        with_field("seed", 1.0),
+        with_field("diverged", 0),
+        with_field("options", []),
+        with_field("samples", [1]),
+        with_field("surprise", 1),
+    ],
+)
+def test_a_hostile_line_is_an_error(data, tmp_path, change):
+    sweeps.grid(data, SMALL, out=tmp_path)
+    path = tmp_path / "rows.jsonl"
+    first, *others = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(change(first.rstrip()) + b"\n" + b"".join(others))
+    before = path.read_bytes()
+    with pytest.raises(mm.FormatError, match=r"^line 1 of .*rows.jsonl is not a row of a sweep$"):
+        sweeps.grid(data, SMALL, out=tmp_path)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", [b"", b"[" * 5000, b"\xff", b"[]", b"3", b'{"options": 3}', b"{}"])
+def test_a_hostile_description_is_an_error(data, tmp_path, text):
+    sweeps.grid(data, SMALL, out=tmp_path)
+    (tmp_path / "sweep.json").write_bytes(text)
+    with pytest.raises((mm.FormatError, mm.FileError)) as caught:
+        sweeps.grid(data, SMALL, out=tmp_path)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "sweep.json").read_bytes() == text
+
+
+@pytest.mark.parametrize("name", ["sweep.json", "rows.jsonl"])
+def test_what_is_no_file_is_an_error_at_once(data, tmp_path, name):
+    sweeps.grid(data, SMALL, out=tmp_path)
+    (tmp_path / name).unlink()
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(mm.FileError, match=f"{name}: it is not a regular file"):
+        sweeps.grid(data, SMALL, out=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("options", "settings", "sentence"),
     [

@@ -8,7 +8,8 @@ import pytest
 from command_line import on_terminal
 
 import makemore_cpp as mm
-from makemore_cpp import cli, runs
+from makemore_cpp import runs
+from makemore_cpp.cli.main import cli
 from makemore_cpp.runs import checkpoint
 
 EVIL = "\x1b]0;title\x07\u202e"
@@ -26,7 +27,7 @@ def evil(tmp_path_factory):
         patch.setattr(runs, "save_model", lambda *_: (_ for _ in ()).throw(mm.FileError("stop")))
         command_line = ["train", "--data", EVIL, *map(str, options), "--out", "run"]
         with pytest.raises(mm.FileError, match="stop"):
-            cli.cli.main(command_line, standalone_mode=False)
+            cli.main(command_line, standalone_mode=False)
     return place
 
 

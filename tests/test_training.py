@@ -40,7 +40,7 @@ def test_train_equals_train_steps(model, data):
 def test_evaluations_and_calls_do_not_change_bits(data, monkeypatch):
     results = []
     for eval_every, growth in ((0, 1), (7, 3), (None, 1000)):
-        monkeypatch.setattr(training, "_next_count", lambda count, seconds, g=growth: g)
+        monkeypatch.setattr(training.loop, "_next_count", lambda count, seconds, g=growth: g)
         model = mm.MLP(data.vocab, n_embd=4, n_hidden=20)
         history = mm.train(model, data, steps=100, eval_every=eval_every)
         results.append((bits(model), history.losses.tobytes()))
@@ -127,7 +127,7 @@ def test_late_divergence_restores_the_model(model, data, monkeypatch):
     rates = np.full(200, 0.1)
     rates[150:] = 1e38
     monkeypatch.setattr(
-        training.schedules,
+        training.loop.schedules,
         "learning_rates",
         lambda *a, first_step, count, **k: rates[first_step : first_step + count],
     )

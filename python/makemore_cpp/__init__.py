@@ -57,7 +57,7 @@ from makemore_cpp.models import (
 )
 from makemore_cpp.package_paths import get_cmake_dir, get_include
 from makemore_cpp.recipe import learning_rates
-from makemore_cpp.text import Detector, Exhausted, Model
+from makemore_cpp.text import Detector, Exhausted, LengthWarning, Model
 from makemore_cpp.training import DivergenceWarning, History, train
 
 # What is loaded when it is touched: matplotlib and the rest are not for everybody.
@@ -92,6 +92,7 @@ __all__ = [
     "InterpolatedNGram",
     "KneserNey",
     "LanguageModel",
+    "LengthWarning",
     "Mixture",
     "Model",
     "NGram",

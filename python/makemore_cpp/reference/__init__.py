@@ -25,9 +25,10 @@ from makemore_cpp.reference.random import (
     initial_parameters,
     sample_uniforms,
 )
-from makemore_cpp.reference.updates import adam_update, momentum_update, sgd_update, update
+from makemore_cpp.reference.updates import MOMENTS, adam_update, momentum_update, sgd_update, update
 
 __all__ = [
+    "MOMENTS",
     "adam_update",
     "batch_rows",
     "cross_entropy",
