@@ -18,8 +18,9 @@ import pytest
 import makemore_cpp as mm
 from makemore_cpp import sweeps
 from makemore_cpp.files import folders
+from makemore_cpp.recipe.options import Recipe
 from makemore_cpp.sweeps import parallel
-from makemore_cpp.sweeps.cell import DEFAULTS, UPDATE_DEFAULTS, with_block_size
+from makemore_cpp.sweeps.cell import DEFAULTS, with_block_size
 from makemore_cpp.sweeps.record import ROOT, open_record
 from makemore_cpp.sweeps.table import Row, Table
 
@@ -67,7 +68,7 @@ def test_defaults_are_those_of_train(data):
     }  # fmt: skip
     assert names < DEFAULTS.keys()
     results = []
-    for options in ({}, UPDATE_DEFAULTS):
+    for options in ({}, Recipe().options("update")):
         model = mm.MLP(data.vocab, n_hidden=8)
         mm.train(model, data, steps=20, **options)
         results.append(model.W1.tobytes())

@@ -8,6 +8,7 @@ import pytest
 
 import makemore_cpp as mm
 from makemore_cpp import evaluation, runs, training
+from makemore_cpp.recipe import schedules
 
 NAMES = os.environ.get("MAKEMORE_NAMES")
 
@@ -127,7 +128,7 @@ def test_late_divergence_restores_the_model(model, data, monkeypatch):
     rates = np.full(200, 0.1)
     rates[150:] = 1e38
     monkeypatch.setattr(
-        training.loop.schedules,
+        schedules,
         "learning_rates",
         lambda *a, first_step, count, **k: rates[first_step : first_step + count],
     )

@@ -45,6 +45,14 @@ def non_negative(name: str, value: SupportsFloat) -> float:
     return number
 
 
+def fraction(name: str, value: SupportsFloat) -> float:
+    """Return `value` as a float in [0, 1); else TypeError or ArgumentError."""
+    number = non_negative(name, value)
+    if np.float32(number) >= 1:
+        raise ArgumentError(f"{name} = {number:g} is not in [0, 1) as a float32")
+    return number
+
+
 def numbers(name: str, values: object) -> NDArray[np.float64]:
     """Return an array of real numbers, as float64."""
     try:

@@ -16,7 +16,7 @@ from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.data.texts import load_words
 from makemore_cpp.files import folders
 from makemore_cpp.models.loading import load
-from makemore_cpp.sweeps.cell import DEFAULTS
+from makemore_cpp.recipe.options import OPTIONS, Part, names_of
 from makemore_cpp.sweeps.record import ROOT
 from makemore_cpp.sweeps.table import Row, Table, shown
 from makemore_cpp.text.model import Model
@@ -38,37 +38,6 @@ threads_option = click.option(
 
 TABLE_FILE = "table.csv"
 PICTURE_FILE = "picture.png"
-# What the help says of the options of a run.
-HELP = {
-    "block_size": "Tokens of context.",
-    "n_embd": "Length of an embedding.",
-    "n_hidden": "Hidden units.",
-    "init": "Initial parameters: scaled, or lecture, all from N(0,1).",
-    "steps": "Steps of the optimizer.",
-    "batch_size": "Examples in a step.",
-    "lr": "First learning rate.",
-    "schedule": "One of constant, step, cosine, inverse.",
-    "lr_floor": "End of the cosine schedule.",
-    "lr_decay": "r of lr / (1 + r t), the inverse schedule.",
-    "patience": "Stop after so many dev losses that are no better.",
-    "optimizer": "One of sgd, momentum, adam, adamw.",
-    "momentum": "Of the optimizer of that name.",
-    "epsilon": "Of adam and adamw.",
-    "weight_decay": "lambda, on C, W1 and W2.",
-    "decay_biases": "Weight decay on b1 and b2 too.",
-    "dropout": "Share of the hidden units that are left out.",
-    "max_seconds": "End a run after this time.",
-    "max_examples": "End a run after so many examples.",
-}
-# Of the options whose default is None.
-TYPES = {
-    "lr_floor": float,
-    "lr_decay": float,
-    "patience": int,
-    "max_seconds": float,
-    "max_examples": int,
-}
-WORDS = {"batch_size": ("all",)}  # that an option takes instead of a number
 KINDS = {int: "an integer", float: "a number", bool: "true or false"}
 
 
@@ -101,10 +70,49 @@ class Value(click.ParamType):  # type: ignore[type-arg]
 
 def size_options(command: Any) -> Any:
     """Add the options for the sizes of a net, with the lecture's as defaults."""
-    for name, default in (("n_hidden", 200), ("n_embd", 10), ("block_size", 3)):
-        option = "--" + name.replace("_", "-")
-        command = click.option(option, default=default, show_default=True, help=HELP[name])(command)
+    for name in ("n_hidden", "n_embd", "block_size"):
+        declared = OPTIONS[name]
+        decorate = click.option(
+            option_of(name), default=declared.default, show_default=True, help=declared.help
+        )
+        command = decorate(command)
     return command
+
+
+def option_of(name: str) -> str:
+    """Return what the command line calls an option of a recipe."""
+    return "--" + name.replace("_", "-")
+
+
+def recipe_options(*parts: Part) -> Callable[[Any], Any]:
+    """Add all options of these parts of a recipe, with their defaults."""
+
+    def add(command: Any) -> Any:
+        for name in reversed(names_of(*parts)):
+            for decorate in reversed(_declared(name)):
+                command = decorate(command)
+        return command
+
+    return add
+
+
+def _declared(name: str) -> list[Callable[[Any], Any]]:
+    """Return the options of the command line for one of a recipe, two for a pair."""
+    option = OPTIONS[name]
+    if option.kind is tuple:
+        return [
+            click.option(f"--{name.removesuffix('s')}{i}", default=default, help=option.help)
+            for i, default in enumerate(option.default, 1)
+        ]
+    if option.kind is bool:
+        return [click.option(option_of(name), is_flag=True, help=option.help)]
+    kind: Any = Value(option.kind, option.words) if option.words else option.kind
+    default_text = f"  [default: {option.default_text}]" if option.default_text else ""
+    return [
+        click.option(
+            option_of(name), type=kind, default=option.default, help=option.help + default_text
+        )
+    ]
 
 
 def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callable[[Any], Any]:
@@ -112,12 +120,12 @@ def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callabl
 
     def add(command: Any) -> Any:
         for name in reversed(names):
-            default = defaults.get(name, DEFAULTS[name])
-            kind = TYPES.get(name) or type(default)
+            option = OPTIONS[name]
+            default = defaults.get(name, option.default)
             command = click.option(
-                "--" + name.replace("_", "-"),
-                type=Value(kind, WORDS.get(name, ()), is_list),
-                help=HELP[name] + ("" if default is None else f"  [default: {shown(default)}]"),
+                option_of(name),
+                type=Value(option.kind, option.words, is_list),
+                help=option.help + ("" if default is None else f"  [default: {shown(default)}]"),
             )(command)
         return command
 

@@ -19,7 +19,7 @@ DEFAULT_STEPS = 50_000
 CURVE_PICTURE_FILE = "growing_rate.png"
 # Without betas, which are pairs.
 GRID_OPTIONS = [name for name in DEFAULTS if name != "betas"]
-SEARCH_OPTIONS = [name for name in lr_search.OPTIONS if name != "betas"]
+SEARCH_OPTIONS = [name for name in lr_search.SEARCHED if name != "betas"]
 
 
 SWEEP_HELP = """\

@@ -16,13 +16,10 @@ from makemore_cpp.cli import common as cli_common
 from makemore_cpp.cli import console, exits
 from makemore_cpp.cli import pictures as cli_pictures
 from makemore_cpp.cli.common import (
-    HELP,
-    WORDS,
-    Value,
     boundary_option,
     data_option,
     json_option,
-    size_options,
+    recipe_options,
     split_seed_option,
     threads_option,
 )
@@ -34,13 +31,11 @@ from makemore_cpp.files import folders
 from makemore_cpp.models.frozen import CHECKPOINT_FILE
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.presets import PRESETS
-from makemore_cpp.recipe.schedules import SCHEDULES
 from makemore_cpp.runs import checkpoint
 from makemore_cpp.text.sampling import iter_samples
 from makemore_cpp.training.loop import check_loss
 from makemore_cpp.training.state import TrainingState
 
-OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 MAX_SAMPLES = checkpoint.MAX_SAMPLES  # of a training; they are kept until the end
 # What may stand beside --resume: nothing that the result depends on. Data must be the same.
 RESUME_OPTIONS = {"resume", "data", "checkpoint_every", "samples", "threads", "as_json"}
@@ -71,28 +66,9 @@ the first loss is about ln V, which ends lower. --preset lecture is the lecture'
     help="Other defaults: the lecture's to the letter, or those of the best dev loss known.",
 )
 @data_option
-@click.option("--steps", default=200_000, help="Steps of the optimizer.")
-@size_options
-@click.option(
-    "--batch-size", default=32, type=Value(int, WORDS["batch_size"]), help="Examples in a step."
-)
-@click.option("--optimizer", default="sgd", help=f"One of {', '.join(OPTIMIZERS)}.")
-@click.option("--momentum", default=0.9, help="Of the optimizer of that name.")
-@click.option("--beta1", default=0.9, help="Of adam and adamw.")
-@click.option("--beta2", default=0.999, help="Of adam and adamw.")
-@click.option("--lr", default=0.1, help="First learning rate.")
-@click.option("--schedule", default="step", help=f"One of {', '.join(SCHEDULES)}.")
-@click.option("--lr-floor", type=float, help="End of the cosine schedule.  [default: lr / 10]")
-@click.option("--lr-decay", type=float, help="r of lr / (1 + r t).  [default: 9 / steps]")
-@click.option("--weight-decay", default=0.0, help="lambda, on C, W1 and W2.")
-@click.option("--decay-biases", is_flag=True, help="Weight decay on b1 and b2 too.")
-@click.option("--dropout", default=0.0, help="Share of the hidden units that are left out.")
-@click.option("--init", default="scaled", help=HELP["init"])
-@click.option("--seed", default=1, help="Seed of the initial parameters and the minibatches.")
+@recipe_options("model", "training", "update")
 @split_seed_option
 @boundary_option
-@click.option("--eval-every", type=int, help="Steps between dev losses.  [default: steps / 10]")
-@click.option("--patience", type=int, help="Stop after so many dev losses that are no better.")
 @click.option("--samples", default=20, help="Samples to print at the end.")
 @click.option("--out", help="Run folder.  [default: runs/<n>]")
 @click.option("--overwrite", is_flag=True, help="Allow --out to hold files already.")

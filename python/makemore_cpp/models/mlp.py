@@ -2,8 +2,8 @@
 
 import copy
 import os
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypedDict, Unpack
+from collections.abc import Callable
+from typing import Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,49 +15,11 @@ from makemore_cpp.data.origin import in_a_file
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab, check_vocab
 from makemore_cpp.models.frozen import LanguageModel, Net, data_of, load_saved, vocab_of
+from makemore_cpp.recipe.options import UpdateOptions, complete_update
 from makemore_cpp.text.predictor import Next
 
 NAMES = ("C", "W1", "b1", "W2", "b2")
 OptimizerState = dict[str, NDArray[Any]]
-
-
-class UpdateOptions(TypedDict, total=False):
-    """How a step changes the parameters, and its regularisation; see `MLP.train_steps`."""
-
-    optimizer: str
-    momentum: float
-    betas: tuple[float, float]
-    epsilon: float
-    weight_decay: float
-    decay_biases: bool
-    dropout: float
-
-
-# Those of the core.
-UPDATE_DEFAULTS = UpdateOptions(
-    optimizer="sgd",
-    momentum=0.9,
-    betas=(0.9, 0.999),
-    epsilon=1e-8,
-    weight_decay=0.0,
-    decay_biases=False,
-    dropout=0.0,
-)
-# The options that only some optimisers have.
-OWNERS = {"momentum": ("momentum",), "betas": ("adam", "adamw"), "epsilon": ("adam", "adamw")}
-
-
-def _check_names(options: dict[str, Any]) -> None:
-    """Refuse options that do not exist, or that the optimiser would not look at."""
-    defaults: Mapping[str, Any] = UPDATE_DEFAULTS
-    optimizer = options.get("optimizer", defaults["optimizer"])
-    for name, value in options.items():
-        if name not in defaults:
-            raise TypeError(f"there is no option {name!r}; there are {', '.join(defaults)}")
-        owners = OWNERS.get(name, (optimizer,))
-        given = tuple(value) if isinstance(value, list) else value
-        if optimizer not in owners and given != defaults[name]:
-            raise ArgumentError(f"{name} belongs to {' and '.join(owners)}, not to {optimizer!r}")
 
 
 def _check_counts(state: object, optimizer: str) -> None:
@@ -343,14 +305,10 @@ class MLP(Net):
         RangeError
             A token is outside the vocabulary [0, V), or a row outside [0, N).
         """
-        core_options: dict[str, Any] = dict(options)
-        _check_names(core_options)
-        _check_counts(state, core_options.get("optimizer", UPDATE_DEFAULTS["optimizer"]))
+        core_options = complete_update(options)
+        _check_counts(state, core_options["optimizer"])
+        core_options["beta1"], core_options["beta2"] = core_options.pop("betas")
         lr = checks.per_step("lr", lr, steps)
-        if "betas" in core_options:
-            core_options["beta1"], core_options["beta2"] = checks.pair(
-                "betas", core_options.pop("betas")
-            )
         return _core.train_steps(
             *self._five(),
             X,

@@ -3,12 +3,15 @@
 It imports the compiled core and the checks of arguments.
 """
 
+from makemore_cpp.recipe.options import OPTIONS, Recipe
 from makemore_cpp.recipe.presets import PRESETS, Preset
 from makemore_cpp.recipe.schedules import SCHEDULES, learning_rates
 
 __all__ = [
+    "OPTIONS",
     "PRESETS",
     "SCHEDULES",
     "Preset",
+    "Recipe",
     "learning_rates",
 ]

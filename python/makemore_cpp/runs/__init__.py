@@ -4,8 +4,26 @@ It imports evaluation, training, recipe and what is below.
 """
 
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
-from makemore_cpp.runs.folder import CONFIG_FILE, METRICS_FILE, PICTURES, TEST_LOOKS_FILE, record_test_look, save_description, save_model, save_unfinished
+from makemore_cpp.runs.folder import (
+    CONFIG_FILE,
+    METRICS_FILE,
+    PICTURES,
+    TEST_LOOKS_FILE,
+    record_test_look,
+    save_description,
+    save_model,
+    save_unfinished,
+)
 
 __all__ = [
     "CHECKPOINT_FILE",
-    "MODEL_FILE","CONFIG_FILE", "METRICS_FILE", "PICTURES", "TEST_LOOKS_FILE", "record_test_look", "save_description", "save_model", "save_unfinished",]
+    "CONFIG_FILE",
+    "METRICS_FILE",
+    "MODEL_FILE",
+    "PICTURES",
+    "TEST_LOOKS_FILE",
+    "record_test_look",
+    "save_description",
+    "save_model",
+    "save_unfinished",
+]

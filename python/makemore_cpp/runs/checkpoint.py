@@ -9,42 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore_cpp import _core, checks, files
-from makemore_cpp.recipe import schedules
-from makemore_cpp.files import tensors
 from makemore_cpp._core import ArgumentError, FileError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
-from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
-from makemore_cpp.models.mlp import MLP, NAMES, UPDATE_DEFAULTS
 from makemore_cpp.data.origin import in_a_file, load_origin, recalled
-from makemore_cpp.text.saved import take_vocab, vocab_fields
-from makemore_cpp.files.tensors import Content, naming
-from makemore_cpp.training.state import Evaluation, TrainingState
 from makemore_cpp.data.texts import DataOrigin
+from makemore_cpp.files import tensors
+from makemore_cpp.files.tensors import Content, naming
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.models.mlp import MLP, NAMES
+from makemore_cpp.recipe.options import OPTIONS, Recipe, names_of
+from makemore_cpp.recipe.schedules import MAX_STEPS
+from makemore_cpp.text.saved import take_vocab, vocab_fields
+from makemore_cpp.training.state import Evaluation, TrainingState
 
 FORMAT = "makemore_cpp checkpoint"
 VERSION = 1
 
-# The types of the options of a run, in the order in which `train` has them.
 NUMBER = (int, float)
-OPTION_TYPES: dict[str, tuple[type, ...]] = {
-    "steps": (int,),
-    "batch_size": (int, str),
-    "lr": NUMBER,
-    "schedule": (str,),
-    "lr_floor": (*NUMBER, type(None)),
-    "lr_decay": (*NUMBER, type(None)),
-    "seed": (int,),
-    "eval_every": (int,),
-    "patience": (int, type(None)),
-    "optimizer": (str,),
-    "momentum": NUMBER,
-    "betas": (tuple,),
-    "epsilon": NUMBER,
-    "weight_decay": NUMBER,
-    "decay_biases": (bool,),
-    "dropout": NUMBER,
-}
 MAX_SAMPLES = 10**6
 
 
@@ -239,7 +221,8 @@ def _parse(text: str) -> dict[str, Any]:
     options = progress["options"]
     if isinstance(options.get("betas"), list):  # JSON has no tuples
         options["betas"] = tuple(options["betas"])
-    _check_types("options in its progress", options, OPTION_TYPES)
+    option_types = {name: OPTIONS[name].types for name in names_of("training", "update")}
+    _check_types("options in its progress", options, option_types)
     if not all(isinstance(build, str) for build in progress["builds"]) or not progress["builds"]:
         raise ArgumentError("builds in its progress is not a list of texts")
     if progress["init"] not in ("scaled", "lecture"):
@@ -259,31 +242,8 @@ def _check_types(what: str, found: Any, types: Mapping[str, tuple[type, ...]]) -
 
 def _check_options(state: TrainingState) -> None:
     """Raise what `train` would, before it takes a step, and what it would take for granted."""
-    options = state.options
-    checks.integer("steps", options["steps"], len(state.losses) + 1, schedules.MAX_STEPS)
-    checks.integer("eval_every", options["eval_every"], 0, schedules.MAX_STEPS)
-    if options["patience"] is not None:
-        checks.integer("patience", options["patience"], 1, schedules.MAX_STEPS)
-    if isinstance(options["batch_size"], str) and options["batch_size"] != "all":
-        raise ArgumentError(f"batch_size is {options['batch_size']!r:.40}, no number and not 'all'")
-    schedules.learning_rates(
-        options["schedule"],
-        options["lr"],
-        options["steps"],
-        count=0,
-        floor=options["lr_floor"],
-        decay=options["lr_decay"],
-    )
-    nothing = np.zeros((1, state.model.block_size), np.int32)
-    state.model.train_steps(
-        nothing,
-        nothing[:, 0],
-        [],
-        batch_size=1 if options["batch_size"] == "all" else options["batch_size"],
-        seed=options["seed"],
-        state=state.optimizer_state,
-        **{name: options[name] for name in UPDATE_DEFAULTS},
-    )
+    recipe = Recipe.of(state.options, "training", "update")
+    checks.integer("steps", recipe.steps, len(state.losses) + 1, MAX_STEPS)
 
 
 # -- going on ------------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ import numpy as np
 
 from makemore_cpp import files
 from makemore_cpp._core import FileError
+from makemore_cpp.data.origin import remember
+from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.evaluation.losses import SplitLosses
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.models.mlp import MLP
-from makemore_cpp.data.origin import remember
 from makemore_cpp.training.loop import History
-from makemore_cpp.data.texts import DataOrigin
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

@@ -1,37 +1,22 @@
 """One run of a sweep: a cell with all its options, trained and turned into a row of the table."""
 
-import contextlib
-import inspect
 import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from makemore_cpp._core import DivergedError, build_info
+from makemore_cpp._core import ArgumentError, DivergedError, build_info, how_cut
 from makemore_cpp.data.dataset import Dataset, Split, build_dataset
-from makemore_cpp.models.mlp import MLP, UPDATE_DEFAULTS
+from makemore_cpp.models.mlp import MLP
+from makemore_cpp.recipe.options import OPTIONS, Part, Recipe, names_of
 from makemore_cpp.sweeps.table import Row
 from makemore_cpp.training.loop import History, train_quietly
 
-# They change no result of a row, or are its own.
-NOT_OPTIONS = {
-    "seed", "threads", "eval_every", "on_progress", "should_stop",
-    "on_checkpoint", "checkpoint_every", "resume",
-}  # fmt: skip
-# Every option of a run with its default.
+# The options of a run with their defaults; its seed and how often dev is looked at are its own.
 DEFAULTS: dict[str, Any] = {
-    **{
-        name: parameter.default
-        for function in (MLP, train_quietly)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.default is not parameter.empty and name not in NOT_OPTIONS
-    },
-    **UPDATE_DEFAULTS,
-    "max_seconds": None,
-    "max_examples": None,
+    name: option.default for name, option in OPTIONS.items() if name not in ("seed", "eval_every")
 }
-MODEL_OPTIONS = [name for name in DEFAULTS if name in inspect.signature(MLP).parameters]
 
 
 class Cell(NamedTuple):
@@ -107,13 +92,16 @@ def _examples_per_step(data: Dataset, cell: Cell) -> int:
 
 
 def _new_model(data: Dataset, cell: Cell) -> MLP:
-    sizes = {name: cell.options[name] for name in MODEL_OPTIONS}
-    return MLP(data.vocab, **sizes, seed=cell.seed)
+    return MLP(data.vocab, **_of_parts(cell, "model"), seed=cell.seed)
+
+
+def _of_parts(cell: Cell, *parts: Part) -> dict[str, Any]:
+    names = names_of(*parts)
+    return {name: value for name, value in cell.options.items() if name in names}
 
 
 def _train(model: MLP, data: Dataset, cell: Cell, should_stop: Callable[[], bool]) -> History:
-    excluded = {*MODEL_OPTIONS, "max_seconds", "max_examples"}
-    options = {name: value for name, value in cell.options.items() if name not in excluded}
+    options = _of_parts(cell, "training", "update")
     if cell.options["max_examples"] is not None:
         per_step = _examples_per_step(data, cell)
         options["steps"] = max(1, min(options["steps"], cell.options["max_examples"] // per_step))
@@ -141,12 +129,10 @@ def with_block_size(data: Dataset, block_size: int) -> Dataset:
     return Dataset(data.vocab, block_size, train_split, dev, test, data.origin)
 
 
-def try_one_step(data: Dataset, cell: Cell) -> None:
-    """Raise what is wrong with the options of a cell: take one step, on one word."""
-    word = data.train.words[:1]
-    X, Y = build_dataset(word, data.vocab, cell.options["block_size"])
-    split = Split(word, X, Y)
-    one_word = Dataset(data.vocab, cell.options["block_size"], split, split, split, None)
-    answers = iter([False])
-    with contextlib.suppress(DivergedError):  # which is a result
-        _train(_new_model(one_word, cell), one_word, cell, lambda: next(answers, True))
+def check_cell(data: Dataset, cell: Cell) -> None:
+    """Raise what is wrong with the options of a cell, as far as it can be known before it runs."""
+    recipe = Recipe.of(cell.options, "model", "training", "update", "budget")
+    sizes = (recipe.block_size, recipe.n_embd, recipe.n_hidden, len(data.vocab))
+    how_cut(_examples_per_step(data, cell), *sizes)  # for the errors about sizes
+    if recipe.patience is not None and len(data.dev.Y) == 0:
+        raise ArgumentError("patience needs evaluations on dev, of which there are none")

@@ -18,12 +18,11 @@ from makemore_cpp._core import ArgumentError, __version__, build_info
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.sweeps import parallel
 from makemore_cpp.sweeps import record as sweep_folder
-from makemore_cpp.sweeps.cell import DEFAULTS, Cell, run_cell, try_one_step
+from makemore_cpp.sweeps.cell import DEFAULTS, Cell, check_cell, run_cell
 from makemore_cpp.sweeps.record import Record
 from makemore_cpp.sweeps.table import Row, Table
 
 MAX_RUNS = 100_000
-MAX_EXAMPLES = 10**15
 
 
 class Settings(TypedDict, total=False):
@@ -175,7 +174,7 @@ def _values(name: str, value: Any) -> list[Any]:
 def _cells(
     data: Dataset, combinations: Sequence[Mapping[str, Any]], seeds: Sequence[int], samples: int
 ) -> list[Cell]:
-    """Return all runs, after one step of each cell on one word, which finds options of no use."""
+    """Return all runs, whose options are checked."""
     samples = checks.integer("samples", samples, 0, MAX_RUNS)
     seeds = _seeds(seeds)
     if len(combinations) * len(seeds) > MAX_RUNS:
@@ -187,12 +186,8 @@ def _cells(
                 known = ", ".join(DEFAULTS)
                 raise ArgumentError(f"{name!r} is not an option of a sweep; these are: {known}")
         options = {**DEFAULTS, **{name: _plain(value) for name, value in combination.items()}}
-        if options["max_seconds"] is not None:
-            checks.non_negative("max_seconds", options["max_seconds"])
-        if options["max_examples"] is not None:
-            checks.integer("max_examples", options["max_examples"], 1, MAX_EXAMPLES)
         new = [Cell(options, seed, samples) for seed in seeds]
-        try_one_step(data, new[0])
+        check_cell(data, new[0])
         cells += new
     return cells
 

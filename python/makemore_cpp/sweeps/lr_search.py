@@ -10,15 +10,16 @@ from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.data.dataset import Dataset
-from makemore_cpp.models.mlp import MLP, UPDATE_DEFAULTS
-from makemore_cpp.recipe import schedules
+from makemore_cpp.models.mlp import MLP
+from makemore_cpp.recipe.options import Recipe, names_of
+from makemore_cpp.recipe.schedules import MAX_STEPS
 from makemore_cpp.sweeps import grids
-from makemore_cpp.sweeps.cell import DEFAULTS, MODEL_OPTIONS, with_block_size
+from makemore_cpp.sweeps.cell import DEFAULTS, with_block_size
 from makemore_cpp.sweeps.table import Table, mean
 from makemore_cpp.training.loop import LAST_STEPS
 
 # The options of a search, which is about the rate and so has no schedule.
-OPTIONS = (*MODEL_OPTIONS, "batch_size", *UPDATE_DEFAULTS)
+SEARCHED = [*names_of("model"), "batch_size", *names_of("update")]
 STEPS = 1000
 LOW, HIGH = -3.0, 0.0  # exponents of the growing rate, the lecture's
 RATES = tuple(float(f"{rate:.3g}") for rate in np.logspace(-4, 0, 10))  # exercise 2's
@@ -91,7 +92,7 @@ def growing_rate(
     ArgumentError, TypeError
         An option is unknown or cannot be used, or the first steps already diverge.
     """
-    steps = checks.integer("steps", steps, SMOOTHING_WINDOWS, schedules.MAX_STEPS)
+    steps = checks.integer("steps", steps, SMOOTHING_WINDOWS, MAX_STEPS)
     if not -30 <= low < high <= 30:  # false for NaN too
         raise ArgumentError(f"exponents grow from {low} to {high}; they must grow, in [-30, 30]")
     rates = 10.0 ** np.linspace(low, high, steps)
@@ -174,20 +175,17 @@ def _losses(
     data: Dataset, options: dict[str, Any], rates: Float64, seed: int, threads: int | None
 ) -> Float64:
     data = with_block_size(data, options["block_size"])
-    sizes = {name: options[name] for name in MODEL_OPTIONS}
-    update = {name: options[name] for name in UPDATE_DEFAULTS}
-    model = MLP(data.vocab, **sizes, seed=seed)
-    is_whole = options["batch_size"] == "all"
+    recipe = Recipe(**options)
+    model = MLP(data.vocab, **recipe.options("model"), seed=seed)
     losses = model.train_steps(
         data.train.X,
         data.train.Y,
         rates,
-        batch_size=None if is_whole else options["batch_size"],
-        rows="all" if is_whole else None,
+        **recipe.minibatches(),
         seed=seed,
-        state=model.optimizer_state(options["optimizer"]),
+        state=model.optimizer_state(recipe.optimizer),
         threads=threads,
-        **update,
+        **recipe.options("update"),
     )
     return losses.astype(np.float64)
 
@@ -195,9 +193,9 @@ def _losses(
 def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return all options of a search with their values."""
     for name in options:
-        if name not in OPTIONS:
+        if name not in SEARCHED:
             raise ArgumentError(
                 f"{name!r} is not an option of a learning rate search; these are: "
-                f"{', '.join(OPTIONS)}"
+                f"{', '.join(SEARCHED)}"
             )
-    return {name: options.get(name, DEFAULTS[name]) for name in OPTIONS}
+    return {name: options.get(name, DEFAULTS[name]) for name in SEARCHED}

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, ParamSpec, Unpack
+from typing import Any, NamedTuple, ParamSpec, Unpack
 
 import numpy as np
 
@@ -15,12 +15,12 @@ from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.data.dataset import Dataset
-from makemore_cpp.models.mlp import MLP, UPDATE_DEFAULTS, UpdateOptions
-from makemore_cpp.recipe import schedules
+from makemore_cpp.models.mlp import MLP
+from makemore_cpp.recipe.options import Recipe, TrainingOptions
+from makemore_cpp.recipe.schedules import MAX_STEPS
 from makemore_cpp.training.state import Evaluation as Evaluation
-from makemore_cpp.training.state import TrainingState, check_resumable, examples_digest, plain
+from makemore_cpp.training.state import TrainingState, check_resumable, examples_digest
 
-DEFAULT_EVALUATIONS = 10
 # How long one call of the core should take: short enough for a stop to seem immediate, while the
 # 40 us that a call costs do not count.
 SECONDS_PER_CALL = 0.05
@@ -28,7 +28,6 @@ SECONDS_PER_CALL = 0.05
 # time goes into checkpoints, however large they are.
 SECONDS_PER_CHECKPOINT = 30.0
 LEAST_SHARE_OF_TRAINING = 20
-MAX_BATCH_SIZE = 2**31 - 1
 LAST_STEPS = 100  # whose mean loss says where a run has ended
 
 
@@ -116,22 +115,13 @@ def train_quietly(
     model: MLP,
     data: Dataset,
     *,
-    steps: int = 200_000,
-    batch_size: int | Literal["all"] = 32,
-    lr: float = 0.1,
-    schedule: str = "step",
-    lr_floor: float | None = None,
-    lr_decay: float | None = None,
-    seed: int = 1,
     threads: int | None = None,
-    eval_every: int | None = None,
-    patience: int | None = None,
     on_progress: Callable[[Progress], object] | None = None,
     should_stop: Callable[[], bool] | None = None,
     on_checkpoint: Callable[[TrainingState], object] | None = None,
     checkpoint_every: int | None = None,
     resume: TrainingState | None = None,
-    **options: Unpack[UpdateOptions],
+    **options: Unpack[TrainingOptions],
 ) -> History:
     """Train the model in place on ``data.train``; the defaults are the lecture's recipe.
 
@@ -188,10 +178,7 @@ def train_quietly(
         As usual; the model is as it was after some completed step, with patience the best one.
     """
     _check_fit(model, data)
-    if not isinstance(batch_size, str):
-        batch_size = checks.integer("batch_size", batch_size, 1, MAX_BATCH_SIZE)
-    elif batch_size != "all":
-        raise ArgumentError(f"batch_size is {checks.shown(batch_size)}, no number and not 'all'")
+    recipe = Recipe.of(options, "training", "update")
     if resume is not None:
         checks.instance("resume", resume, TrainingState)
     for name, function in (
@@ -201,48 +188,24 @@ def train_quietly(
     ):
         checks.function(name, function)
     started = time.perf_counter() - (0.0 if resume is None else resume.seconds)
-    steps = checks.integer("steps", steps, 1, schedules.MAX_STEPS)
-    if eval_every is None:
-        eval_every = math.ceil(steps / DEFAULT_EVALUATIONS)
-    eval_every = checks.integer("eval_every", eval_every, 0, schedules.MAX_STEPS)
-    if patience is not None:
-        patience = checks.integer("patience", patience, 1, schedules.MAX_STEPS)
-        if eval_every == 0 or len(data.dev.Y) == 0:
-            raise ArgumentError("patience needs evaluations on dev, of which there are none")
-    for name, value in (("lr_floor", lr_floor), ("lr_decay", lr_decay)):
-        if value is not None:
-            checks.non_negative(name, value)
-    all_options: dict[str, Any] = {
-        "steps": steps,
-        "batch_size": batch_size,
-        "lr": lr,
-        "schedule": schedule,
-        "lr_floor": lr_floor,
-        "lr_decay": lr_decay,
-        "seed": seed,
-        "eval_every": eval_every,
-        "patience": patience,
-        **UPDATE_DEFAULTS,
-        **options,
-    }
+    steps, eval_every = recipe.steps, recipe.evaluation_every
+    if recipe.patience is not None and (eval_every == 0 or len(data.dev.Y) == 0):
+        raise ArgumentError("patience needs evaluations on dev, of which there are none")
+    all_options = {**recipe.options("training", "update"), "eval_every": eval_every}
     if len(data.dev.Y) == 0:
         eval_every = 0
-
-    def rates(first_step: int, count: int) -> Float64:
-        return schedules.learning_rates(
-            schedule, lr, steps, first_step=first_step, count=count, floor=lr_floor, decay=lr_decay
-        )
+    rates = recipe.learning_rates
 
     losses = np.empty(steps, np.float32)
     evaluations: list[Evaluation] = []
-    best = _Best(model, patience)
-    state = model.optimizer_state(options.get("optimizer", UPDATE_DEFAULTS["optimizer"]))
+    best = _Best(model, recipe.patience)
+    state = model.optimizer_state(recipe.optimizer)
     clock = _CheckpointClock(checkpoint_every)
     done = 0
     count = 1
 
     if resume is not None:
-        check_resumable(resume, model, data, {k: plain(v) for k, v in all_options.items()})
+        check_resumable(resume, model, data, all_options)
         done = len(resume.losses)
         losses[:done] = resume.losses
         evaluations += resume.evaluations
@@ -262,7 +225,7 @@ def train_quietly(
         with clock.running():
             on_checkpoint(
                 TrainingState(
-                    options={name: plain(value) for name, value in all_options.items()},
+                    options=all_options,
                     model=model,
                     optimizer_state=state,
                     losses=losses[:done],
@@ -292,13 +255,12 @@ def train_quietly(
                 data.train.X,
                 data.train.Y,
                 rates(done, count),
-                batch_size=None if batch_size == "all" else batch_size,
-                rows="all" if batch_size == "all" else None,
-                seed=seed,
+                **recipe.minibatches(),
+                seed=recipe.seed,
                 first_step=done,
                 state=state,
                 threads=threads,
-                **options,
+                **recipe.options("update"),
             )
             model.data = data.origin
             done += count
@@ -324,7 +286,7 @@ def train_quietly(
         evaluations,
         time.perf_counter() - started,
         best.evaluation,
-        {name: plain(value) for name, value in all_options.items()},
+        all_options,
         stopped,
         diverged=_diverged(losses[:done], len(data.vocab)),
     )
@@ -389,7 +351,7 @@ class _CheckpointClock:
 
     def __init__(self, every: int | None) -> None:
         if every is not None:
-            every = checks.integer("checkpoint_every", every, 0, schedules.MAX_STEPS)
+            every = checks.integer("checkpoint_every", every, 0, MAX_STEPS)
         self.steps = every or 0
         self._by_time = every is None
         self._due = time.perf_counter() + SECONDS_PER_CHECKPOINT

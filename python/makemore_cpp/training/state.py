@@ -1,7 +1,6 @@
 """A training run between two steps: all that it needs, beside its data, to go on."""
 
 import hashlib
-import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -57,20 +56,6 @@ class TrainingState:
     def __repr__(self) -> str:
         steps = f"{len(self.losses):,} of {self.options['steps']:,} steps"
         return f"TrainingState({steps}, {self.model!r})"
-
-
-def plain(value: Any) -> Any:
-    """Return the value of an option as Python's own number, text or tuple of numbers."""
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, tuple | list):
-        return tuple(plain(number) for number in value)
-    try:
-        return operator.index(value)
-    except TypeError:
-        return float(value)
 
 
 def examples_digest(data: Dataset) -> str:
