@@ -2,7 +2,7 @@
 //
 // Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011) makes each
 // number a pure function of a seed, a purpose and a place: there is no state to save, and order,
-// division into calls and threads cannot matter.  python/makemore_cpp/reference_random.py defines
+// division into calls and threads cannot matter.  python/makemore_cpp/reference/random.py defines
 // it.
 #pragma once
 

@@ -272,7 +272,7 @@ void multiply(float* out, const float* a, const float* b, int64_t n) {
       n, [=](int64_t i, auto load, auto store) { store(out + i, load(a + i) * load(b + i)); });
 }
 
-// Philox4x32-10, the text of cpp/src/random.cpp on vectors: the four words of the blocks whose
+// Philox4x32-10, the text of cpp/src/base/random.cpp on vectors: the four words of the blocks whose
 // numbers are given, one in each low half; the high halves hold nothing of use.
 inline void philox_blocks(WideWords (&counter)[4], WideWords block, const DropoutWords& words) {
   counter[0] = block;
