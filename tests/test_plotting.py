@@ -8,7 +8,7 @@ import pytest
 import makemore_cpp as mm
 from makemore_cpp import plots
 from makemore_cpp.plots import embedding_map
-from makemore_cpp.training.loop import Evaluation
+from makemore_cpp.training.state import Evaluation
 
 
 def model_of(characters, n_embd):

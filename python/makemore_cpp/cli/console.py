@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 from makemore_cpp.evaluation.diagnosis import Diagnosis
 from makemore_cpp.evaluation.losses import SplitLoss
-from makemore_cpp.training.loop import Progress
+from makemore_cpp.training.history import Progress
 
 WIDEST_TABLE = 200  # more than any needs
 LONGEST_INTEGER = 10**10  # that a table shows with all its digits

@@ -13,7 +13,7 @@ from makemore_cpp.cli.common import Value, run_options, sweep_options
 from makemore_cpp.sweeps import lr_search
 from makemore_cpp.sweeps.cell import DEFAULTS
 from makemore_cpp.sweeps.table import Table
-from makemore_cpp.training.loop import LAST_STEPS
+from makemore_cpp.training.history import LAST_STEPS
 
 DEFAULT_STEPS = 50_000
 CURVE_PICTURE_FILE = "growing_rate.png"

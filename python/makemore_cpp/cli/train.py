@@ -33,8 +33,8 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.presets import PRESETS
 from makemore_cpp.runs import checkpoint
 from makemore_cpp.text.sampling import iter_samples
-from makemore_cpp.training.loop import check_loss
 from makemore_cpp.training.state import TrainingState
+from makemore_cpp.training.watch import check_loss
 
 MAX_SAMPLES = checkpoint.MAX_SAMPLES  # of a training; they are kept until the end
 # What may stand beside --resume: nothing that the result depends on. Data must be the same.

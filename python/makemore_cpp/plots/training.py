@@ -19,7 +19,8 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.plots.embedding_map import embeddings
 from makemore_cpp.plots.hidden import activation_histogram, hidden_units, saturation_image
 from makemore_cpp.plots.style import BLUE, GREY, ORANGE, new_axes, png_of, save, styled, tidy
-from makemore_cpp.training.loop import Evaluation, History
+from makemore_cpp.training.history import History
+from makemore_cpp.training.state import Evaluation
 
 __all__ = [
     "activation_histogram",

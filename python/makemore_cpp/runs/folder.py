@@ -17,7 +17,7 @@ from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.evaluation.losses import SplitLosses
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.models.mlp import MLP
-from makemore_cpp.training.loop import History
+from makemore_cpp.training.history import History
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

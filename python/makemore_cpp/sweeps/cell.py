@@ -11,7 +11,8 @@ from makemore_cpp.data.dataset import Dataset, Split, build_dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Part, Recipe, names_of
 from makemore_cpp.sweeps.table import Row
-from makemore_cpp.training.loop import History, train_quietly
+from makemore_cpp.training.history import History
+from makemore_cpp.training.loop import train_quietly
 
 # The options of a run with their defaults; its seed and how often dev is looked at are its own.
 DEFAULTS: dict[str, Any] = {

@@ -16,7 +16,7 @@ from makemore_cpp.recipe.schedules import MAX_STEPS
 from makemore_cpp.sweeps import grids
 from makemore_cpp.sweeps.cell import DEFAULTS, with_block_size
 from makemore_cpp.sweeps.table import Table, mean
-from makemore_cpp.training.loop import LAST_STEPS
+from makemore_cpp.training.history import LAST_STEPS
 
 # The options of a search, which is about the rate and so has no schedule.
 SEARCHED = [*names_of("model"), "batch_size", *names_of("update")]

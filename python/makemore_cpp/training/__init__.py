@@ -3,7 +3,8 @@
 It imports the recipe, models and data.
 """
 
-from makemore_cpp.training.loop import DivergenceWarning, History, Progress, train, train_quietly
+from makemore_cpp.training.history import DivergenceWarning, History, Progress
+from makemore_cpp.training.loop import train, train_quietly
 from makemore_cpp.training.state import Evaluation, TrainingState
 
 __all__ = [

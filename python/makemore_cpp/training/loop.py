@@ -1,114 +1,153 @@
 """One training run: many steps a call, with evaluations and progress in between."""
 
 import functools
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, ParamSpec, Unpack
+from typing import ParamSpec, Unpack
 
 import numpy as np
 
 from makemore_cpp import checks
-from makemore_cpp._core import ArgumentError, DivergedError
-from makemore_cpp.arrays import Float32, Float64
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import Recipe, TrainingOptions
-from makemore_cpp.recipe.schedules import MAX_STEPS
-from makemore_cpp.training.state import Evaluation as Evaluation
-from makemore_cpp.training.state import TrainingState, check_resumable, examples_digest
+from makemore_cpp.training.history import DivergenceWarning, History, Progress, has_diverged
+from makemore_cpp.training.state import Evaluation, TrainingState, check_resumable
+from makemore_cpp.training.watch import Best, CheckpointClock, check_loss, restored_on_divergence
 
 # How long one call of the core should take: short enough for a stop to seem immediate, while the
 # 40 us that a call costs do not count.
 SECONDS_PER_CALL = 0.05
-# How much work an interruption may lose where nothing is said; and no more than a twentieth of the
-# time goes into checkpoints, however large they are.
-SECONDS_PER_CHECKPOINT = 30.0
-LEAST_SHARE_OF_TRAINING = 20
-LAST_STEPS = 100  # whose mean loss says where a run has ended
-
 
 P = ParamSpec("P")
 
 
-class DivergenceWarning(UserWarning):
-    """The losses of a training rose, though they stayed finite; see `History.diverged`."""
+class _Run:
+    """A run between two of its steps: what it has done, and what it needs to go on."""
 
+    def __init__(self, model: MLP, data: Dataset, recipe: Recipe, threads: int | None) -> None:
+        self.model = model
+        self.data = data
+        self.recipe = recipe
+        self.threads = threads
+        self.eval_every = recipe.evaluation_every if len(data.dev.Y) else 0
+        if recipe.patience is not None and self.eval_every == 0:
+            raise ArgumentError("patience needs evaluations on dev, of which there are none")
+        self.options = recipe.options("training", "update")
+        self.options["eval_every"] = recipe.evaluation_every
+        self.done = 0
+        self.losses: Float32 = np.empty(recipe.steps, np.float32)
+        self.evaluations: list[Evaluation] = []
+        self.best = Best(model, recipe.patience)
+        self.state = model.optimizer_state(recipe.optimizer)
+        self.started = time.perf_counter()
 
-class Progress(NamedTuple):
-    """Steps done, of how many, the mean loss of the latest ones, and the seconds so far."""
-
-    step: int
-    steps: int
-    loss: float
-    seconds: float
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """What happened in a run.
-
-    Attributes
-    ----------
-    losses : float32 array, shape (steps done,)
-        The mean loss of each step's minibatch, before its update.
-    lr : float64 array, shape (steps done,)
-        The learning rate of each step.
-    evaluations : list of Evaluation
-    seconds : float
-        Wall-clock time of the whole run.
-    best : Evaluation or None
-        With patience, the evaluation whose parameters the model has now.
-    options : dict
-        All options of `train` that the result depends on.
-    stopped : bool
-        Whether `should_stop` ended the run before its time.
-    diverged : bool
-        Whether the losses rose, though they stayed finite: `last_loss` is more than twice the first
-        loss, and than ln V, the loss of a uniform guess.
-    """
-
-    losses: Float32
-    lr: Float64
-    evaluations: list[Evaluation]
-    seconds: float
-    best: Evaluation | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    stopped: bool = False
-    diverged: bool = False
-
-    def __repr__(self) -> str:
-        evaluations = f"{len(self.evaluations)} evaluations, {self.seconds:.1f} s"
-        what = "stopped, " * self.stopped + "diverged, " * self.diverged
-        steps = f"{len(self.losses):,} steps"
-        return f"History({steps}, {what}last loss {self.last_loss:.4f}, {evaluations})"
+    def go_on_from(self, earlier: TrainingState) -> None:
+        """Be as the run was of which this is the state."""
+        self.done = len(earlier.losses)
+        self.losses[: self.done] = earlier.losses
+        self.evaluations += earlier.evaluations
+        self.state = {name: array.copy() for name, array in earlier.optimizer_state.items()}
+        if self.state:
+            self.state["step"] = np.array([self.done])  # an older release has not counted
+        for name, array in self.model.parameters.items():
+            array[...] = earlier.model.parameters[name]
+        self.model.data = self.data.origin
+        self.best.replay(earlier.evaluations, earlier.best)
+        self.started -= earlier.seconds
 
     @property
-    def last_loss(self) -> float:
-        """The mean loss of the last 100 steps, or of all if there are fewer; NaN without any."""
-        return _last_loss(self.losses)
+    def is_over(self) -> bool:
+        """Whether all steps are done, or patience has ended."""
+        return self.done == self.recipe.steps or self.best.is_final()
 
+    def calls(self, pause_every: int) -> Iterator[Progress]:
+        """Take the steps that are left; yield after each call of the core.
 
-def _warned(function: Callable[P, History]) -> Callable[P, History]:
-    """Return the function with a warning where the losses rose."""
-
-    @functools.wraps(function)
-    def train(*args: P.args, **kwargs: P.kwargs) -> History:
-        history = function(*args, **kwargs)
-        if history.diverged:
-            warnings.warn(
-                f"the losses rose from {history.losses[0]:.4g} to {history.last_loss:.4g}; "
-                "try a smaller lr",
-                DivergenceWarning,
-                stacklevel=2,
+        No call goes beyond a step at which there is an evaluation, or a pause.
+        """
+        count, steps = 1, self.recipe.steps
+        while self.done < steps:
+            first = self.done
+            pauses = (
+                _next_multiple(every, first, steps) for every in (self.eval_every, pause_every)
             )
-        return history
+            count = min(count, *(pause - first for pause in pauses))
+            call_started = time.perf_counter()
+            losses = self.model.train_steps(
+                self.data.train.X,
+                self.data.train.Y,
+                self.recipe.learning_rates(first, count),
+                **self.recipe.minibatches(),
+                seed=self.recipe.seed,
+                first_step=first,
+                state=self.state,
+                threads=self.threads,
+                **self.recipe.options("update"),
+            )
+            self.model.data = self.data.origin
+            self.losses[first : first + count] = losses
+            self.done += count
+            now = time.perf_counter()
+            yield Progress(
+                self.done, steps, float(losses.mean(dtype=np.float64)), now - self.started
+            )
+            count = _next_count(count, now - call_started)
 
-    train.__name__ = train.__qualname__ = "train"
-    return train
+    @property
+    def is_evaluation_due(self) -> bool:
+        """Whether dev is to be looked at after the steps that are done."""
+        is_last = self.done == self.recipe.steps
+        return self.eval_every > 0 and (self.done % self.eval_every == 0 or is_last)
+
+    def evaluate(self) -> None:
+        """Add the loss on dev to the evaluations."""
+        self.evaluations.append(Evaluation(self.done, self._checked_loss("dev")))
+        self.best.see(self.evaluations[-1])
+
+    def look_at_last_update(self) -> None:
+        """Raise DivergedError if it was too large: the core looks at a loss before its update."""
+        if self.eval_every == 0:
+            self._checked_loss("dev" if len(self.data.dev.Y) else "train")
+        elif not (self.evaluations and self.evaluations[-1].step == self.done):
+            self.evaluate()
+
+    def _checked_loss(self, name: str) -> float:
+        split = self.data.dev if name == "dev" else self.data.train
+        loss = self.model.loss(split.X, split.Y, threads=self.threads)
+        last = self.done - 1
+        check_loss(name, loss, last, self.recipe.learning_rates(last, 1)[0])
+        return loss
+
+    def state_now(self, examples_sha256: str) -> TrainingState:
+        """Return the state, whose arrays the next step changes."""
+        return TrainingState(
+            options=self.options,
+            model=self.model,
+            optimizer_state=self.state,
+            losses=self.losses[: self.done],
+            evaluations=self.evaluations,
+            best=self.best.parameters,
+            examples_sha256=examples_sha256,
+            seconds=time.perf_counter() - self.started,
+        )
+
+    def history(self, stopped: bool) -> History:
+        """Return what has happened."""
+        losses = self.losses[: self.done]
+        return History(
+            losses,
+            self.recipe.learning_rates(0, self.done),
+            self.evaluations,
+            time.perf_counter() - self.started,
+            self.best.evaluation,
+            self.options,
+            stopped,
+            diverged=has_diverged(losses, len(self.data.vocab)),
+        )
 
 
 def train_quietly(
@@ -187,222 +226,58 @@ def train_quietly(
         ("on_checkpoint", on_checkpoint),
     ):
         checks.function(name, function)
-    started = time.perf_counter() - (0.0 if resume is None else resume.seconds)
-    steps, eval_every = recipe.steps, recipe.evaluation_every
-    if recipe.patience is not None and (eval_every == 0 or len(data.dev.Y) == 0):
-        raise ArgumentError("patience needs evaluations on dev, of which there are none")
-    all_options = {**recipe.options("training", "update"), "eval_every": eval_every}
-    if len(data.dev.Y) == 0:
-        eval_every = 0
-    rates = recipe.learning_rates
-
-    losses = np.empty(steps, np.float32)
-    evaluations: list[Evaluation] = []
-    best = _Best(model, recipe.patience)
-    state = model.optimizer_state(recipe.optimizer)
-    clock = _CheckpointClock(checkpoint_every)
-    done = 0
-    count = 1
-
+    run = _Run(model, data, recipe, threads)
+    clock = CheckpointClock(checkpoint_every)
     if resume is not None:
-        check_resumable(resume, model, data, all_options)
-        done = len(resume.losses)
-        losses[:done] = resume.losses
-        evaluations += resume.evaluations
-        state = {name: array.copy() for name, array in resume.optimizer_state.items()}
-        if state:
-            state["step"] = np.array([done])  # also where an older release has not counted
-
-    def evaluate() -> None:
-        loss = model.loss(data.dev.X, data.dev.Y, threads=threads)
-        check_loss("dev", loss, done - 1, rates(done - 1, 1)[0])
-        evaluations.append(Evaluation(done, loss))
-        best.see(evaluations[-1])
+        check_resumable(resume, model, data, run.options)
 
     def give_checkpoint() -> None:
-        if on_checkpoint is None or checkpoint_every == 0 or done == 0:
-            return
-        with clock.running():
-            on_checkpoint(
-                TrainingState(
-                    options=all_options,
-                    model=model,
-                    optimizer_state=state,
-                    losses=losses[:done],
-                    evaluations=evaluations,
-                    best=best.parameters,
-                    examples_sha256=clock.digest_of(data),
-                    seconds=time.perf_counter() - started,
-                )
-            )
+        if on_checkpoint is not None and checkpoint_every != 0 and run.done > 0:
+            with clock.running():
+                on_checkpoint(run.state_now(clock.digest_of(data)))
 
     stopped = False
-    with _restored_on_divergence(model), best:
+    with restored_on_divergence(model), run.best:
         if resume is not None:
-            for name, array in model.parameters.items():
-                array[...] = resume.model.parameters[name]
-            model.data = data.origin
-            best.replay(resume.evaluations, resume.best)
-        while done < steps and not best.is_final():
-            stopped = bool(should_stop and should_stop())
-            if stopped:
+            run.go_on_from(resume)
+        calls = run.calls(clock.steps)
+        while not run.is_over:
+            if should_stop is not None and should_stop():
+                stopped = True
                 give_checkpoint()
                 break
-            pause = min(_next_multiple(every, done, steps) for every in (eval_every, clock.steps))
-            count = min(count, pause - done)
-            call_started = time.perf_counter()
-            losses[done : done + count] = model.train_steps(
-                data.train.X,
-                data.train.Y,
-                rates(done, count),
-                **recipe.minibatches(),
-                seed=recipe.seed,
-                first_step=done,
-                state=state,
-                threads=threads,
-                **recipe.options("update"),
-            )
-            model.data = data.origin
-            done += count
-            now = time.perf_counter()
+            progress = next(calls)
             if on_progress is not None:
-                latest = float(losses[done - count : done].mean(dtype=np.float64))
-                on_progress(Progress(done, steps, latest, now - started))
-            count = _next_count(count, now - call_started)
-            if eval_every and (done % eval_every == 0 or done == steps):
-                evaluate()
-            if done < steps and not best.is_final() and clock.is_due(done):
+                on_progress(progress)
+            if run.is_evaluation_due:
+                run.evaluate()
+            if not run.is_over and clock.is_due(run.done):
                 give_checkpoint()
-        # The core looks at a loss before its update: the last update may still be too large.
-        if done > 0 and eval_every == 0:
-            name, split = ("dev", data.dev) if len(data.dev.Y) else ("train", data.train)
-            loss = model.loss(split.X, split.Y, threads=threads)
-            check_loss(name, loss, done - 1, rates(done - 1, 1)[0])
-        elif done > 0 and not (evaluations and evaluations[-1].step == done):
-            evaluate()
-    return History(
-        losses[:done],
-        rates(0, done),
-        evaluations,
-        time.perf_counter() - started,
-        best.evaluation,
-        all_options,
-        stopped,
-        diverged=_diverged(losses[:done], len(data.vocab)),
-    )
+        if run.done > 0:
+            run.look_at_last_update()
+    return run.history(stopped)
+
+
+def _warned(function: Callable[P, History]) -> Callable[P, History]:
+    """Return the function with a warning where the losses rose."""
+
+    @functools.wraps(function)
+    def train(*args: P.args, **kwargs: P.kwargs) -> History:
+        history = function(*args, **kwargs)
+        if history.diverged:
+            warnings.warn(
+                f"the losses rose from {history.losses[0]:.4g} to {history.last_loss:.4g}; "
+                "try a smaller lr",
+                DivergenceWarning,
+                stacklevel=2,
+            )
+        return history
+
+    train.__name__ = train.__qualname__ = "train"
+    return train
 
 
 train = _warned(train_quietly)
-
-
-def _diverged(losses: Float32, vocab_size: int) -> bool:
-    # One minibatch's loss varies, hence twice.
-    guess = math.log(vocab_size)
-    return len(losses) > 0 and _last_loss(losses) > 2 * max(float(losses[0]), guess)
-
-
-def _last_loss(losses: Float32) -> float:
-    return float(losses[-LAST_STEPS:].mean(dtype=np.float64)) if len(losses) else math.nan
-
-
-class _Best:
-    """With patience, the best evaluation so far and its parameters; without, nothing."""
-
-    def __init__(self, model: MLP, patience: int | None) -> None:
-        self.evaluation: Evaluation | None = None
-        self.parameters: dict[str, Float32] = {}
-        self._model = model
-        self._patience = patience
-        self._worse_in_a_row = 0
-
-    def see(self, evaluation: Evaluation) -> None:
-        if self._is_better(evaluation):
-            self.parameters = {k: array.copy() for k, array in self._model.parameters.items()}
-
-    def replay(self, evaluations: list[Evaluation], parameters: dict[str, Float32]) -> None:
-        """Be as after these evaluations, of which the best one had these parameters."""
-        for evaluation in evaluations:
-            self._is_better(evaluation)
-        self.parameters = {name: array.copy() for name, array in parameters.items()}
-
-    def _is_better(self, evaluation: Evaluation) -> bool:
-        if self._patience is None:
-            return False
-        if self.evaluation is None or evaluation.dev_loss < self.evaluation.dev_loss:
-            self.evaluation = evaluation
-            self._worse_in_a_row = 0
-            return True
-        self._worse_in_a_row += 1
-        return False
-
-    def is_final(self) -> bool:
-        return self._patience is not None and self._worse_in_a_row >= self._patience
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        for name, array in self.parameters.items():
-            self._model.parameters[name][...] = array
-
-
-class _CheckpointClock:
-    """Knows when the next checkpoint is due: after so many steps, or so many seconds."""
-
-    def __init__(self, every: int | None) -> None:
-        if every is not None:
-            every = checks.integer("checkpoint_every", every, 0, MAX_STEPS)
-        self.steps = every or 0
-        self._by_time = every is None
-        self._due = time.perf_counter() + SECONDS_PER_CHECKPOINT
-        self._digest: str | None = None
-
-    def is_due(self, done: int) -> bool:
-        if self._by_time:
-            return time.perf_counter() >= self._due
-        return self.steps > 0 and done % self.steps == 0
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Time a checkpoint, on which the next one depends."""
-        begin = time.perf_counter()
-        yield
-        end = time.perf_counter()
-        self._due = end + max(SECONDS_PER_CHECKPOINT, LEAST_SHARE_OF_TRAINING * (end - begin))
-
-    def digest_of(self, data: Dataset) -> str:
-        """Return the digest of the examples, computed once."""
-        if self._digest is None:
-            self._digest = examples_digest(data)
-        return self._digest
-
-
-def check_loss(split_name: str, loss: float, step: int, learning_rate: float) -> None:
-    """Raise DivergedError unless the loss on a split after the update of `step` is finite.
-
-    Finite parameters can be so large that the logits overflow, and then the loss does.
-    """
-    if not math.isfinite(loss):
-        error = DivergedError(
-            f"step {step}: the {split_name} loss after its update is not finite "
-            f"(loss {loss}, learning rate {learning_rate:g})"
-        )
-        error.step, error.loss, error.learning_rate = step, loss, float(learning_rate)
-        raise error
-
-
-@contextmanager
-def _restored_on_divergence(model: MLP) -> Iterator[None]:
-    """Put the parameters and the origin of the data back when the run diverges."""
-    parameters = {name: array.copy() for name, array in model.parameters.items()}
-    origin = model.data
-    try:
-        yield
-    except DivergedError:
-        for name, array in model.parameters.items():
-            array[...] = parameters[name]
-        model.data = origin
-        raise
 
 
 def _next_count(count: int, seconds: float) -> int:
