@@ -13,6 +13,7 @@ import click
 import pytest
 from command_line import PACKAGE_PARENT, command, environment, is_one_sentence, refuse, run
 
+import makemore_cpp as mm
 from makemore_cpp.cli.main import cli, main
 from makemore_cpp.recipe.presets import BEST
 
@@ -535,6 +536,16 @@ def test_numbers_that_are_far_too_large(trained, path, monkeypatch, capsys):
                 main()
             assert ended.value.code == 2, option.name
             assert is_one_sentence(capsys.readouterr().err), option.name
+
+
+def test_names_of_the_users_own_stay(tmp_path):
+    (tmp_path / "n_hidden").mkdir()
+    (tmp_path / "n_hidden" / "x").touch()
+    assert "n_hidden is not empty" in refuse(tmp_path, "train", *SMALL, "--out", "n_hidden")
+    for name in ("batch_size", "data", "seed"):
+        assert f"cannot read {name}: No such file" in refuse(tmp_path, "train", "--data", name)
+    mm.NGram(mm.Vocab(["a"]), ["a"]).save(tmp_path / "m")
+    assert "NGram(order=2, vocab_size=2)" in refuse(tmp_path, "detect", "m")
 
 
 def test_help(tmp_path):

@@ -21,7 +21,7 @@ a result.  `makemore_cpp.reference.net` has the same functions in NumPy, as thei
 ==================================================  =============================================
 
 A shape or value that does not fit raises ArgumentError, a token outside the vocabulary RangeError,
-an array of another type TypeError, each with a sentence that names the argument.
+what holds no real numbers TypeError, each with a sentence that names the argument.
 """
 
 from typing import Any

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from makemore_cpp._core import Error
+from makemore_cpp._core import Error, FormatError
 from makemore_cpp.cli import console
 from makemore_cpp.files import streams
 
@@ -104,19 +104,20 @@ def _tell(sentence: str) -> None:
 OTHER_NAMES = {"floor": "--lr-floor", "decay": "--lr-decay", "betas": "--beta1"}
 
 
-def _by_options(sentence: str, command: click.Command) -> str:
+def _by_options(error: Error, command: click.Command) -> str:
     """Return an error's sentence with the names of options in place of those of arguments.
 
     A name of several words cannot be mistaken; one that is a plain word is taken for an argument's
-    at the beginning, where errors name what they are about, and after "with" and "option".
+    at the beginning, where errors name what they are about, and after "with" and "option". Errors
+    about files begin with names that are the user's own.
     """
     names = {**OTHER_NAMES, **_options_of(command)}
     several = "|".join(name for name in names if "_" in name)
     one = "|".join(name for name in names if "_" not in name)
-    pattern = (
-        rf"(?<![\w/.'\"-])(?:{several})(?![\w/.'\"-])|(?:^|(?<=with )|(?<=option ))(?:{one})\b"
-    )
-    return re.sub(pattern, lambda found: names[found[0]], sentence)
+    pattern = rf"(?:(?<=with )|(?<=option ))(?:{several}|{one})\b(?!=)"
+    if not isinstance(error, OSError | FormatError):
+        pattern += rf"|(?<![\w/.'\"-])(?:{several})(?![\w/.'\"=-])|^(?:{one})\b"
+    return re.sub(pattern, lambda found: names[found[0]], str(error))
 
 
 def _options_of(command: click.Command) -> dict[str, str]:
@@ -153,7 +154,7 @@ def _run(command: click.Command) -> int:
             f"{error.object[error.start]!a}; PYTHONIOENCODING=utf-8:backslashreplace can"
         )
     except Error as error:
-        _tell(_by_options(str(error), command))
+        _tell(_by_options(error, command))
     except MemoryError:
         _tell("there is not enough memory for these sizes")
     except OSError as error:

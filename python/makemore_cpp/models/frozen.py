@@ -177,12 +177,12 @@ class LanguageModel(Net):
     def score(
         self, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
     ) -> Float64:
-        """Return the log-probability of each string and its end, in nats; see `scoring.score`."""
+        """Return the log-probability of each string and its end, in nats; see `text.score`."""
         checks.refuse_table("strings", strings)
         return self._net.score(strings, oov, threads)
 
     def per_char(self, text: str) -> Float64:
-        """Return the surprisal, in nats, of each character and the end; see `scoring.per_char`."""
+        """Return the surprisal, in nats, of each character and the end; see `text.per_char`."""
         return self._net.per_char(text)
 
     def next(self, prefix: str) -> Float32:

@@ -19,7 +19,7 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
 
     With more than two dimensions, the first two principal components are shown, and the axes say
     how much of the variance they carry. The title says how well vowels and consonants form two
-    clusters by their angles in all dimensions; see `makemore_cpp.vowel_clustering`.
+    clusters by their angles in all dimensions; see `evaluation.vowel_clustering`.
     """
     checks.instance("model", model, MLP)
     ax = new_axes(7, 7) if ax is None else ax

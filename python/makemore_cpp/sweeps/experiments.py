@@ -31,7 +31,7 @@ class Experiment:
     columns : tuple of str
         Of the table.
     x, by, y : str and tuples of str, or None
-        The axis, lines and losses of the picture, as of `plotting_sweeps.lines`; without `x` it is
+        The axis, lines and losses of the picture, as of `sweeps.pictures.lines`; without `x` it is
         the usual one of a sweep.
     samples : int
         Names to draw from each model.

@@ -130,7 +130,7 @@ def fixed_rates(
 ) -> Table:
     """Train for a short while at each of several constant rates.
 
-    A rate diverges as any run of a sweep does: see `sweep_cell.run_cell`.
+    A rate diverges as any run of a sweep does: see `sweeps.cell.run_cell`.
 
     Parameters
     ----------

@@ -191,7 +191,7 @@ def train_quietly(
         Asked some 20 times a second; true ends the run early, after a completed step.
     on_checkpoint : callable, optional
         Called with a `TrainingState` now and then, and when `should_stop` ends the run; it refers
-        to arrays that training changes. `checkpoint.save` writes a `checkpoint.Checkpoint` of it.
+        to arrays that training changes. `runs.checkpoint.save` writes one.
     checkpoint_every : int, optional
         Steps between these calls; by default every 30 seconds or so, and 0 for none at all.
     resume : TrainingState, optional
