@@ -16,6 +16,10 @@ from makemore_cpp import _core, reference
 SHAPES = [  # T, E, H, V, B
     (3, 10, 200, 27, 32), (1, 1, 1, 2, 1), (2, 3, 5, 4, 7), (4, 2, 17, 65, 3), (8, 10, 33, 31, 16),
     (1, 7, 64, 16, 33), (5, 3, 127, 8, 2), (3, 16, 500, 100, 128), (2, 2, 3, 1, 4),
+    # From 1,000 tokens on and with 8 examples the output layer is cut along tokens: panels of 64
+    # examples, of which the last may be narrow; groups and tiles that are not equal.
+    (2, 3, 20, 96, 16), (2, 3, 20, 97, 16), (2, 3, 20, 999, 9), (3, 4, 33, 1000, 8),
+    (1, 3, 100, 1001, 130), (4, 6, 100, 16384, 32), (2, 2, 7, 20011, 65), (2, 2, 7, 20011, 7),
 ]  # fmt: skip
 
 
@@ -132,6 +136,8 @@ def test_training_learns(isa):
         {"H": 40, "V": 27},  # more contexts than go through the net together
         {"H": 40, "V": 4},  # 64 contexts, each with many examples
         {"H": 200, "V": 700},  # several chunks of contexts and several tiles of tokens
+        {"H": 40, "V": 1000},  # the same, cut along tokens
+        {"T": 1, "H": 90, "V": 1500},  # contexts with several examples there
     ],
 )
 def test_a_full_batch(implementation, sizes):

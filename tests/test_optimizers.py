@@ -76,9 +76,10 @@ VARIANTS = [
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("options", VARIANTS)
-def test_fifteen_steps_follow_the_reference(isa, optimizer, options):
+@pytest.mark.parametrize("V", [27, 1003])  # cut along hidden units and along tokens
+def test_fifteen_steps_follow_the_reference(isa, V, optimizer, options):
     """In float64 and with the same dropout; Adam's first steps are sizes of one rate each."""
-    run = Run(H=77)
+    run = Run(V=V, H=77)
     lr = np.full(15, 0.01)
     options = {"optimizer": optimizer, "seed": 3, "first_step": 4, "batch_size": 19, **options}
     exact = [p.astype(np.float64) for p in run.first]
@@ -97,8 +98,9 @@ def test_fifteen_steps_follow_the_reference(isa, optimizer, options):
 
 
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.5}])
-def test_a_full_batch_of_several_chunks(isa, options):
-    run = Run(H=40, N=1501)
+@pytest.mark.parametrize("V", [27, 1003])
+def test_a_full_batch_of_several_chunks(isa, V, options):
+    run = Run(V=V, H=40, N=2501)
     options = {"optimizer": "momentum", "rows": "all", **options}
     exact = [p.astype(np.float64) for p in run.first]
     lr = [0.5, 0.2]
@@ -149,9 +151,10 @@ def test_divergence_leaves_parameters_and_state(optimizer):
 
 
 @pytest.mark.parametrize("share", [True, False])
-def test_a_context_of_a_million_examples(share):
+@pytest.mark.parametrize("V", [3, 1000])
+def test_a_context_of_a_million_examples(share, V):
     """The gradient of b2 is a sum of a million terms of one sign, and small itself."""
-    run = Run(T=1, E=1, H=1, V=3)
+    run = Run(T=1, E=1, H=1, V=V)
     N = 1_000_000
     X = np.zeros((N, 1), np.int32)
     Y = np.zeros(N, np.int32)
@@ -159,7 +162,9 @@ def test_a_context_of_a_million_examples(share):
     zeros = [np.zeros_like(p) for p in run.first]
     dropout = 0.0 if share else 1e-12  # drops nothing, but keeps the examples apart
     _core.train_steps(*zeros, X, Y, [1.0], rows="all", dropout=dropout)
-    np.testing.assert_allclose(zeros[4], [0.9 - 1 / 3, -1 / 3, 0.1 - 1 / 3], rtol=1e-4)
+    expected = np.full(V, -1 / V)
+    expected[[0, 2]] += [0.9, 0.1]
+    np.testing.assert_allclose(zeros[4], expected, rtol=1e-4)
 
 
 # -- dropout -------------------------------------------------------------------------------------

@@ -38,6 +38,8 @@ py::dict how_cut(py::object batch_size, py::object block_size, py::object n_embd
   const StepCut cut = cut_step(integer("batch_size", batch_size), sizes);
   py::dict result;
   result["hidden_blocks"] = cut.hidden_blocks;
+  result["token_groups"] = cut.token_groups;
+  result["tile_tokens"] = cut.tile_tokens;
   result["chunk_rows"] = cut.chunk_rows;
   return result;
 }
@@ -65,8 +67,11 @@ ArgumentError
 Returns
 -------
 dict
-    hidden_blocks : list of int, the hidden units of each block.  chunk_rows : int, the examples
-    that go through the net together.
+    hidden_blocks : list of int, the hidden units of each block.  token_groups : list of int, the
+    tokens of each group of the output layer, where that is cut along tokens because there are
+    many; empty where the blocks of hidden units own it.  tile_tokens : int, the tokens of a group
+    that stay in cache together, at most; 0 without groups.  chunk_rows : int, the examples that go
+    through the net together.
 
 Raises
 ------

@@ -3,11 +3,13 @@
 // Bounds: a float32 sum of n products is off by at most (n + 1) 2^-24 sum |a_i b_i|, whatever its
 // order (Higham, "Accuracy and Stability of Numerical Algorithms", section 3.1); exp and log by 2
 // ulp and tanh by 7, which the sweeps over their whole ranges measure.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/dispatch.hpp"
@@ -400,6 +402,85 @@ TEST_CASE("cross_entropy and log_softmax") {
             expect_near(dlogits.data()[i * n + j], 0.5 * (p - (j == Y[size_t(i)])), bound,
                         named(kernel, "dlogits"));
           }
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("softmax_tile: two tiles after each other are one softmax of their columns") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t n : {16, 32, 48, 64}) {
+      for (const auto& [first, second] : {std::pair{1, 1}, std::pair{3, 8}, std::pair{62, 95}}) {
+        const int64_t m = first + second;
+        Floats logits(m * n, 1);
+        for (int64_t i = 0; i < m * n; ++i) logits.data()[i] *= i % n == 3 ? 60.0f : 3.0f;
+        Floats x = logits, max(n, 3), sum(n, 4), max_before(n, 5);
+        for (int64_t j = 0; j < n; ++j) {
+          max.data()[j] = std::numeric_limits<float>::lowest();
+          sum.data()[j] = 0;
+        }
+        kernel.softmax_tile(x.data(), n, max.data(), sum.data(), first, n);
+        std::copy_n(max.data(), n, max_before.data());
+        kernel.softmax_tile(x.data() + first * n, n, max.data(), sum.data(), second, n);
+        EXPECT(x.canaries_live() && max.canaries_live() && sum.canaries_live());
+        for (int64_t j = 0; j < n; ++j) {
+          float greatest[2] = {std::numeric_limits<float>::lowest(), 0};  // so far, after each
+          for (int64_t i = 0; i < m; ++i) {
+            if (i == first) greatest[1] = greatest[0];
+            float& most = greatest[i >= first];
+            most = std::max(most, logits.data()[i * n + j]);
+          }
+          EXPECT(max_before.data()[j] == greatest[0] && max.data()[j] == greatest[1]);
+          double exact_sum = 0;
+          for (int64_t i = 0; i < m; ++i) {
+            const double z = double{logits.data()[i * n + j]};
+            exact_sum += std::exp(z - greatest[1]);
+            const double e = std::exp(z - greatest[i >= first]);
+            // The logit and the difference round, each to half an ulp of at most 256.
+            expect_near(x.data()[i * n + j], e, (4 + 512) * kHalfUlp * e + 1e-37,
+                        named(kernel, "softmax_tile"));
+          }
+          expect_near(sum.data()[j], exact_sum, (double(m) + 8 + 512) * kHalfUlp * exact_sum,
+                      named(kernel, "sum of softmax_tile"));
+        }
+      }
+    }
+  });
+}
+
+TEST_CASE("softmax_tile: a logit of minus infinity has no share, and NaN does not get lost") {
+  for_each_isa([](const Kernels& kernel) {
+    constexpr float kInf = std::numeric_limits<float>::infinity();
+    for (int64_t bad = 0; bad < 16; ++bad) {
+      std::vector<float> x(32, 1.0f), max(16, std::numeric_limits<float>::lowest()), sum(16);
+      std::fill_n(x.begin(), 16, -kInf);
+      x[size_t(16 + bad)] = std::numeric_limits<float>::quiet_NaN();
+      kernel.softmax_tile(x.data(), 16, max.data(), sum.data(), 2, 16);
+      for (int64_t j = 0; j < 16; ++j) {
+        EXPECT(j == bad ? std::isnan(sum[size_t(j)]) : sum[size_t(j)] == 1 && x[size_t(j)] == 0);
+      }
+    }
+  });
+}
+
+TEST_CASE("scale_columns") {
+  for_each_isa([](const Kernels& kernel) {
+    for (const int64_t n : {16, 32, 48, 64}) {
+      for (const int64_t m : {1, 2, 17, 95}) {
+        const Floats x(m * n, 1), factor(n, 2), before(m, 3);
+        Floats out(m * n, 4), sums = before;
+        kernel.scale_columns(out.data(), sums.data(), x.data(), factor.data(), n, m, n);
+        EXPECT(out.canaries_live() && sums.canaries_live());
+        for (int64_t i = 0; i < m; ++i) {
+          double exact = before.data()[i], absolute = std::abs(exact);
+          for (int64_t j = 0; j < n; ++j) {
+            EXPECT(out.data()[i * n + j] == x.data()[i * n + j] * factor.data()[j]);
+            exact += double{x.data()[i * n + j]} * factor.data()[j];
+            absolute += std::abs(double{x.data()[i * n + j]} * factor.data()[j]);
+          }
+          expect_near(sums.data()[i], exact, double(n + 2) * kHalfUlp * absolute,
+                      named(kernel, "sums of scale_columns"));
         }
       }
     }

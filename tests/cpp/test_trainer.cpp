@@ -4,6 +4,8 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
+#include <limits>
+#include <numeric>
 #include <thread>
 #include <tuple>
 #include <vector>
@@ -98,8 +100,9 @@ void for_each_isa(const std::function<void()>& body) {
 
 TEST_CASE("mean_loss and a step's loss are the definition's") {
   for_each_isa([] {
-    for (const Sizes& sizes : {Sizes{3, 10, 200, 27}, Sizes{1, 1, 1, 1}, Sizes{2, 5, 33, 50}}) {
-      Problem problem(sizes, 300);  // more than one chunk
+    for (const Sizes& sizes : {Sizes{3, 10, 200, 27}, Sizes{1, 1, 1, 1}, Sizes{2, 5, 33, 50},
+                               Sizes{2, 5, 33, 1003}, Sizes{1, 2, 9, 20011}}) {
+      Problem problem(sizes, 300);  // more than one chunk of units, and several panels
       const double exact = loss_by_definition(problem);
       const double loss = mean_loss(sizes, std::as_const(problem.parameters).view(),
                                     problem.X.data(), problem.Y.data(), 300);
@@ -112,7 +115,8 @@ TEST_CASE("mean_loss and a step's loss are the definition's") {
 
 TEST_CASE("mean_loss of many examples, whose contexts repeat or do not, with any threads") {
   for_each_isa([] {
-    for (const Sizes& sizes : {Sizes{2, 3, 20, 9}, Sizes{3, 2, 5, 1}, Sizes{9, 2, 20, 30}}) {
+    for (const Sizes& sizes :
+         {Sizes{2, 3, 20, 9}, Sizes{3, 2, 5, 1}, Sizes{9, 2, 20, 30}, Sizes{2, 2, 5, 1003}}) {
       Problem problem(sizes, 3000);
       const auto loss = [&](int threads) {
         return mean_loss(sizes, std::as_const(problem.parameters).view(), problem.X.data(),
@@ -130,14 +134,15 @@ TEST_CASE("mean_loss of many examples, whose contexts repeat or do not, with any
   });
 }
 
-TEST_CASE("a gradient step descends as its central difference says") {
-  for_each_isa([] {
-    Problem problem({2, 3, 20, 7}, 40);
+void check_step_by_differences(const Sizes& sizes, size_t per_array) {
+  for_each_isa([&] {
+    Problem problem(sizes, 40);
     const Problem before = problem;
     const double lr = 1e-3;
     problem.train({lr}, {Batches::Kind::all, 0, nullptr}, {});
     const auto check_array = [&](std::vector<float> ParameterArrays::* array) {
-      for (size_t i = 0; i < (before.parameters.*array).size(); i += 5) {
+      const size_t stride = 1 + (before.parameters.*array).size() / per_array;
+      for (size_t i = 0; i < (before.parameters.*array).size(); i += stride) {
         const double gradient =
             ((before.parameters.*array)[i] - (problem.parameters.*array)[i]) / lr;
         Problem above = before, below = before;
@@ -159,18 +164,30 @@ TEST_CASE("a gradient step descends as its central difference says") {
   });
 }
 
+TEST_CASE("a gradient step descends as its central difference says") {
+  check_step_by_differences({2, 3, 20, 7}, 40);
+}
+
+TEST_CASE("the same where the output layer is cut along tokens") {
+  EXPECT(!cut_step(40, {2, 3, 20, 1000}).token_groups.empty());
+  check_step_by_differences({2, 3, 20, 1000}, 15);
+}
+
 TEST_CASE("the same bits with any number of threads and any division into calls") {
   for_each_isa([] {
     for (const auto& [sizes, batch_size, dropout] :
          {std::tuple{Sizes{3, 10, 200, 27}, int64_t{32}, 0.0},
           std::tuple{Sizes{3, 10, 400, 27}, int64_t{300}, 0.0},
           std::tuple{Sizes{3, 10, 200, 27}, int64_t{300}, 0.3},
-          std::tuple{Sizes{2, 4, 30, 1000}, int64_t{16}, 0.0}}) {
+          std::tuple{Sizes{2, 4, 30, 1000}, int64_t{16}, 0.0},
+          std::tuple{Sizes{2, 4, 100, 1000}, int64_t{130}, 0.3},
+          std::tuple{Sizes{2, 2, 5, 1000}, int64_t{1100}, 0.3},  // several chunks
+          std::tuple{Sizes{2, 4, 30, 20011}, int64_t{33}, 0.0}}) {
       const std::vector<double> lr(12, 0.1);
       const Batches batches{Batches::Kind::drawn, batch_size, nullptr};
       Problem one(sizes, 500);
       const std::vector<float> losses = one.train(lr, batches, on_threads(1, dropout));
-      for (const int threads : {2, 7}) {
+      for (const int threads : {2, 3, 7}) {
         Problem many(sizes, 500);
         EXPECT(many.train(lr, batches, on_threads(threads, dropout)) == losses);
         EXPECT(same(one.parameters, many.parameters));
@@ -188,15 +205,55 @@ TEST_CASE("the same bits with any number of threads and any division into calls"
   });
 }
 
+TEST_CASE("a step's cut covers all units and tokens, whatever the shape") {
+  for (const int64_t V : {int64_t{1}, int64_t{27}, int64_t{999}, int64_t{1000}, int64_t{1001},
+                          int64_t{20011}, int64_t{1} << 16}) {
+    for (const int64_t H : {1, 16, 17, 100, 512, 3000}) {
+      for (const int64_t B : {1, 7, 8, 32, 256, 5000}) {
+        const StepCut cut = cut_step(B, {3, 10, H, V});
+        const auto sum = [](const std::vector<int64_t>& parts) {
+          return std::accumulate(parts.begin(), parts.end(), int64_t{0});
+        };
+        const bool along_tokens = V >= 1000 && B >= 8;
+        EXPECT(sum(cut.hidden_blocks) == H && sum(cut.token_groups) == (along_tokens ? V : 0));
+        for (const auto& parts : {cut.hidden_blocks, cut.token_groups}) {
+          EXPECT(parts.size() <= 16);
+          for (const int64_t part : parts) EXPECT(part > 0);
+        }
+        EXPECT(cut.tile_tokens >= (along_tokens ? 48 : 0) && cut.tile_tokens <= 192);
+        EXPECT(cut.chunk_rows > 0 && cut.chunk_rows <= B);
+        EXPECT(!along_tokens || cut.chunk_rows * V <= int64_t{1} << 25);  // 128 MiB
+      }
+    }
+  }
+}
+
+TEST_CASE("embeddings that do not occur keep their bits, also those that are not finite") {
+  Problem problem({2, 3, 10, 1000}, 40);
+  problem.parameters.C[999 * 3] = -0.0f;  // zeros keep their sign
+  for (int32_t& token : problem.X) token %= 900;
+  const ParameterArrays before = problem.parameters;
+  const std::vector<double> lr(3, 0.1);
+  problem.train(lr, {}, {});
+  EXPECT(std::equal(before.C.begin() + 900 * 3, before.C.end(),
+                    problem.parameters.C.begin() + 900 * 3));
+  EXPECT(std::signbit(problem.parameters.C[999 * 3]));
+  EXPECT(problem.parameters.C[size_t(problem.X[0] * 3)] != before.C[size_t(problem.X[0] * 3)]);
+  problem.parameters.C[950 * 3] = std::numeric_limits<float>::infinity();
+  EXPECT_THROWS(problem.train(lr, {}, {}), DivergedError, "an updated parameter is not finite");
+}
+
 TEST_CASE("log_probs: a row does not depend on the others") {
   for_each_isa([] {
-    const Problem problem({3, 10, 70, 27}, 600);
-    std::vector<float> all(600 * 27), one(27);
-    const auto view = std::as_const(problem.parameters).view();
-    log_probs(all.data(), problem.sizes, view, problem.X.data(), 600);
-    for (int64_t i = 0; i < 600; i += 41) {
-      log_probs(one.data(), problem.sizes, view, problem.X.data() + i * 3, 1);
-      EXPECT(std::equal(one.begin(), one.end(), all.begin() + i * 27));
+    for (const int64_t V : {27, 1003, 16384}) {
+      const Problem problem({3, 10, 70, V}, 300);
+      std::vector<float> all(size_t(300 * V)), one(static_cast<size_t>(V));
+      const auto view = std::as_const(problem.parameters).view();
+      log_probs(all.data(), problem.sizes, view, problem.X.data(), 300);
+      for (int64_t i = 0; i < 300; i += 41) {
+        log_probs(one.data(), problem.sizes, view, problem.X.data() + i * 3, 1);
+        EXPECT(std::equal(one.begin(), one.end(), all.begin() + i * V));
+      }
     }
   });
 }

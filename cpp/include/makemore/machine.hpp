@@ -25,7 +25,11 @@ int available_threads();
 // threads never changes a result.
 struct StepCut {
   std::vector<int64_t> hidden_blocks;  // hidden units per block; each block has one owner
-  int64_t chunk_rows;                  // examples that go through the net together
+  // Tokens per group of the output layer, where that is cut along tokens; each group has one owner.
+  // Empty where the blocks of hidden units own it.
+  std::vector<int64_t> token_groups;
+  int64_t tile_tokens;  // of a group, at most, that all examples pass while they are in cache
+  int64_t chunk_rows;   // examples that go through the net together
 };
 StepCut cut_step(int64_t batch_size, const Sizes& sizes);
 

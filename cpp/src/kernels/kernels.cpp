@@ -202,6 +202,56 @@ void log_softmax(float* out, int64_t ld_out, const float* logits, int64_t ld, in
   }
 }
 
+// Columns of a tile of the softmax that stay in registers: as many on every machine.
+constexpr int kColumns = 16 / kLanes;
+
+void softmax_tile(float* x, int64_t ld, float* max, float* sum, int64_t m, int64_t n) {
+  for (int64_t j = 0; j < n; j += kColumns * kLanes) {
+    Vector most[kColumns], earlier[kColumns], total[kColumns];
+    MAKEMORE_UNROLL
+    for (int c = 0; c < kColumns; ++c) most[c] = load(max + j + c * kLanes);
+    for (int64_t i = 0; i < m; ++i) {
+      MAKEMORE_UNROLL
+      for (int c = 0; c < kColumns; ++c) {
+        most[c] = at_least(load(x + i * ld + j + c * kLanes), most[c]);
+      }
+    }
+    MAKEMORE_UNROLL
+    for (int c = 0; c < kColumns; ++c) {
+      const int64_t at = j + c * kLanes;
+      earlier[c] = load(sum + at) * exp_of(load(max + at) - most[c]);
+      total[c] = Vector{};
+    }
+    for (int64_t i = 0; i < m; ++i) {
+      MAKEMORE_UNROLL
+      for (int c = 0; c < kColumns; ++c) {
+        float* const at = x + i * ld + j + c * kLanes;
+        const Vector e = exp_of(load(at) - most[c]);
+        store(at, e);
+        total[c] += e;
+      }
+    }
+    MAKEMORE_UNROLL
+    for (int c = 0; c < kColumns; ++c) {
+      store(max + j + c * kLanes, most[c]);
+      store(sum + j + c * kLanes, earlier[c] + total[c]);
+    }
+  }
+}
+
+void scale_columns(float* out, float* sums, const float* x, const float* factor, int64_t ld,
+                   int64_t m, int64_t n) {
+  for (int64_t i = 0; i < m; ++i) {
+    Vector sum{};
+    for (int64_t j = 0; j < n; j += kLanes) {
+      const Vector product = load(x + i * ld + j) * load(factor + j);
+      store(out + i * ld + j, product);
+      sum += product;
+    }
+    sums[i] += sum_everywhere(sum)[0];
+  }
+}
+
 // x * 0 is 0 when x is finite, else NaN: sums of such products tell whether all x were.
 inline Vector add_check(Vector check, Vector x) { return fma(x, Vector{}, check); }
 
@@ -362,6 +412,8 @@ const Kernels kernels = {
     .scatter_tanh_backward = scatter_tanh_backward,
     .cross_entropy = cross_entropy,
     .log_softmax = log_softmax,
+    .softmax_tile = softmax_tile,
+    .scale_columns = scale_columns,
     .sgd_update = sgd_update,
     .momentum_update = momentum_update,
     .adam_update = adam_update,

@@ -81,6 +81,16 @@ struct Kernels {
   void (*log_softmax)(float* out, int64_t ld_out, const float* logits, int64_t ld, int64_t m,
                       int64_t n);
 
+  // A tile of a softmax over tokens, a row of x (m,n) for each, whose vectors run along contexts; n
+  // is a multiple of 16.  max (n) becomes the greatest of itself and each column of x; x becomes
+  // e^(x - max); sum (n), of earlier tiles, is brought to the new max and gets the columns' sums.
+  void (*softmax_tile)(float* x, int64_t ld, float* max, float* sum, int64_t m, int64_t n);
+
+  // out[i,:] = x[i,:] * factor (n);  sums[i] += the sum of that.     out, x (m,n), the same ld
+  // n is a multiple of 16.
+  void (*scale_columns)(float* out, float* sums, const float* x, const float* factor, int64_t ld,
+                        int64_t m, int64_t n);
+
   // w -= lr * (dw + weight_decay * w).  Returns 0 when a new w is not finite, else 1.
   int (*sgd_update)(float* w, const float* dw, float lr, float weight_decay, int64_t n);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,23 +14,31 @@
 #include "makemore/error.hpp"
 #include "net/fold.hpp"
 #include "net/seen_contexts.hpp"
+#include "net/token_tiles.hpp"
 
 namespace makemore {
 
 namespace {
 
-// Examples that go through the net together: logits of a chunk stay within a few megabytes.
-int64_t chunk_rows_of(const Sizes& sizes) {
-  constexpr int64_t kMaxRows = 256, kMaxLogits = 1 << 20;
-  return std::clamp(kMaxLogits / sizes.vocab_size, int64_t{1}, kMaxRows);
+// Examples that go through the net together, at most.
+constexpr int64_t kMaxRows = 256;
+
+// Where all their logits are kept: a few megabytes of these, and a panel at least.
+int64_t rows_with_logits(const Sizes& sizes) {
+  constexpr int64_t kMaxLogits = 1 << 20;
+  return std::clamp(kMaxLogits / sizes.vocab_size, kPanel, kMaxRows);
 }
 
 // One thread's scratch, and the forward pass in it.
 class ForwardPass {
  public:
-  ForwardPass(const Sizes& sizes, const ConstParameters& parameters, int64_t chunk_rows)
+  // With `tiles` the output layer goes through them, and losses need no array of all logits.
+  ForwardPass(const Sizes& sizes, const ConstParameters& parameters, int64_t chunk_rows,
+              const TokenTiles* tiles)
       : sizes_(sizes),
         parameters_(parameters),
+        tiles_(tiles),
+        rows_(chunk_rows),
         ld_(padded(sizes.n_hidden)),
         fold_(sizes, chunk_rows),
         X_(chunk_rows * sizes.block_size),
@@ -37,8 +46,9 @@ class ForwardPass {
         embeddings_(fold_.max_rows() * sizes.n_embd),
         table_(fold_.max_rows() * ld_),
         h_(chunk_rows * ld_),
-        logits_(chunk_rows * sizes.vocab_size),
-        losses_(chunk_rows) {}
+        losses_(chunk_rows) {
+    if (tiles != nullptr) scratch_.emplace(*tiles, chunk_rows);
+  }
 
   // The sum of the losses of X (B,T) and Y (B), which start at row first_row of the caller's
   // arrays.
@@ -46,8 +56,15 @@ class ForwardPass {
     const int64_t V = sizes_.vocab_size;
     std::copy_n(Y, B, Y_.get());
     check_token_vector("Y", Y_.get(), B, V, first_row);
-    logits(logits_.get(), X, B, first_row);
-    kernels().cross_entropy(losses_.get(), nullptr, logits_.get(), V, nullptr, Y_.get(), 0, B, V);
+    const Kernels& kernel = kernels();
+    if (tiles_ != nullptr) {
+      hidden(X, B, first_row);
+      tiles_->losses(kernel, losses_.get(), h_.get(), ld_, nullptr, Y_.get(), B, *scratch_);
+    } else {
+      if (logits_.get() == nullptr) logits_ = Buffer<float>(rows_ * V);
+      logits(logits_.get(), X, B, first_row);
+      kernel.cross_entropy(losses_.get(), nullptr, logits_.get(), V, nullptr, Y_.get(), 0, B, V);
+    }
     double sum = 0;
     for (int64_t i = 0; i < B; ++i) sum += losses_[i];
     return sum;
@@ -55,13 +72,29 @@ class ForwardPass {
 
   // out (B,V) = ln softmax of the logits of X (B,T)
   void log_probs(float* out, const int32_t* X, int64_t B, int64_t first_row) {
-    const int64_t V = sizes_.vocab_size;
+    const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+    const Kernels& kernel = kernels();
+    if (tiles_ != nullptr) {
+      hidden(X, B, first_row);
+      tiles_->log_probs(kernel, out, h_.get(), ld_, B, *scratch_);
+      return;
+    }
     logits(out, X, B, first_row);
-    kernels().log_softmax(out, V, out, V, B, V);
+    if (are_many_tokens(V)) {
+      log_softmax_by_tiles(kernel, out, B, V, H);
+    } else {
+      kernel.log_softmax(out, V, out, V, B, V);
+    }
   }
 
  private:
   void logits(float* logits, const int32_t* X, int64_t B, int64_t first_row) {
+    const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+    hidden(X, B, first_row);
+    kernels().matmul(logits, V, h_.get(), ld_, 1, parameters_.W2, V, parameters_.b2, 0, B, V, H);
+  }
+
+  void hidden(const int32_t* X, int64_t B, int64_t first_row) {
     const auto [T, E, H, V] = sizes_;
     // A copy first: another thread may change X between the check and the use.
     std::copy_n(X, B * T, X_.get());
@@ -71,12 +104,13 @@ class ForwardPass {
     fold_.gather(embeddings_.get(), parameters_.C);
     fold_.table(kernel, table_.get(), ld_, embeddings_.get(), parameters_.W1, H, H);
     kernel.gather_tanh(h_.get(), table_.get(), fold_.rows(), parameters_.b1, ld_, B, T, H);
-    kernel.matmul(logits, V, h_.get(), ld_, 1, parameters_.W2, V, parameters_.b2, 0, B, V, H);
   }
 
   Sizes sizes_;
   ConstParameters parameters_;
-  int64_t ld_;
+  const TokenTiles* tiles_;
+  std::optional<TokenTiles::Scratch> scratch_;
+  int64_t rows_, ld_;
   Fold fold_;
   Buffer<int32_t> X_, Y_;
   Buffer<float> embeddings_, table_, h_, logits_, losses_;
@@ -85,15 +119,24 @@ class ForwardPass {
 // Examples are dealt out in so many blocks, each of which one thread does in order.
 constexpr int64_t kBlocks = 16;
 
-// Calls body(pass, block, begin, end) for every chunk [begin, end) of N examples.
+// With fewer examples it does not pay to copy W2 into tiles.
+constexpr int64_t kMinTiledExamples = 64;
+
+// Calls body(pass, block, begin, end) for every chunk [begin, end), of at most max_rows, of N
+// examples.
 template <typename Body>
-void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64_t N, int threads,
-                    const Poll& poll, const Body& body) {
-  const int64_t chunk_rows = std::min(chunk_rows_of(sizes), std::max(N, int64_t{1}));
+void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64_t max_rows,
+                    int64_t N, int threads, const Poll& poll, const Body& body) {
+  std::optional<TokenTiles> copy;
+  if (are_many_tokens(sizes.vocab_size) && N >= kMinTiledExamples) {
+    copy.emplace(kernels(), sizes, parameters);
+  }
+  const TokenTiles* const tiles = copy ? &*copy : nullptr;
+  const int64_t chunk_rows = std::min(max_rows, std::max(N, int64_t{1}));
   const int64_t chunks = (N + chunk_rows - 1) / chunk_rows;
   const int64_t blocks = std::min(chunks, kBlocks);
   run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
-    ForwardPass pass(sizes, parameters, chunk_rows);
+    ForwardPass pass(sizes, parameters, chunk_rows, tiles);
     team.run(blocks, [&](int64_t block) {
       const Range part = share_of(chunks, block, blocks);
       for (int64_t chunk = part.begin; chunk < part.end; ++chunk) {
@@ -112,8 +155,9 @@ using BlockSums = std::array<double, kBlocks>;
 BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                           const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   BlockSums sums{};
-  for_each_chunk(sizes, parameters, N, threads, poll,
-                 [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
+  const bool keeps_logits = !are_many_tokens(sizes.vocab_size);
+  for_each_chunk(sizes, parameters, keeps_logits ? rows_with_logits(sizes) : kMaxRows, N, threads,
+                 poll, [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
                    sums[static_cast<size_t>(block)] +=
                        pass.loss_sum(X + begin * sizes.block_size, Y + begin, end - begin, begin);
                  });
@@ -126,7 +170,7 @@ BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters,
   const int64_t T = sizes.block_size, V = sizes.vocab_size;
   const SeenContexts seen(sizes, X, N, threads);
   Buffer<float> log_p(seen.count() * V);
-  for_each_chunk(sizes, parameters, seen.count(), threads, poll,
+  for_each_chunk(sizes, parameters, rows_with_logits(sizes), seen.count(), threads, poll,
                  [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
                    std::vector<int32_t> contexts(static_cast<size_t>((end - begin) * T));
                    seen.copy(contexts.data(), begin, end - begin);
@@ -164,7 +208,7 @@ void log_probs(float* out, const Sizes& sizes, const ConstParameters& parameters
                int64_t N, int threads, const Poll& poll) {
   check_sizes(sizes);
   check_at_least("the number of contexts", N, 0);
-  for_each_chunk(sizes, parameters, N, checked_threads(threads), poll,
+  for_each_chunk(sizes, parameters, rows_with_logits(sizes), N, checked_threads(threads), poll,
                  [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
                    pass.log_probs(out + begin * sizes.vocab_size, X + begin * sizes.block_size,
                                   end - begin, begin);

@@ -6,7 +6,6 @@
 
 #include "base/dispatch.hpp"
 #include "base/thread_pool.hpp"
-#include "makemore/forward.hpp"
 
 namespace makemore {
 
@@ -15,10 +14,12 @@ namespace {
 // 64 MiB.  With more, the embeddings of a batch are folded anew each time.
 constexpr int64_t kMaxFolded = 1 << 24;
 
-// Contexts that go through the net together: their logits stay within a few megabytes.
+constexpr int64_t kMaxRows = 256;  // more contexts at once would not be faster
+
+// Contexts that go through the net together: a few megabytes of logits, and a panel at least.
 int64_t rows_at_once(const Sizes& sizes) {
-  constexpr int64_t kMaxRows = 256, kMaxLogits = 1 << 20;
-  return std::clamp(kMaxLogits / padded(sizes.vocab_size), int64_t{1}, kMaxRows);
+  constexpr int64_t kMaxLogits = 1 << 20;
+  return std::clamp(kMaxLogits / padded(sizes.vocab_size), kPanel, kMaxRows);
 }
 
 // V^T, or 0 where the probabilities of all contexts are more than kMaxTabulated.
@@ -37,6 +38,7 @@ FrozenNet::FrozenNet(const Sizes& sizes, const ConstParameters& from)
     : sizes_(sizes),
       contexts_(contexts_to_tabulate(sizes)),
       max_rows_(rows_at_once(sizes)),
+      max_target_rows_(are_many_tokens(sizes.vocab_size) ? kMaxRows : max_rows_),
       ld_(padded(sizes.n_hidden)),
       ld_V_(padded(sizes.vocab_size)),
       parameters_(sizes) {
@@ -48,37 +50,90 @@ FrozenNet::FrozenNet(const Sizes& sizes, const ConstParameters& from)
   std::copy_n(from.b1, counts.b1, to.b1);
   std::copy_n(from.W2, counts.W2, to.W2);
   std::copy_n(from.b2, counts.b2, to.b2);
+  if (are_many_tokens(V)) tiles_.emplace(kernels(), sizes, from);
+  if (!tiles_) {
+    W2_ = Buffer<float>(H * ld_V_);
+    b2_ = Buffer<float>(ld_V_);
+    for (int64_t j = 0; j < H; ++j) std::copy_n(to.W2 + j * V, V, &W2_[j * ld_V_]);
+    std::copy_n(to.b2, V, b2_.get());
+  }
   if (T * V > kMaxFolded / ld_) return;
-
   folded_ = Buffer<float>(T * V * ld_);
   for (int64_t t = 0; t < T; ++t) {
     kernels().matmul(&folded_[t * V * ld_], ld_, to.C, E, 1, to.W1 + t * E * H, H, nullptr, 0, V, H,
                      E);
   }
-  W2_ = Buffer<float>(H * ld_V_);
-  b2_ = Buffer<float>(ld_V_);
-  for (int64_t j = 0; j < H; ++j) std::copy_n(to.W2 + j * V, V, &W2_[j * ld_V_]);
-  std::copy_n(to.b2, V, b2_.get());
 }
 
 FrozenNet::Scratch::Scratch(const FrozenNet& net, int64_t n)
-    : rows(n * net.sizes_.block_size), h(n * net.ld_), logits(n * net.ld_V_) {}
+    : rows(n * net.sizes_.block_size), h(n * net.ld_), logits(net.tiles_ ? 0 : n * net.ld_V_) {
+  if (net.tiles_) tiles.emplace(*net.tiles_, n);
+  if (net.is_folded()) return;
+  fold.emplace(net.sizes_, n);
+  embeddings = Buffer<float>(fold->max_rows() * net.sizes_.n_embd);
+  table = Buffer<float>(fold->max_rows() * net.ld_);
+}
+
+// h = tanh(b1 + sum of the folded embeddings), in the scratch.
+void FrozenNet::hidden(const int32_t* X, int64_t N, Scratch& scratch) const {
+  const auto [T, E, H, V] = sizes_;
+  const ConstParameters parameters = parameters_.view();
+  const float* table = folded_.get();
+  const int32_t* rows = scratch.rows.get();
+  if (is_folded()) {
+    for (int64_t i = 0; i < N * T; ++i) {
+      scratch.rows[i] = static_cast<int32_t>(i % T * V) + X[i];
+    }
+  } else {
+    scratch.fold->build(X, N);
+    scratch.fold->gather(scratch.embeddings.get(), parameters.C);
+    scratch.fold->table(kernels(), scratch.table.get(), ld_, scratch.embeddings.get(),
+                        parameters.W1, H, H);
+    table = scratch.table.get();
+    rows = scratch.fold->rows();
+  }
+  kernels().gather_tanh(scratch.h.get(), table, rows, parameters.b1, ld_, N, T, H);
+}
 
 void FrozenNet::log_probs(float* out, const int32_t* X, int64_t N, Scratch& scratch) const {
-  const auto [T, E, H, V] = sizes_;
-  if (!is_folded()) {
-    makemore::log_probs(out, sizes_, parameters_.view(), X, N, 1);
+  // For fewer contexts the tiles' panels would be mostly empty.
+  constexpr int64_t kMinTiledRows = 4;
+  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+  const Kernels& kernel = kernels();
+  const ConstParameters parameters = parameters_.view();
+  hidden(X, N, scratch);
+  const float* const h = scratch.h.get();
+  if (!tiles_) {
+    float* const logits = scratch.logits.get();
+    kernel.matmul(logits, ld_V_, h, ld_, 1, W2_.get(), ld_V_, b2_.get(), 0, N, ld_V_, H);
+    kernel.log_softmax(out, V, logits, ld_V_, N, V);
     return;
   }
-  for (int64_t i = 0; i < N * T; ++i) {
-    scratch.rows[i] = static_cast<int32_t>(i % T * V) + X[i];
+  if (N >= kMinTiledRows) {
+    tiles_->log_probs(kernel, out, h, ld_, N, *scratch.tiles);
+  } else {
+    kernel.matmul(out, V, h, ld_, 1, parameters.W2, V, parameters.b2, 0, N, V, H);
+    log_softmax_by_tiles(kernel, out, N, V, H);
   }
+}
+
+void FrozenNet::target_log_probs(float* out, const int32_t* X, const int32_t* starts,
+                                 const int32_t* Y, int64_t N, Scratch& scratch) const {
+  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
   const Kernels& kernel = kernels();
-  kernel.gather_tanh(scratch.h.get(), folded_.get(), scratch.rows.get(), parameters_.b1.data(), ld_,
-                     N, T, H);
-  kernel.matmul(scratch.logits.get(), ld_V_, scratch.h.get(), ld_, 1, W2_.get(), ld_V_, b2_.get(),
-                0, N, ld_V_, H);
-  kernel.log_softmax(out, V, scratch.logits.get(), ld_V_, N, V);
+  hidden(X, N, scratch);
+  if (tiles_) {
+    tiles_->losses(kernel, out, scratch.h.get(), ld_, starts, Y, N, *scratch.tiles);
+    for (int64_t k = starts[0]; k < starts[N]; ++k) out[k] = -out[k];
+    return;
+  }
+  float* const logits = scratch.logits.get();
+  kernel.matmul(logits, ld_V_, scratch.h.get(), ld_, 1, W2_.get(), ld_V_, b2_.get(), 0, N, ld_V_,
+                H);
+  kernel.log_softmax(logits, ld_V_, logits, ld_V_, N, V);
+  for (int64_t i = 0; i < N; ++i) {
+    for (int64_t k = starts[i]; k < starts[i + 1]; ++k) out[k] = logits[i * ld_V_ + Y[k]];
+  }
 }
 
 // Calls body(scratch, begin, n) for chunks [begin, begin + n) of N contexts.

@@ -69,16 +69,16 @@ class Window {
   Window(const FrozenNet& net, int64_t rows)
       : net_(net),
         T_(net.sizes().block_size),
-        V_(net.sizes().vocab_size),
         rows_(rows),
         distinct_(T_, rows, true),
-        scratch_(net, net.max_rows()),
+        scratch_(net, std::min(rows, net.max_target_rows())),
         X_(rows * T_),
         Y_(rows),
         numbers_(rows),
         texts_(rows),
         log_p_(rows),
-        log_probs_(net.max_rows() * V_) {
+        targets_(rows),
+        target_log_p_(rows) {
     for (int64_t i = 0; i < rows; ++i) numbers_[i] = static_cast<int32_t>(i);
   }
 
@@ -109,30 +109,28 @@ class Window {
   template <typename Take>
   void empty(const Take& take, const std::function<void()>& check) {
     distinct_.build(X_.get(), numbers_.get(), filled_);
-    for (int64_t first = 0; first < distinct_.count(); first += net_.max_rows()) {
+    for (int64_t k = 0; k < filled_; ++k) targets_[k] = Y_[distinct_.Y()[k]];
+    for (int64_t first = 0; first < distinct_.count(); first += net_.max_target_rows()) {
       check();
-      const int64_t n = std::min(net_.max_rows(), distinct_.count() - first);
-      net_.log_probs(log_probs_.get(), distinct_.X() + first * T_, n, scratch_);
-      for (int64_t i = 0; i < n; ++i) {
-        const int32_t* const starts = distinct_.starts() + first + i;
-        for (int32_t k = starts[0]; k < starts[1]; ++k) {
-          const int32_t row = distinct_.Y()[k];
-          log_p_[row] = log_probs_[i * V_ + Y_[row]];
-        }
-      }
+      const int64_t n = std::min(net_.max_target_rows(), distinct_.count() - first);
+      net_.target_log_probs(target_log_p_.get(), distinct_.X() + first * T_,
+                            distinct_.starts() + first, targets_.get(), n, scratch_);
     }
+    for (int64_t k = 0; k < filled_; ++k) log_p_[distinct_.Y()[k]] = target_log_p_[k];
     for (int64_t row = 0; row < filled_; ++row) take(texts_[row], log_p_[row]);
     filled_ = 0;
   }
 
   const FrozenNet& net_;
-  int64_t T_, V_, rows_;
+  int64_t T_, rows_;
   int64_t filled_ = 0;
   DistinctContexts distinct_;
   FrozenNet::Scratch scratch_;
   Buffer<int32_t> X_, Y_, numbers_;  // contexts (rows,T), targets (rows), 0 1 2 ... (rows)
   Buffer<int64_t> texts_;            // (rows)
-  Buffer<float> log_p_, log_probs_;  // (rows) (max_rows,V)
+  Buffer<float> log_p_;              // (rows)
+  Buffer<int32_t> targets_;          // (rows), by context, and of these
+  Buffer<float> target_log_p_;       // (rows)
 };
 
 // The texts of part `block` of `blocks`, cut where the predictions are halved, thirded, ...

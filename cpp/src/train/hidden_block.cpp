@@ -24,20 +24,23 @@ HiddenBlock::HiddenBlock(const Sizes& s, int64_t begin, int64_t units, const Blo
       tile_tokens(tokens_in_tile(ld, s.vocab_size)),
       is_one_chunk(use.is_one_chunk),
       drops(use.drops),
+      owns_W2(use.owns_W2),
       W1(s.block_size * s.n_embd * ld, use.moments),
       b1(ld, use.moments),
-      W2T(ld_V * ld, use.moments),
-      W2(ld * ld_V),
+      W2T(owns_W2 ? ld_V * ld : 0, use.moments),
+      W2(owns_W2 ? ld * ld_V : 0),
       dW1(s.block_size * s.n_embd * ld),
       db1(ld),
-      dW2T((is_one_chunk ? tile_tokens : s.vocab_size) * ld),
+      dW2T(!owns_W2       ? 0
+           : is_one_chunk ? tile_tokens * ld
+                          : s.vocab_size * ld),
       table(use.max_table_rows * ld),
       dtable(use.max_table_rows * ld),
       h(use.chunk_rows * ld),
       dh(use.chunk_rows * ld),
       mask(drops ? use.chunk_rows * ld : 0),
       dropped(drops ? use.chunk_rows * ld : 0),
-      logits(use.chunk_rows * ld_V),
+      logits(owns_W2 ? use.chunk_rows * ld_V : 0),
       emb(use.max_table_rows * s.n_embd),
       demb(use.max_table_rows * s.n_embd) {}
 
@@ -47,6 +50,7 @@ void HiddenBlock::pack(const Kernels& kernel, int64_t which, const Parameters& f
     std::copy_n(from.W1 + k * H + begin, units, W1.array(which) + k * ld);
   }
   std::copy_n(from.b1 + begin, units, b1.array(which));
+  if (!owns_W2) return;
   kernel.transpose(W2T.array(which), ld, from.W2 + begin * V, V, units, V);
   if (which > 0) return;
   for (int64_t j = 0; j < units; ++j) std::copy_n(from.W2 + (begin + j) * V, V, &W2[j * ld_V]);
@@ -58,15 +62,16 @@ void HiddenBlock::unpack(const Kernels& kernel, int64_t which, const Parameters&
     std::copy_n(W1.array(which) + k * ld, units, to.W1 + k * H + begin);
   }
   std::copy_n(b1.array(which), units, to.b1 + begin);
-  kernel.transpose(to.W2 + begin * V, V, W2T.array(which), ld, V, units);
+  if (owns_W2) kernel.transpose(to.W2 + begin * V, V, W2T.array(which), ld, V, units);
 }
 
 void HiddenBlock::forward_table(const Kernels& kernel, const Fold& fold, const float* C) {
+  finite = true;
   fold.gather(emb.get(), C);
   fold.table(kernel, table.get(), ld, emb.get(), W1.value(), ld, ld);
 }
 
-void HiddenBlock::forward(const Kernels& kernel, const int32_t* rows, int64_t B, const float* b2,
+void HiddenBlock::forward(const Kernels& kernel, const int32_t* rows, int64_t B,
                           const Dropout* dropout, int64_t first_row) {
   kernel.gather_tanh(h.get(), table.get(), rows, b1.value(), ld, B, sizes.block_size, ld);
   if (dropout != nullptr) {
@@ -74,12 +79,14 @@ void HiddenBlock::forward(const Kernels& kernel, const int32_t* rows, int64_t B,
                         first_row, begin, B, ld);
     kernel.multiply(dropped.get(), h.get(), mask.get(), B * ld);
   }
+}
+
+void HiddenBlock::forward_logits(const Kernels& kernel, int64_t B, const float* b2) {
   kernel.matmul(logits.get(), ld_V, hidden(), ld, 1, W2.get(), ld_V, b2, 0, B, ld_V, units);
 }
 
-void HiddenBlock::backward(const Kernels& kernel, const float* dlogits, const Fold& fold,
-                           const int32_t* rows, int64_t B, bool is_first, const UpdateRule* rule) {
-  if (is_first) finite = true;
+void HiddenBlock::backward_logits(const Kernels& kernel, const float* dlogits, int64_t B,
+                                  bool is_first, const UpdateRule* rule) {
   for (int64_t v = 0; v < sizes.vocab_size; v += tile_tokens) {
     const int64_t tokens = std::min(tile_tokens, sizes.vocab_size - v);
     const float* const w = W2T.value() + v * ld;
@@ -92,6 +99,10 @@ void HiddenBlock::backward(const Kernels& kernel, const float* dlogits, const Fo
     finite &= update(kernel, *rule, rule->weight_decay, W2T, v * ld, dw, tokens * ld);
     kernel.transpose(&W2[v], ld_V, w, ld, padded(tokens), ld);
   }
+}
+
+void HiddenBlock::backward(const Kernels& kernel, const Fold& fold, const int32_t* rows, int64_t B,
+                           bool is_first) {
   if (drops) kernel.multiply(dh.get(), dh.get(), mask.get(), B * ld);
   if (is_first) std::fill_n(dtable.get(), fold.row_count() * ld, 0.0f);
   kernel.scatter_tanh_backward(dtable.get(), dh.get(), h.get(), rows, ld, B, sizes.block_size, ld);

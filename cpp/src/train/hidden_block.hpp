@@ -23,6 +23,7 @@ struct BlockUse {
   bool is_one_chunk;   // no batch has more
   int64_t moments;     // arrays that the optimiser keeps for each parameter
   bool drops;          // hidden units
+  bool owns_W2;        // of these units; else the output layer is cut along tokens
 };
 
 // What dropout needs beside the place of a unit.
@@ -43,18 +44,24 @@ struct HiddenBlock {
   // The table of C[token] @ W1[t] for the pairs of a batch;   C (V,E)
   void forward_table(const Kernels& kernel, const Fold& fold, const float* C);
 
-  // h = tanh(b1 + sum of table rows) and the block's share of the logits, for B contexts whose
-  // table rows are `rows` (B,T).  b2 is null in all blocks but the first.  Some units are dropped
-  // unless dropout is null; the contexts are then rows first_row, ... of the minibatch.
-  void forward(const Kernels& kernel, const int32_t* rows, int64_t B, const float* b2,
-               const Dropout* dropout, int64_t first_row);
+  // h = tanh(b1 + sum of table rows) for B contexts whose table rows are `rows` (B,T).  Some units
+  // are dropped unless dropout is null; the contexts are then rows first_row, ... of the minibatch.
+  void forward(const Kernels& kernel, const int32_t* rows, int64_t B, const Dropout* dropout,
+               int64_t first_row);
 
-  // The gradients of the B contexts of the last forward, which are a chunk of the batch, from
-  // dlogits (B,V): added to those of earlier chunks unless this is the first.  The last chunk comes
-  // with the rule of the update, which W2 gets here: tile by tile of tokens, while that is in
-  // cache.
-  void backward(const Kernels& kernel, const float* dlogits, const Fold& fold, const int32_t* rows,
-                int64_t B, bool is_first, const UpdateRule* rule);
+  // The block's share of the logits; b2 is null in all blocks but the first.
+  void forward_logits(const Kernels& kernel, int64_t B, const float* b2);
+
+  // dh and the gradient of W2 of the B contexts of the last forward, which are a chunk of the
+  // batch, from dlogits (B,V).  The gradients of all that is learned are added to those of earlier
+  // chunks unless this is the first.  The last chunk comes with the rule of the update, which W2
+  // gets here: tile by tile of tokens, while that is in cache.
+  void backward_logits(const Kernels& kernel, const float* dlogits, int64_t B, bool is_first,
+                       const UpdateRule* rule);
+
+  // The gradient of the table, from dh.
+  void backward(const Kernels& kernel, const Fold& fold, const int32_t* rows, int64_t B,
+                bool is_first);
 
   // From the gradient of the table: those of the embeddings, in demb, and of W1 and b1, which are
   // updated.
@@ -68,10 +75,11 @@ struct HiddenBlock {
   const int64_t tile_tokens;  // in a tile of W2T
   const bool is_one_chunk;
   const bool drops;
+  const bool owns_W2;
 
-  // W2 is kept twice: by token (W2T), for the products that run along the units, and by unit (W2),
-  // for the one that runs along the tokens.  Updating W2T and transposing is cheaper than either
-  // product on the wrong layout.
+  // Where the block owns its slice of W2, that is kept twice: by token (W2T), for the products that
+  // run along the units, and by unit (W2), for the one that runs along the tokens.  Updating W2T
+  // and transposing is cheaper than either product on the wrong layout.
   Weights W1, b1, W2T;          // (K,ld) (ld) (ld_V,ld)
   Buffer<float> W2;             // (ld,ld_V)
   Buffer<float> dW1, db1;       // (K,ld) (ld)
@@ -83,7 +91,6 @@ struct HiddenBlock {
   Buffer<float> emb, demb;      // (max_table_rows, E): embeddings of the pairs' tokens
   bool finite = true;           // whether all parameters are, after the last update
 
- private:
   const float* hidden() const { return drops ? dropped.get() : h.get(); }
 };
 

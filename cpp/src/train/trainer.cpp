@@ -1,4 +1,5 @@
-// The training loop: four phases a step, in which each thread works on the hidden units it owns.
+// The training loop: a few phases a step, in which each thread works on the hidden units, and where
+// the vocabulary is large on the tokens, that it owns.
 #include "makemore/trainer.hpp"
 
 #include <algorithm>
@@ -21,6 +22,7 @@
 #include "net/distinct_contexts.hpp"
 #include "net/fold.hpp"
 #include "train/hidden_block.hpp"
+#include "train/output_layer.hpp"
 #include "train/update.hpp"
 
 namespace makemore {
@@ -105,13 +107,18 @@ class Trainer {
         ld_V_(padded(sizes.vocab_size)),
         cut_(cut_step(B_, sizes)),
         losses_(B_),
-        loss_sums_(cut_.hidden_blocks.size()),
+        loss_sums_(std::max(cut_.hidden_blocks.size(), cut_.token_groups.size())),
         C_(sizes.vocab_size * sizes.n_embd, moments_),
         dC_(sizes.vocab_size * sizes.n_embd),
-        b2_(ld_V_, moments_),
-        db2_(ld_V_),
-        db2_chunk_(ld_V_),
-        dlogits_(cut_.chunk_rows * ld_V_) {
+        b2_(ld_V_, moments_) {
+    const bool cuts_tokens = !cut_.token_groups.empty();
+    if (cuts_tokens) {
+      output_ = std::make_unique<OutputLayer>(sizes, cut_, B_, b2_, moments_);
+    } else {
+      db2_ = Buffer<float>(ld_V_);
+      db2_chunk_ = Buffer<float>(ld_V_);
+      dlogits_ = Buffer<float>(cut_.chunk_rows * ld_V_);
+    }
     // Each example that drops hidden units of its own has its context to itself.
     const bool drops = options.dropout > 0;
     // One batch is in use while the next is made; a batch of all examples is made once.
@@ -119,20 +126,29 @@ class Trainer {
     for (int i = 0; i < batch_count; ++i) {
       prepared_.push_back(std::make_unique<Batch>(sizes, B_, !drops));
     }
-    const BlockUse use{prepared_[0]->fold.max_rows(), cut_.chunk_rows, B_ <= cut_.chunk_rows,
-                       moments_, drops};
+    const BlockUse use{prepared_[0]->fold.max_rows(),
+                       cut_.chunk_rows,
+                       B_ <= cut_.chunk_rows,
+                       moments_,
+                       drops,
+                       !cuts_tokens};
     int64_t begin = 0;
     for (const int64_t units : cut_.hidden_blocks) {
       blocks_.push_back(std::make_unique<HiddenBlock>(sizes, begin, units, use));
       begin += units;
     }
     for (int64_t i = 0; i <= moments_; ++i) pack(i, arrays[static_cast<size_t>(i)]);
+    const Parameters& parameters = arrays[0];
+    skips_embeddings_ = cuts_tokens && options.update.optimizer == Optimizer::sgd &&
+                        options.update.weight_decay == 0 &&
+                        std::all_of(parameters.C, parameters.C + sizes.vocab_size * sizes.n_embd,
+                                    [](float c) { return std::isfinite(c); });
   }
 
   // Does the steps and returns how many; see train_steps.
   int64_t run(float* losses, const double* lr, int64_t steps, uint64_t first_step, int threads,
               const std::function<bool()>& should_stop, const Poll& poll) {
-    const int size = static_cast<int>(std::min<int64_t>(threads, block_count()));
+    const int size = static_cast<int>(std::min<int64_t>(threads, share_count()));
     std::atomic<int64_t> end{steps};  // a late thread must not read it torn
     contexts_.resize(static_cast<size_t>(steps));
     make_first_batch(first_step, poll);
@@ -172,6 +188,7 @@ class Trainer {
       std::copy_n(C_.array(i), sizes_.vocab_size * sizes_.n_embd, to.C);
       std::copy_n(b2_.array(i), sizes_.vocab_size, to.b2);
       for (const auto& owned : blocks_) owned->unpack(kernel_, i, to);
+      if (output_) output_->unpack(kernel_, i, to);
     }
   }
 
@@ -180,9 +197,12 @@ class Trainer {
     std::copy_n(from.C, sizes_.vocab_size * sizes_.n_embd, C_.array(which));
     std::copy_n(from.b2, sizes_.vocab_size, b2_.array(which));
     for (const auto& owned : blocks_) owned->pack(kernel_, which, from);
+    if (output_) output_->pack(kernel_, which, from);
   }
 
   int64_t block_count() const { return static_cast<int64_t>(blocks_.size()); }
+  int64_t group_count() const { return static_cast<int64_t>(cut_.token_groups.size()); }
+  int64_t share_count() const { return std::max(block_count(), group_count()); }
   HiddenBlock& block(int64_t i) { return *blocks_[static_cast<size_t>(i)]; }
   Batch& batch_of(int64_t step) { return *prepared_[static_cast<size_t>(step) % prepared_.size()]; }
 
@@ -237,37 +257,87 @@ class Trainer {
     contexts_[static_cast<size_t>(step)] = batch.contexts.count();
   }
 
-  // Everything of a step but the embeddings and b2, which the blocks share: chunk after chunk of
-  // contexts forward and backward, then the update.  On the way the next batch is copied.
+  // Everything of a step but what finish_step does: chunk after chunk of contexts forward and
+  // backward, then the update.  On the way the next batch is copied.
   void forward_backward_update(Team& team, const Batch& batch, int64_t contexts, Batch* next,
                                uint64_t step, const UpdateRule& rule) {
     const Dropout dropout = dropout_of(step);
     const Dropout* const drop = options_.dropout > 0 ? &dropout : nullptr;
-    const int64_t count = block_count();
     for (int64_t first = 0; first < contexts; first += cut_.chunk_rows) {
-      const int64_t chunk = std::min(cut_.chunk_rows, contexts - first);
-      const int32_t* const rows = batch.fold.rows() + first * sizes_.block_size;
-      const bool is_first = first == 0, is_last = first + chunk == contexts;
-      team.run(count, [&](int64_t i) {
-        if (is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
-        block(i).forward(kernel_, rows, chunk, i == 0 ? b2_.value() : nullptr, drop, first);
-      });
-      team.run(count, [&](int64_t i) {
-        const Range share = share_of(chunk, i, count);
-        const double sum = cross_entropy(batch.contexts, first, share);
-        double& total = loss_sums_[static_cast<size_t>(i)];
-        total = is_first ? sum : total + sum;
-        if (!is_first || next == nullptr) return;
-        const Range examples = share_of(B_, i, count);
-        next->copy(examples_, examples.begin, examples.end);
-      });
-      team.run(count, [&](int64_t i) {
-        block(i).backward(kernel_, dlogits_.get(), batch.fold, rows, chunk, is_first,
-                          is_last ? &rule : nullptr);
-        if (i == count - 1) add_to_db2(chunk, is_first);
-        if (is_last) block(i).backward_table(kernel_, batch.fold, rule);
-      });
+      const int64_t count = std::min(cut_.chunk_rows, contexts - first);
+      const Chunk chunk{first, count, first == 0, first + count == contexts};
+      if (output_) {
+        pass_along_tokens(team, batch, chunk, next, drop, rule);
+      } else {
+        pass_along_units(team, batch, chunk, next, drop, rule);
+      }
     }
+    if (!output_) return;
+    team.run(1, [&](int64_t) { sum_embedding_gradients(batch.fold); });
+    team.run(group_count(), [&](int64_t g) {
+      output_->finite(g) &= update_embeddings(batch.fold, output_->tokens_of(g), rule);
+    });
+  }
+
+  // The output layer belongs to the blocks of hidden units, who add up their logits.
+  void pass_along_units(Team& team, const Batch& batch, const Chunk& chunk, Batch* next,
+                        const Dropout* drop, const UpdateRule& rule) {
+    const int64_t count = block_count();
+    const int32_t* const rows = batch.fold.rows() + chunk.first * sizes_.block_size;
+    team.run(count, [&](int64_t i) {
+      if (chunk.is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
+      block(i).forward(kernel_, rows, chunk.count, drop, chunk.first);
+      block(i).forward_logits(kernel_, chunk.count, i == 0 ? b2_.value() : nullptr);
+    });
+    team.run(count, [&](int64_t i) {
+      const Range share = share_of(chunk.count, i, count);
+      add_loss(i, chunk, cross_entropy(batch.contexts, chunk.first, share));
+      if (chunk.is_first) copy_share(next, i, count);
+    });
+    team.run(count, [&](int64_t i) {
+      block(i).backward_logits(kernel_, dlogits_.get(), chunk.count, chunk.is_first,
+                               chunk.is_last ? &rule : nullptr);
+      block(i).backward(kernel_, batch.fold, rows, chunk.count, chunk.is_first);
+      if (i == count - 1) add_to_db2(chunk.count, chunk.is_first);
+      if (chunk.is_last) block(i).backward_table(kernel_, batch.fold, rule);
+    });
+  }
+
+  // The output layer belongs to the groups of tokens, who add up their dh.
+  void pass_along_tokens(Team& team, const Batch& batch, const Chunk& chunk, Batch* next,
+                         const Dropout* drop, const UpdateRule& rule) {
+    const int64_t blocks = block_count(), groups = group_count();
+    const int32_t* const rows = batch.fold.rows() + chunk.first * sizes_.block_size;
+    team.run(blocks, [&](int64_t i) {
+      if (chunk.is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
+      block(i).forward(kernel_, rows, chunk.count, drop, chunk.first);
+      output_->take_hidden(kernel_, block(i), chunk);
+      if (i == blocks - 1) output_->sort_targets(batch.contexts, chunk);
+    });
+    team.run(groups, [&](int64_t g) { output_->forward(kernel_, g, chunk); });
+    team.run(groups, [&](int64_t g) {
+      add_loss(g, chunk, output_->cross_entropy(kernel_, g, batch.contexts, chunk, losses_.get()));
+      if (chunk.is_first) copy_share(next, g, groups);
+    });
+    team.run(groups, [&](int64_t g) {
+      output_->backward(kernel_, g, chunk, chunk.is_last ? &rule : nullptr);
+    });
+    team.run(blocks, [&](int64_t i) {
+      output_->give_dh(kernel_, block(i), chunk);
+      block(i).backward(kernel_, batch.fold, rows, chunk.count, chunk.is_first);
+      if (chunk.is_last) block(i).backward_table(kernel_, batch.fold, rule);
+    });
+  }
+
+  void add_loss(int64_t share, const Chunk& chunk, double sum) {
+    double& total = loss_sums_[static_cast<size_t>(share)];
+    total = chunk.is_first ? sum : total + sum;
+  }
+
+  void copy_share(Batch* next, int64_t i, int64_t count) {
+    if (next == nullptr) return;
+    const Range examples = share_of(B_, i, count);
+    next->copy(examples_, examples.begin, examples.end);
   }
 
   Dropout dropout_of(uint64_t step) const {
@@ -302,23 +372,59 @@ class Trainer {
     if (!first) kernel_.add(db2_.get(), db2_chunk_.get(), sizes_.vocab_size);
   }
 
+  // Adds up the blocks' gradients of the pairs' embeddings, in those of the first.
+  void sum_embedding_gradients(const Fold& fold) {
+    for (int64_t i = 1; i < block_count(); ++i) {
+      kernel_.add(block(0).demb.get(), block(i).demb.get(), fold.row_count() * sizes_.n_embd);
+    }
+  }
+
+  // Updates the rows of C of some tokens; returns whether all are finite.
+  bool update_embeddings(const Fold& fold, Range tokens, const UpdateRule& rule) {
+    const int64_t E = sizes_.n_embd;
+    const auto for_each_pair = [&](const auto& take) {
+      for (int64_t row = 0; row < fold.row_count(); ++row) {
+        const int64_t token = fold.tokens()[row];
+        if (token >= tokens.begin && token < tokens.end) take(row, token * E);
+      }
+    };
+    const auto add_gradients = [&] {
+      for_each_pair([&](int64_t row, int64_t place) {
+        kernel_.add(&dC_[place], &block(0).demb[row * E], E);
+      });
+    };
+    const auto update_floats = [&](int64_t begin, int64_t n) {
+      return update(kernel_, rule, rule.weight_decay, C_, begin, &dC_[begin], n);
+    };
+    if (!skips_embeddings_) {
+      const int64_t begin = tokens.begin * E, n = (tokens.end - tokens.begin) * E;
+      std::fill_n(&dC_[begin], n, 0.0f);
+      add_gradients();
+      return update_floats(begin, n);
+    }
+    for_each_pair([&](int64_t, int64_t place) { std::fill_n(&dC_[place], E, 0.0f); });
+    add_gradients();
+    bool finite = true;
+    for_each_pair([&](int64_t, int64_t place) {
+      finite &= update_floats(place, E);
+      std::fill_n(&dC_[place], E, 0.0f);  // the same token's pair at another position adds nothing
+    });
+    return finite;
+  }
+
   // Updates what the blocks share; returns the loss.
   float finish_step(const Batch& batch, uint64_t step, const UpdateRule& rule) {
-    const auto [T, E, H, V] = sizes_;
     const double sum = std::accumulate(loss_sums_.begin(), loss_sums_.end(), 0.0);
     const double loss = sum / static_cast<double>(B_);
 
-    float* const demb = block(0).demb.get();
-    for (int64_t i = 1; i < block_count(); ++i) {
-      kernel_.add(demb, block(i).demb.get(), batch.fold.row_count() * E);
+    bool finite = true;
+    if (!output_) {
+      sum_embedding_gradients(batch.fold);
+      finite &= update_embeddings(batch.fold, {0, sizes_.vocab_size}, rule);
+      finite &= update(kernel_, rule, rule.bias_decay, b2_, 0, db2_.get(), sizes_.vocab_size);
     }
-    std::fill_n(dC_.get(), V * E, 0.0f);
-    for (int64_t row = 0; row < batch.fold.row_count(); ++row) {
-      kernel_.add(&dC_[batch.fold.tokens()[row] * E], demb + row * E, E);
-    }
-    bool finite = update(kernel_, rule, rule.weight_decay, C_, 0, dC_.get(), V * E);
-    finite &= update(kernel_, rule, rule.bias_decay, b2_, 0, db2_.get(), V);
     for (const auto& owned : blocks_) finite &= owned->finite;
+    for (int64_t g = 0; g < group_count(); ++g) finite &= output_->finite(g);
 
     if (!std::isfinite(loss) || !finite) {
       std::ostringstream sentence;
@@ -350,9 +456,14 @@ class Trainer {
   Weights C_;                          // (V,E)
   Buffer<float> dC_;                   // (V,E)
   Weights b2_;                         // (ld_V)
-  Buffer<float> db2_, db2_chunk_;      // (ld_V)
-  Buffer<float> dlogits_;              // (chunk_rows, ld_V)
+  // What the blocks share where they own W2.
+  Buffer<float> db2_, db2_chunk_;  // (ld_V)
+  Buffer<float> dlogits_;          // (chunk_rows, ld_V)
   std::vector<std::unique_ptr<HiddenBlock>> blocks_;
+  std::unique_ptr<OutputLayer> output_;  // none where the blocks own W2
+  // A plain step without decay leaves a finite embedding as it is where its gradient is 0: then
+  // only those that occur are touched.
+  bool skips_embeddings_ = false;
 };
 
 // A larger batch than this is a slip, and should not end in the exhaustion of memory.

@@ -1,0 +1,246 @@
+// Two passes over tiles of tokens, and what the groups exchange in between.
+#include "train/output_layer.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "net/token_tiles.hpp"
+
+namespace makemore {
+
+namespace {
+
+constexpr float kLowest = std::numeric_limits<float>::lowest();
+
+}  // namespace
+
+OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
+                         int64_t moments)
+    : sizes_(sizes),
+      scale_(1.0f / static_cast<float>(batch_size)),
+      ld_(padded(sizes.n_hidden)),
+      ld_rows_(padded(cut.chunk_rows)),
+      is_one_chunk_(batch_size <= cut.chunk_rows),
+      W2T_(sizes.vocab_size * ld_, moments),
+      b2_(b2),
+      scaled_h_(cut.chunk_rows * ld_),
+      hT_(sizes.n_hidden * ld_rows_),
+      e_(sizes.vocab_size * ld_rows_),
+      max_(ld_rows_),
+      weight_(ld_rows_),
+      tile_of_token_(sizes.vocab_size),
+      targets_(batch_size),
+      target_logits_(batch_size) {
+  int64_t begin = 0;
+  for (const int64_t tokens : cut.token_groups) {
+    Group group;
+    group.tokens = {begin, begin + tokens};
+    const auto first_tile = static_cast<int64_t>(tiles_.size());
+    const int64_t tiles = (tokens + cut.tile_tokens - 1) / cut.tile_tokens;
+    for (int64_t i = 0; i < tiles; ++i) {
+      const Range share = share_of(tokens, i, tiles);
+      std::fill(&tile_of_token_[begin + share.begin], &tile_of_token_[begin + share.end],
+                static_cast<int32_t>(first_tile + i));
+      tiles_.push_back({begin + share.begin, share.end - share.begin});
+    }
+    group.tiles = {first_tile, first_tile + tiles};
+    const int64_t most = std::min(tokens, cut.tile_tokens);
+    const int64_t rows = is_one_chunk_ ? most : tokens;
+    group.factor = Buffer<float>(kPanel);
+    group.dlogits = Buffer<float>(most * kPanel);
+    group.db2_of_tile = Buffer<float>(most);
+    group.dW2T = Buffer<float>(rows * ld_);
+    group.db2 = Buffer<float>(rows);
+    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_),
+                      Buffer<float>(sizes.n_hidden * ld_rows_)};
+    groups_.push_back(std::move(group));
+    begin += tokens;
+  }
+  tile_max_ = Buffer<float>(static_cast<int64_t>(tiles_.size()) * ld_rows_);
+  target_starts_.resize(tiles_.size() + 1);
+}
+
+void OutputLayer::pack(const Kernels& kernel, int64_t which, const Parameters& from) {
+  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+  kernel.transpose(W2T_.array(which), ld_, from.W2, V, H, V);
+}
+
+void OutputLayer::unpack(const Kernels& kernel, int64_t which, const Parameters& to) const {
+  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+  kernel.transpose(to.W2, V, W2T_.array(which), ld_, V, H);
+}
+
+template <typename Body>
+void OutputLayer::for_each_panel(const Chunk& chunk, const Body& body) const {
+  for (int64_t first = 0; first < chunk.count; first += kPanel) {
+    const int64_t rows = std::min(kPanel, chunk.count - first);
+    body(Panel{first, rows, padded(rows)});
+  }
+}
+
+void OutputLayer::sort_targets(const DistinctContexts& contexts, const Chunk& chunk) {
+  const int32_t* const starts = contexts.starts() + chunk.first;
+  const int32_t* const Y = contexts.Y();
+  std::fill(target_starts_.begin(), target_starts_.end(), 0);
+  for (int64_t k = starts[0]; k < starts[chunk.count]; ++k) {
+    ++target_starts_[static_cast<size_t>(tile_of_token_[Y[k]])];
+  }
+  int64_t end = 0;
+  for (int64_t& start : target_starts_) start = end += start;  // the end of each, for now
+  for (int64_t row = chunk.count - 1; row >= 0; --row) {
+    for (int32_t k = starts[row + 1] - 1; k >= starts[row]; --k) {
+      const int32_t tile = tile_of_token_[Y[k]];
+      const auto token = Y[k] - static_cast<int32_t>(tiles_[static_cast<size_t>(tile)].begin);
+      targets_[--target_starts_[static_cast<size_t>(tile)]] = {k, static_cast<int32_t>(row), token};
+    }
+  }
+}
+
+// Calls take(target, place) for the targets of a tile in a panel, from `next` on, which the panels
+// before have left there; place is theirs in (tokens,columns).
+template <typename Take>
+void OutputLayer::take_targets(int64_t& next, int64_t tile, const Panel& panel,
+                               const Take& take) const {
+  const int64_t end = target_starts_[static_cast<size_t>(tile) + 1];
+  for (; next < end && targets_[next].row < panel.first + panel.rows; ++next) {
+    const Target& target = targets_[next];
+    take(target, target.token * panel.columns + target.row - panel.first);
+  }
+}
+
+void OutputLayer::take_hidden(const Kernels& kernel, const HiddenBlock& block, const Chunk& chunk) {
+  for_each_panel(chunk, [&](const Panel& panel) {
+    const float* const h = block.hidden() + panel.first * block.ld;
+    float* const hT = &hT_[panel.first * sizes_.n_hidden + block.begin * panel.columns];
+    kernel.transpose(hT, panel.columns, h, block.ld, panel.rows, block.units);
+    for (int64_t row = 0; row < panel.rows; ++row) {
+      float* const scaled = &scaled_h_[(panel.first + row) * ld_ + block.begin];
+      for (int64_t j = 0; j < block.units; ++j) scaled[j] = h[row * block.ld + j] * scale_;
+    }
+  });
+}
+
+void OutputLayer::forward(const Kernels& kernel, int64_t g, const Chunk& chunk) {
+  const int64_t H = sizes_.n_hidden;
+  Group& group = group_of(g);
+  float* const max = group.exchange.max.get();
+  float* const sum = group.exchange.sum.get();
+  std::fill_n(max, ld_rows_, kLowest);
+  std::fill_n(sum, ld_rows_, 0.0f);
+  for (int64_t t = group.tiles.begin; t < group.tiles.end; ++t) {
+    const Tile& tile = tiles_[static_cast<size_t>(t)];
+    const float* const w = W2T_.value() + tile.begin * ld_;
+    const float* const b2 = b2_.value() + tile.begin;
+    int64_t next_target = target_starts_[static_cast<size_t>(t)];
+    for_each_panel(chunk, [&](const Panel& panel) {
+      const int64_t columns = panel.columns;
+      float* const x = exponentials(tile, panel);  // the logits, for now
+      tile_logits(kernel, x, w, ld_, b2, &hT_[panel.first * H], tile.tokens, columns, H);
+      take_targets(next_target, t, panel, [&](const Target& target, int64_t place) {
+        target_logits_[target.example] = x[place];
+      });
+      kernel.softmax_tile(x, columns, max + panel.first, sum + panel.first, tile.tokens, columns);
+    });
+    std::copy_n(max, ld_rows_, max_of_tile(t));
+  }
+}
+
+double OutputLayer::cross_entropy(const Kernels& kernel, int64_t i,
+                                  const DistinctContexts& contexts, const Chunk& chunk,
+                                  float* losses) {
+  const auto groups = static_cast<int64_t>(groups_.size());
+  const Range lines = share_of(padded(chunk.count) / kUnit, i, groups);
+  double loss_sum = 0;
+  for (int64_t first = lines.begin * kUnit; first < lines.end * kUnit; first += kUnit) {
+    float* const max = &max_[first];
+    std::fill_n(max, kUnit, kLowest);
+    for (const Group& group : groups_) {
+      const float* const of_group = &group.exchange.max[first];
+      for (int64_t j = 0; j < kUnit; ++j) max[j] = std::max(max[j], of_group[j]);
+    }
+    float sum[kUnit] = {}, ln_sum[kUnit];
+    for (const Group& group : groups_) {
+      float factor[kUnit];
+      for (int64_t j = 0; j < kUnit; ++j) factor[j] = group.exchange.max[first + j] - max[j];
+      kernel.exp(factor, factor, kUnit);
+      for (int64_t j = 0; j < kUnit; ++j) sum[j] += group.exchange.sum[first + j] * factor[j];
+    }
+    kernel.log(ln_sum, sum, kUnit);
+    const int32_t* const starts = contexts.starts() + chunk.first + first;
+    for (int64_t j = 0; j < kUnit; ++j) {
+      const bool is_context = first + j < chunk.count;  // lanes that pad the last have no weight
+      weight_[first + j] = is_context ? static_cast<float>(starts[j + 1] - starts[j]) / sum[j] : 0;
+      for (int64_t k = is_context ? starts[j] : 0; is_context && k < starts[j + 1]; ++k) {
+        losses[k] = (max[j] - target_logits_[k]) + ln_sum[j];
+        loss_sum += losses[k];
+      }
+    }
+  }
+  return loss_sum;
+}
+
+void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
+                           const UpdateRule* rule) {
+  const int64_t H = sizes_.n_hidden;
+  Group& group = group_of(g);
+  if (chunk.is_first) group.finite = true;
+  float* const factor = group.factor.get();
+  float* const dlogits = group.dlogits.get();
+  float* const db2_of_tile = group.db2_of_tile.get();
+  // Backwards, since what pass 1 did last is still in cache.
+  for (int64_t t = group.tiles.end - 1; t >= group.tiles.begin; --t) {
+    const Tile& tile = tiles_[static_cast<size_t>(t)];
+    const float* const w = W2T_.value() + tile.begin * ld_;
+    const int64_t place_of_tile = is_one_chunk_ ? 0 : tile.begin - group.tokens.begin;
+    float* const dw = &group.dW2T[place_of_tile * ld_];
+    float* const db2 = &group.db2[place_of_tile];
+    std::fill_n(db2_of_tile, tile.tokens, 0.0f);
+    int64_t next_target = target_starts_[static_cast<size_t>(t)];
+    for_each_panel(chunk, [&](const Panel& panel) {
+      const int64_t columns = panel.columns;
+      for (int64_t j = 0; j < columns; ++j) {
+        factor[j] = max_of_tile(t)[panel.first + j] - max_[panel.first + j];
+      }
+      kernel.exp(factor, factor, columns);
+      kernel.multiply(factor, factor, &weight_[panel.first], columns);
+      // Times B: a target's share is then a one, which leaves a float exactly; many small ones
+      // would round the same way each time.
+      kernel.scale_columns(dlogits, db2_of_tile, exponentials(tile, panel), factor, columns,
+                           tile.tokens, columns);
+      take_targets(next_target, t, panel, [&](const Target& target, int64_t place) {
+        dlogits[place] -= 1;
+        db2_of_tile[target.token] -= 1;
+      });
+      float* const dh = &group.exchange.dh[panel.first * H];
+      const bool is_first_tile = t == group.tiles.end - 1;
+      kernel.matmul(dh, columns, w, 1, ld_, dlogits, columns, is_first_tile ? nullptr : dh, columns,
+                    H, columns, tile.tokens);
+      const bool is_first_panel = chunk.is_first && panel.first == 0;
+      kernel.matmul(dw, ld_, dlogits, columns, 1, &scaled_h_[panel.first * ld_], ld_,
+                    is_first_panel ? nullptr : dw, ld_, tile.tokens, ld_, panel.rows);
+    });
+    for (int64_t v = 0; v < tile.tokens; ++v) {
+      db2[v] = (chunk.is_first ? 0.0f : db2[v]) + db2_of_tile[v] * scale_;
+    }
+    if (rule == nullptr) continue;
+    group.finite &=
+        update(kernel, *rule, rule->weight_decay, W2T_, tile.begin * ld_, dw, tile.tokens * ld_);
+    group.finite &= update(kernel, *rule, rule->bias_decay, b2_, tile.begin, db2, tile.tokens);
+  }
+}
+
+void OutputLayer::give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk) {
+  for_each_panel(chunk, [&](const Panel& panel) {
+    const int64_t place = panel.first * sizes_.n_hidden + block.begin * panel.columns;
+    const int64_t n = block.units * panel.columns;
+    float* const sum = &groups_[0].exchange.dh[place];
+    for (size_t g = 1; g < groups_.size(); ++g) {
+      kernel.add(sum, &groups_[g].exchange.dh[place], n);
+    }
+    for (int64_t j = 0; j < n; ++j) sum[j] *= scale_;
+    kernel.transpose(&block.dh[panel.first * block.ld], block.ld, sum, panel.columns, block.units,
+                     panel.rows);
+  });
+}
+
+}  // namespace makemore

@@ -1,0 +1,128 @@
+// The output layer cut along tokens, for a vocabulary that is large: it is then "the expensive
+// layer" of Bengio et al. (2003), where nearly all of a step's arithmetic is.
+//
+// A group of tokens has one owner, who keeps their rows of W2, transposed, and of b2, computes
+// their logits and gradients and updates them, tile by tile of tokens: a tile's weights stay in a
+// core's own cache while all contexts of a chunk pass, panel by panel, along which the vectors run.
+// Of each context, a group hands on the greatest logit, the sum of the exponentials, and its part
+// of dh.  Whatever crosses between groups so is named `exchange` and added in the order of the
+// groups.
+//
+// The exponentials of a chunk are kept between the two passes.  To compute the logits again, as is
+// done where memory is short, would cost a quarter to a third more time.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/buffer.hpp"
+#include "base/thread_pool.hpp"
+#include "kernels/kernels.hpp"
+#include "makemore/machine.hpp"
+#include "makemore/model.hpp"
+#include "net/distinct_contexts.hpp"
+#include "train/hidden_block.hpp"
+#include "train/update.hpp"
+
+namespace makemore {
+
+// Contexts [first, first + count) of a batch, which go through the net together.
+struct Chunk {
+  int64_t first, count;
+  bool is_first, is_last;
+};
+
+class OutputLayer {
+ public:
+  // b2 (V) and its moments belong to the trainer, who packs them.
+  OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
+              int64_t moments);
+
+  // Exact copies of W2 or a moment of it out of the caller's arrays, and back into them.
+  void pack(const Kernels& kernel, int64_t which, const Parameters& from);
+  void unpack(const Kernels& kernel, int64_t which, const Parameters& to) const;
+
+  // Finds the targets of each tile among those of a chunk.
+  void sort_targets(const DistinctContexts& contexts, const Chunk& chunk);
+
+  // Takes over the hidden units of a block after its forward pass.
+  void take_hidden(const Kernels& kernel, const HiddenBlock& block, const Chunk& chunk);
+
+  // Pass 1 of a group: e^(logit - the greatest so far), the sums of these, the targets' logits.
+  void forward(const Kernels& kernel, int64_t group, const Chunk& chunk);
+
+  // The normalisers of part `i` of the contexts, from what the groups found, and the losses of
+  // their examples, by context; returns the sum of these.
+  double cross_entropy(const Kernels& kernel, int64_t i, const DistinctContexts& contexts,
+                       const Chunk& chunk, float* losses);
+
+  // Pass 2 of a group: its part of dh, and dW2 and db2, added to those of earlier chunks unless
+  // this is the first.  The last chunk comes with the rule of the update, which each tile of W2 and
+  // b2 gets while it is in cache.
+  void backward(const Kernels& kernel, int64_t group, const Chunk& chunk, const UpdateRule* rule);
+
+  // dh of the hidden units of a block: the sum of the groups' parts.
+  void give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk);
+
+  Range tokens_of(int64_t group) const { return groups_[static_cast<size_t>(group)].tokens; }
+
+  // Whether all parameters of a group are finite, after the last update.
+  bool& finite(int64_t group) { return groups_[static_cast<size_t>(group)].finite; }
+
+ private:
+  struct Tile {
+    int64_t begin, tokens;
+  };
+  struct Panel {  // of contexts, the first of which is `first` of the chunk
+    int64_t first, rows;
+    int64_t columns;  // rows, padded: the ld of what has one column per context
+  };
+  struct Target {
+    int32_t example, row;  // of Y by context; context of the chunk
+    int32_t token;         // of the tile
+  };
+  struct Group {
+    Range tokens, tiles;
+    bool finite = true;
+    Buffer<float> factor;       // (kPanel)
+    Buffer<float> dlogits;      // (tile,kPanel)
+    Buffer<float> db2_of_tile;  // (tile)
+    Buffer<float> dW2T, db2;    // (tile,ld) (tile), or of all tokens where chunks add to them
+    struct {
+      Buffer<float> max, sum;  // (ld_rows): of the logits; of e^(logit - max)
+      Buffer<float> dh;        // (panels,H,columns)
+    } exchange;
+  };
+
+  Group& group_of(int64_t group) { return groups_[static_cast<size_t>(group)]; }
+  template <typename Body>
+  void for_each_panel(const Chunk& chunk, const Body& body) const;
+  template <typename Take>
+  void take_targets(int64_t& next, int64_t tile, const Panel& panel, const Take& take) const;
+
+  // The exponentials of a tile and panel (tokens,columns), and what each column is relative to.
+  float* exponentials(const Tile& tile, const Panel& panel) {
+    return &e_[tile.begin * ld_rows_ + tile.tokens * panel.first];
+  }
+  float* max_of_tile(int64_t tile) { return &tile_max_[tile * ld_rows_]; }
+
+  const Sizes sizes_;
+  const float scale_;      // 1 / B
+  const int64_t ld_;       // of W2T and h: H, padded with zeros
+  const int64_t ld_rows_;  // of arrays with one column per context: those of a chunk, padded
+  const bool is_one_chunk_;
+  std::vector<Group> groups_;
+  std::vector<Tile> tiles_;
+  Weights W2T_;                    // (V,ld)
+  Weights& b2_;                    // (V)
+  Buffer<float> scaled_h_, hT_;    // (chunk_rows,ld): h / B; (panels,H,columns)
+  Buffer<float> e_;                // (V,ld_rows), by tiles and in these by panels
+  Buffer<float> tile_max_;         // (tiles,ld_rows)
+  Buffer<float> max_, weight_;     // (ld_rows): of all logits; examples over sum of e^(logit - max)
+  Buffer<int32_t> tile_of_token_;  // (V)
+  Buffer<Target> targets_;         // (B), by tiles and in these by contexts
+  std::vector<int64_t> target_starts_;  // (tiles + 1)
+  Buffer<float> target_logits_;         // (B), by context
+};
+
+}  // namespace makemore
