@@ -324,7 +324,8 @@ TEST_CASE("of equal tokens the lower ones are kept, no more than needed, and cho
   options.temperature = 2;  // gives each the weight 1
   const auto cumulative = [&] {
     std::vector<double> sums(4);
-    EXPECT(TokenChoice(options, 4).cumulate(sums.data(), even.data(), true));
+    EXPECT(TokenChoice(4, options.temperature, options.top_k, options.top_p)
+               .cumulate(sums.data(), even.data(), true));
     return sums;
   };
   EXPECT((cumulative() == std::vector<double>{1, 2, 3, 4}));
