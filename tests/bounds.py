@@ -25,8 +25,9 @@ EXP_ULP = 2
 TANH_ULP = 7
 LOG_ULP = 2
 
-# Tokens that are summed relative to the same logit, at least.
-MIN_TILE = 48
+# From so many tokens on they come in tiles, of so many at least, each of which is summed relative
+# to the greatest logit so far.
+MANY_TOKENS, MIN_TILE = 1000, 48
 
 # Products of two errors are left out of the formulas below.  In these tests no relative error
 # exceeds 2^-8, so that what is left out is at most this part of what is counted.
@@ -125,18 +126,18 @@ def cross_entropy(logits: Array, Y: Array, e_logits: Array | float = 0.0) -> tup
     p is relatively off by the absolute error of its logarithm, EXP_ULP and a division; the
     subtraction, and 1/N and the multiplication by it, round three times.
 
-    Where there are many tokens, exponentials may be relative to the greatest logit so far.  Then p
-    has a second one as a factor, and two roundings more; and after each tile, of MIN_TILE tokens at
-    least, the sum may be brought to a greater logit, by a factor off by EXP_ULP and a rounding.
+    Where tokens come in tiles, p has a second exponential as a factor, and two roundings more; and
+    each tile may bring the sum to a greater logit, by a factor off by EXP_ULP and a rounding.
     """
-    N = len(Y)
-    e_rescaling = (EXP_ULP * ULP + U) * (logits.shape[1] // MIN_TILE)
-    e_log_p = log_softmax(logits, e_logits) + e_rescaling
+    N, V = logits.shape
+    e_exp = EXP_ULP * ULP + U
+    tiles = V // MIN_TILE if V >= MANY_TOKENS else 0
+    e_log_p = log_softmax(logits, e_logits) + e_exp * tiles
     log_p = reference.log_softmax(logits)
     right = np.arange(N), Y
     loss = e_log_p[right].mean() + gamma(N + 1) * np.abs(log_p[right]).mean()
     p, dlogits = np.exp(log_p), reference.cross_entropy(logits, Y)[1]
-    e_p = p * (e_log_p + 2 * EXP_ULP * ULP + 3 * U)
+    e_p = p * (e_log_p + e_exp * (2 if tiles else 1) + (U if tiles else 0))
     return float(loss * SECOND_ORDER), finish(e_p / N + 3 * U * np.abs(dlogits))
 
 

@@ -152,9 +152,10 @@ def test_a_full_batch(implementation, sizes):
 
 
 # -- a large vocabulary --------------------------------------------------------------------------
-@pytest.fixture(scope="module")
-def large() -> Golden:
-    return Golden(Run(**LARGE), 1, np.full(3, 0.5), 16, DECAY)
+# The two cuts of the output layer, and tiles that divide the vocabulary evenly or not.
+@pytest.fixture(scope="module", params=[96, 97, 999, 1000, 16_384, 20_011])
+def large(request: pytest.FixtureRequest) -> Golden:
+    return Golden(Run(**{**LARGE, "V": request.param}), 1, np.full(3, 0.5), 16, DECAY)
 
 
 def test_large_vocabulary(implementation, large):

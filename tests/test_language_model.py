@@ -53,7 +53,9 @@ def test_it_is_the_net(mlp, frozen):
     assert frozen.log_probs(data.train.X).tobytes() == mlp.log_probs(data.train.X).tobytes()
 
 
-@pytest.mark.parametrize(("T", "E", "H", "V"), [(1, 1, 1, 2), (2, 3, 7, 5), (5, 4, 33, 40)])
+@pytest.mark.parametrize(
+    ("T", "E", "H", "V"), [(1, 1, 1, 2), (2, 3, 7, 5), (5, 4, 33, 40), (2, 3, 9, 1001)]
+)
 def test_it_is_the_net_in_all_sizes(T, E, H, V, rng):
     mlp = mm.MLP(mm.Vocab([chr(200 + i) for i in range(V - 1)]), T, E, H, init="lecture")
     frozen = mlp.freeze()

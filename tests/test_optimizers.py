@@ -113,7 +113,7 @@ def test_a_full_batch_of_several_chunks(isa, V, options):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("sizes", [{}, LARGE])
+@pytest.mark.parametrize("sizes", [{}, LARGE, {"V": 1000, "H": 90}, {"V": 16_384, "H": 5, "E": 2}])
 def test_neither_threads_nor_calls_change_a_bit(isa, optimizer, sizes):
     run = Run(**sizes)
     lr = np.linspace(0.02, 0.01, 12)

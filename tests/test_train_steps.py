@@ -62,10 +62,11 @@ def test_rows_given_equal_rows_drawn(isa):
         assert_equal(found, drawn)
 
 
-def test_full_batch_equals_every_row_listed(isa):
-    run, lr = Run(N=77), np.full(5, 0.1)
-    losses, full = run.train(lr, rows="all")
-    again, listed = run.train(lr, rows=np.tile(np.arange(77), (5, 1)))
+@pytest.mark.parametrize("sizes", [{"N": 77}, {"N": 1500, "V": 1000, "H": 10, "E": 2}])
+def test_full_batch_equals_every_row_listed(isa, sizes):
+    run, lr = Run(**sizes), np.full(5, 0.1)
+    losses, full = run.train(lr, rows="all", threads=1)
+    again, listed = run.train(lr, rows=np.tile(np.arange(len(run.X)), (5, 1)), threads=7)
     assert again.tobytes() == losses.tobytes()
     assert_equal(listed, full)
 
