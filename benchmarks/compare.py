@@ -22,11 +22,16 @@ from measuring import LECTURE_STEPS, machine, measure, start_all, why_not_avx2, 
 import makemore_cpp as mm
 
 LECTURE = "lecture"
-# B, T, E, H and the steps of one turn.
+# B, T, E, H, where it is not that of the words V, and the steps of one turn.
 SHAPES = {
     LECTURE: ((32, 3, 10, 200), 5000),
     "B=256": ((256, 3, 10, 200), 1000),
     "B=4096 H=1024": ((4096, 3, 10, 1024), 20),
+    "V=1000 B=256": ((256, 4, 30, 200, 1000), 200),
+    "V=16384 B=32": ((32, 4, 30, 100, 16_384), 100),
+    "V=16384 B=256": ((256, 4, 30, 100, 16_384), 40),
+    "V=16384 B=1024": ((1024, 4, 60, 100, 16_384), 10),
+    "V=50000 B=256 H=256": ((256, 4, 30, 256, 50_000), 10),
 }
 
 
@@ -67,7 +72,7 @@ def run_shape(shape_name, words, options, results):
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "problem.npz")
         saved = LECTURE_STEPS if lecture and options.jobs else max(steps, 20)
-        flop = naive_flop(*sizes, write_problem(file, sizes, words, saved))
+        flop = naive_flop(*sizes[:4], write_problem(file, sizes, words, saved))
         running = start_all(file, names_for(shape_name))
         found = measure(running, steps, options.turns, everything=lecture)
         for what, values in found.items():

@@ -14,6 +14,7 @@ from collections import defaultdict
 
 import numpy as np
 from flops import naive_flop
+from zipf import zipf_examples
 
 import makemore_cpp as mm
 from makemore_cpp import _core
@@ -22,11 +23,10 @@ LECTURE = {"B": 32, "T": 3, "E": 10, "H": 200, "V": None}  # None: the vocabular
 SIZES = {
     "B": [1, 4, 16, 64, 256, 1024, 4096, 16384],
     "H": [50, 100, 200, 400, 800, 1600, 3200],
-    "V": [None, 100, 1000, 5000, 20_000],
+    "V": [None, 100, 999, 1000, 5000, 20_000, 60_000],
     "T": [1, 2, 3, 5, 8, 16],
 }
 THREADS = (1, 2)
-N_TOKENS = 200_000  # of the text with Zipf's distribution
 TURN_SECONDS = 0.1  # of one point with one number of threads
 MIN_STEPS = 40  # of a turn: parameters of tens of megabytes take long to be copied at its start
 # A point that costs this many times more per operation than the one before it is a cliff.
@@ -34,14 +34,6 @@ CLIFF = 1.3
 # Below this many MFLOP a step is mostly what does not depend on its sizes.
 CLIFF_MFLOP = 1.0
 COLUMNS = ("us, 1 thread", "us, 2 threads", "naive MFLOP", "naive GFLOP/s, 1 thread")
-
-
-def zipf_examples(V, T, seed=0):
-    """Return contexts X (N,T) and targets Y (N,) from text whose r-th token has p ~ 1 / r."""
-    p = 1 / np.arange(1, V + 1)
-    text = np.random.default_rng(seed).choice(V, N_TOKENS, p=p / p.sum()).astype(np.int32)
-    windows = np.lib.stride_tricks.sliding_window_view(text, T + 1)
-    return windows[:, :T].copy(), windows[:, T].copy()
 
 
 class Point:

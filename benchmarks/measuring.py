@@ -14,6 +14,7 @@ import candidates
 import numpy as np
 from candidates import AVX2, FAST, OURS
 from flops import measured_peak
+from zipf import zipf_examples
 
 import makemore_cpp as mm
 from makemore_cpp import _core
@@ -21,6 +22,8 @@ from makemore_cpp import _core
 LECTURE_STEPS, LECTURE_RATE = 200_000, 0.1
 # Threads of some frameworks spin for a while after their work; the next candidate waits so long.
 SETTLE_SECONDS = 0.25
+# Examples of a large vocabulary: a framework needs an array of as many times V floats, and more.
+N_OF_LARGE = 10_000
 ALL_CPUS = len(os.sched_getaffinity(0))
 
 
@@ -90,20 +93,27 @@ def write_problem(file, sizes, words, steps):
     """Save first parameters, examples and the rows and rates of every step; return V.
 
     The examples are those of train, dev and test, one after the other; "dev" holds where those of
-    dev begin and end.  Minibatches come from train.
+    dev begin and end.  Minibatches come from train.  Where the sizes name a vocabulary, the tokens
+    are as in text of words.
     """
-    B, T, E, H = sizes
-    data = mm.Dataset.split(words, T)
-    V = len(data.vocab)
-    splits = (data.train, data.dev, data.test)
-    ends = np.cumsum([len(split.Y) for split in splits])
+    B, T, E, H, *large = sizes
+    if large:
+        V = large[0]
+        X, Y = zipf_examples(V, T, N_OF_LARGE)
+        ends = np.array([8, 9]) * len(Y) // 10
+    else:
+        data = mm.Dataset.split(words, T)
+        V = len(data.vocab)
+        splits = (data.train, data.dev, data.test)
+        X, Y = (np.concatenate([getattr(split, a) for split in splits]) for a in "XY")
+        ends = np.cumsum([len(split.Y) for split in splits])[:2]
     names = ("C", "W1", "b1", "W2", "b2")
     np.savez(
         file,
-        X=np.concatenate([split.X for split in splits]),
-        Y=np.concatenate([split.Y for split in splits]),
-        dev=ends[:2],
-        rows=_core.batch_rows(1, 0, steps, B, len(data.train.Y)),
+        X=X,
+        Y=Y,
+        dev=ends,
+        rows=_core.batch_rows(1, 0, steps, B, int(ends[0])),
         lr=mm.learning_rates("step", LECTURE_RATE, LECTURE_STEPS, count=steps),
         **dict(zip(names, _core.initial_parameters(T, E, H, V, seed=1), strict=True)),
     )

@@ -16,10 +16,14 @@ N_EMBD = 10
 N_EXAMPLES = 100_000
 LECTURE = {"B": 32, "T": 3, "H": 200, "V": 27}
 # One size at a time is changed.
-SHAPES = [LECTURE] + [
-    LECTURE | {size: value}
-    for size, value in [("B", 256), ("B", 4096), ("T", 8), ("H", 50), ("H", 1024), ("V", 1000)]
-]
+SHAPES = (
+    [LECTURE]
+    + [
+        LECTURE | {size: value}
+        for size, value in [("B", 256), ("B", 4096), ("T", 8), ("H", 50), ("H", 1024), ("V", 1000)]
+    ]
+    + [LECTURE | {"B": 256, "V": 16_384}]
+)
 ROUND_FLOP = 1e9  # a round then takes some milliseconds
 CHECKED_STEPS = 5
 
