@@ -57,3 +57,23 @@ def test_a_set_that_cannot_be_used_fails_loudly(isa, code):
     assert sentence.startswith("makemore_cpp.ArgumentError: MAKEMORE_ISA: ")
     assert isa in sentence
     assert all(name in sentence for name in ISAS)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "groups"),
+    [  # B, T, E, H, V
+        ((32, 3, 10, 200, 27), 0),
+        ((256, 4, 30, 200, 999), 0),
+        ((256, 4, 30, 200, 1000), 4),
+        ((8, 4, 30, 1, 1000), 1),  # too little work for two
+        ((7, 4, 30, 100, 16_384), 0),  # too few examples
+        ((32, 4, 30, 100, 16_384), 16),
+        ((256, 4, 30, 256, 65_536), 16),
+    ],
+)
+def test_a_step_is_cut_along_tokens_where_they_are_many(sizes, groups):
+    cut = _core.how_cut(*sizes)
+    assert sum(cut["hidden_blocks"]) == sizes[3]
+    assert len(cut["token_groups"]) == groups
+    assert sum(cut["token_groups"]) == (sizes[4] if groups else 0)
+    assert bool(cut["tile_tokens"]) == bool(groups)

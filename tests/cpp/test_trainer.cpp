@@ -220,6 +220,9 @@ TEST_CASE("a step's cut covers all units and tokens, whatever the shape") {
           EXPECT(parts.size() <= 16);
           for (const int64_t part : parts) EXPECT(part > 0);
         }
+        if (cut.token_groups.size() > 1) {
+          EXPECT(*std::min_element(cut.token_groups.begin(), cut.token_groups.end()) >= 192);
+        }
         EXPECT(cut.tile_tokens >= (along_tokens ? 48 : 0) && cut.tile_tokens <= 192);
         EXPECT(cut.chunk_rows > 0 && cut.chunk_rows <= B);
         EXPECT(!along_tokens || cut.chunk_rows * V <= int64_t{1} << 25);  // 128 MiB

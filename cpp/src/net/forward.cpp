@@ -119,6 +119,12 @@ class ForwardPass {
 // Examples are dealt out in so many blocks, each of which one thread does in order.
 constexpr int64_t kBlocks = 16;
 
+// Where no logits are kept: whole panels, and few enough that every block gets some.
+int64_t rows_without_logits(int64_t N) {
+  const int64_t panels = (N + kBlocks * kPanel - 1) / (kBlocks * kPanel);
+  return std::clamp(panels * kPanel, kPanel, kMaxRows);
+}
+
 // With fewer examples it does not pay to copy W2 into tiles.
 constexpr int64_t kMinTiledExamples = 64;
 
@@ -155,9 +161,10 @@ using BlockSums = std::array<double, kBlocks>;
 BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                           const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   BlockSums sums{};
-  const bool keeps_logits = !are_many_tokens(sizes.vocab_size);
-  for_each_chunk(sizes, parameters, keeps_logits ? rows_with_logits(sizes) : kMaxRows, N, threads,
-                 poll, [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
+  const int64_t rows =
+      are_many_tokens(sizes.vocab_size) ? rows_without_logits(N) : rows_with_logits(sizes);
+  for_each_chunk(sizes, parameters, rows, N, threads, poll,
+                 [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
                    sums[static_cast<size_t>(block)] +=
                        pass.loss_sum(X + begin * sizes.block_size, Y + begin, end - begin, begin);
                  });
