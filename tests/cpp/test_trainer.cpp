@@ -246,6 +246,28 @@ TEST_CASE("embeddings that do not occur keep their bits, also those that are not
   EXPECT_THROWS(problem.train(lr, {}, {}), DivergedError, "an updated parameter is not finite");
 }
 
+TEST_CASE("logits so far apart that an exponential of their difference overflows") {
+  for_each_isa([] {
+    for (const int64_t V : {30, 1000}) {
+      const Sizes sizes{1, 2, 40, V};
+      EXPECT(cut_step(16, sizes).token_groups.size() == (V < 1000 ? 0 : 4));
+      for (const int64_t greatest : {int64_t{0}, V / 2, V - 1}) {
+        Problem problem(sizes, 16);
+        for (float& b : problem.parameters.b2) b = -150.0f;
+        problem.parameters.b2[size_t(greatest)] = 150.0f;
+        const double exact = loss_by_definition(problem);
+        const auto view = std::as_const(problem.parameters).view();
+        const double loss =
+            mean_loss(problem.sizes, view, problem.X.data(), problem.Y.data(), problem.count);
+        EXPECT(std::abs(loss - exact) < 1e-5 * exact);
+        const std::vector<float> losses =
+            problem.train({0.1, 0.1}, {Batches::Kind::all, 0, nullptr}, {});
+        EXPECT(std::abs(losses[0] - exact) < 1e-5 * exact && losses[1] < losses[0]);
+      }
+    }
+  });
+}
+
 TEST_CASE("log_probs: a row does not depend on the others") {
   for_each_isa([] {
     for (const int64_t V : {27, 1003, 16384}) {
