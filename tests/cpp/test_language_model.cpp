@@ -205,6 +205,12 @@ TEST_CASE("log-probabilities are the bits of the forward pass, before and after 
       model.log_probs(got.data(), X.data(), N, threads);
       EXPECT(got == wanted);
     }
+    for (const int64_t n : {1, 3, 5}) {
+      for (int64_t i = 0; i + n <= N; i += 37) {
+        model.log_probs(got.data(), X.data() + i * T, n, 1);
+        EXPECT(std::equal(got.begin(), got.begin() + n * V, wanted.begin() + i * V));
+      }
+    }
     if (V <= 1000) make_table(model);
     model.log_probs(got.data(), X.data(), N, 2);
     EXPECT(got == wanted);

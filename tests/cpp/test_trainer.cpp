@@ -272,12 +272,15 @@ TEST_CASE("log_probs: a row does not depend on the others") {
   for_each_isa([] {
     for (const int64_t V : {27, 1003, 16384}) {
       const Problem problem({3, 10, 70, V}, 300);
-      std::vector<float> all(size_t(300 * V)), one(static_cast<size_t>(V));
+      std::vector<float> all(size_t(300 * V)), some;
       const auto view = std::as_const(problem.parameters).view();
       log_probs(all.data(), problem.sizes, view, problem.X.data(), 300);
-      for (int64_t i = 0; i < 300; i += 41) {
-        log_probs(one.data(), problem.sizes, view, problem.X.data() + i * 3, 1);
-        EXPECT(std::equal(one.begin(), one.end(), all.begin() + i * V));
+      for (const int64_t n : {1, 40}) {
+        some.resize(size_t(n * V));
+        for (int64_t i = 0; i + n <= 300; i += 41) {
+          log_probs(some.data(), problem.sizes, view, problem.X.data() + i * 3, n);
+          EXPECT(std::equal(some.begin(), some.end(), all.begin() + i * V));
+        }
       }
     }
   });
