@@ -119,7 +119,7 @@ def test_interrupted_and_continued(tmp_path):
     ("arguments", "sentence"),
     [
         (["--n-hidden", "8,x"], "'x' is not an integer"),
-        (["--n-hidden", "8,0"], "--n-hidden must"),
+        (["--n-hidden", "8,0"], "--n-hidden is 0"),
         (["--n-hidden", ""], "'' is not an integer"),
         (["--lr", "0.1,0.1"], "lr has the value 0.1 twice"),
         (["--lr", "nan"], "lr is nan"),

@@ -188,7 +188,9 @@ def test_a_run_that_is_told_to_end_leaves_its_checkpoint(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     arguments = ("train", "--steps", 10**9, "--n-hidden", 20, "--out", "new")
+    before = signal.signal(number, signal.SIG_DFL)  # under nohup it is ignored, also by children
     with started(tmp_path, *arguments) as process:
+        signal.signal(number, before)
         while not (tmp_path / "new").exists() and process.poll() is None:
             time.sleep(0.01)
         time.sleep(1)

@@ -109,6 +109,9 @@ class TemporaryFile {
     // Before the first byte: who may not read the old file never sees the new one.
     if (mode && retry([&] { return ::fchmod(file_.get(), *mode); }) != 0) return false;
     if (!write_all(file_.get(), bytes)) return false;
+    // Closing can be the first to report that a write failed; the lock lasts until the new name.
+    const FileDescriptor lock(::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
+    if (!lock.is_open()) return false;
     if (retry([&] { return ::fsync(file_.get()); }) != 0 || file_.close() != 0) return false;
     if (::renameat(folder_, name_.c_str(), folder_, new_name.c_str()) != 0) return false;
     file_exists_ = false;
