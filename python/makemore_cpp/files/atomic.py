@@ -21,23 +21,21 @@ def replace(path: str | os.PathLike[str], data: bytes) -> None:
 def check_replaceable(path: str | os.PathLike[str]) -> None:
     """Raise FileError if `replace` would, as far as that can be known before there are data.
 
-    Nothing changes but that a file appears in the folder for a moment.
+    No file of that name is made, of which a failing disk could leave an empty one; but another one
+    is in the folder for a moment.
     """
     place = os.path.realpath(path)
-    if os.path.exists(place) and not os.path.isfile(place):
-        kind = "a folder" if os.path.isdir(place) else "not a regular file"
-        raise FileError(f"cannot write '{os.fspath(path)}': it is {kind}")
-    if os.path.exists(place):
-        check_folder(os.path.dirname(place), os.fspath(path))
-        return
-    try:  # the name itself may be too long, or hold what the file system cannot
-        _core.write_file(place, b"")
-        os.unlink(place)
-    except FileError as error:
-        reason = str(error).rpartition(": ")[2]
-        raise FileError(f"cannot write '{os.fspath(path)}': {reason}") from None
-    except OSError as error:
-        raise FileError(f"cannot remove '{os.fspath(path)}': {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.stat(place).st_mode):
+            kind = "a folder" if os.path.isdir(place) else "not a regular file"
+            raise FileError(f"cannot write '{os.fspath(path)}': it is {kind}")
+    except FileNotFoundError:
+        pass
+    except FileError:
+        raise
+    except OSError as error:  # such as a name that is too long
+        raise FileError(f"cannot write '{os.fspath(path)}': {error.strerror}") from error
+    check_folder(os.path.dirname(place), os.fspath(path))
 
 
 def check_folder(folder: str | os.PathLike[str], name: str | None = None) -> None:
