@@ -45,6 +45,8 @@ def check_folder(folder: str | os.PathLike[str], name: str | None = None) -> Non
         _core.write_file(probe, b"probe")
         os.unlink(probe)
     except FileError as error:
+        with contextlib.suppress(OSError):  # it can be there, and not outlive a crash
+            os.unlink(probe)
         reason = str(error).rpartition(": ")[2]
         what = f"cannot write in {os.fspath(folder)}" if name is None else f"cannot write '{name}'"
         raise FileError(f"{what}: {reason}") from None
