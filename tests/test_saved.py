@@ -110,6 +110,34 @@ def test_a_model_of_another_class_cannot_be_saved(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_every_reader_of_a_net_takes_and_refuses_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "some.file"
+    text, arrays = _core.read_tensors(the("MLP").to_bytes())
+    fields = json.loads(text)
+    for changed_fields, changed_arrays in (
+        ({**fields, "n_hidden": 4}, arrays),
+        ({**fields, "surprise": 1}, arrays),
+        ({**fields, "characters": fields["characters"][1:]}, arrays),
+        ({**fields, "data": {"name": "", "sha256": "x", "split_seed": 1}}, arrays),
+        ({"version": 1, **fields}, arrays),
+        (fields, {"W1": arrays["W1"], **arrays}),
+        (fields, {**arrays, "x": arrays["b1"]}),
+        (fields, {**arrays, "b1": arrays["b1"].astype(float)}),
+    ):
+        path.write_bytes(_core.write_tensors(tensor_file.canonical(changed_fields), changed_arrays))
+        for load in (mm.load, mm.MLP.load, mm.LanguageModel.load):
+            with pytest.raises(mm.FormatError, match=r"some\.file: "):
+                load(path)
+    path.write_bytes(_core.write_tensors(text, arrays))
+    assert mm.load(path).to_bytes() == the("MLP").to_bytes() == mm.MLP.load(path).to_bytes()
+
+
+def test_paths_are_checked_by_every_model() -> None:
+    for kind in KINDS:
+        with pytest.raises(TypeError, match="path must be a path, not int"):
+            the(kind).save(3)
+
+
 # -- hostile files --------------------------------------------------------------------------------
 def refused(kind: str, data: bytes, sentence: str | None = None) -> None:
     with pytest.raises(mm.FormatError, match=sentence) as caught:
@@ -172,6 +200,11 @@ def test_damaged_bytes_are_refused(kind: str, data: st.DataObject) -> None:
         ("NGram", put("surprise", 1), "unknown field 'surprise'"),
         ("NGram", lambda fields: fields.pop("smoothing"), "the metadata lack smoothing"),
         ("KneserNey", put("order", 101), "order is 101"),
+        (
+            "NGram",
+            lambda fields: fields.update(order=fields.pop("order")),
+            "the metadata have 'smoothing' where order must be",
+        ),
         ("Mixture", put("models", 4), r"the tensor weights is float64 \(3,\); it must be"),
         ("Mixture", put("models", -1), "the tensor weights"),
         ("Mixture", put("models", [1]), "models in the metadata has the wrong type"),
@@ -200,6 +233,11 @@ MODEL = np.frombuffer(b"not a model", np.uint8)
         ("NGram", put("texts", np.array([255], np.uint8)), "the texts are not UTF-8"),
         ("NGram", lambda arrays: arrays.clear(), "the tensor lengths is missing"),
         ("NGram", put("x", np.ones(1)), "there is an unknown tensor 'x'"),
+        (
+            "NGram",
+            lambda arrays: arrays.update(lengths=arrays.pop("lengths")),
+            "the tensors have 'texts' where lengths must be",
+        ),
         (
             "NGram",
             lambda arrays: arrays.update(lengths=np.zeros(0, np.int64), texts=np.zeros(0, "u1")),

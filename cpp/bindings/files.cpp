@@ -1,4 +1,5 @@
 // Files for Python: the atomic writer, and the strict file of named arrays and one text.
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,14 +25,11 @@ void write_file(const py::object& path, const py::object& data) {
   write_file_atomically(file, bytes);
 }
 
-constexpr Number kNumbers[] = {Number::float32, Number::float64, Number::int32, Number::int64,
-                               Number::uint8};
-
 Number number_of(const std::string& name, const py::array& array) {
-  for (const Number number : kNumbers) {
-    if (array.dtype().equal(py::dtype(name_of(number)))) return number;
-  }
-  throw py::type_error("tensors['" + name + "'] holds " + std::string(py::str(array.dtype())) +
+  const std::string dtype = py::str(array.dtype());
+  const std::optional<Number> number = number_named(dtype);
+  if (number) return *number;
+  throw py::type_error("tensors['" + name + "'] holds " + dtype +
                        ", which is none of float32, float64, int32, int64 and uint8");
 }
 

@@ -21,11 +21,6 @@ constexpr char kFormat[] = "makemore_cpp";
 constexpr uint64_t kVersion = 1;
 constexpr size_t kMaxNameBytes = 4096;  // room for a path
 
-bool is_digest(const std::string& text) {
-  return text.size() == kDigestDigits &&
-         text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 void check_origin(const DataOrigin& data) {
   if (data.name.size() > kMaxNameBytes || !is_utf8(data.name)) {
     throw ArgumentError("the name of the data must be UTF-8 of at most " +
@@ -164,6 +159,18 @@ std::vector<Tensor> tensors_of(const Sizes& sizes, const ParameterArrays& arrays
           {"b2", Number::float32, {V}, bytes_of(arrays.b2)}};
 }
 
+void check_sizes_of_arrays(const SavedModel& model) {
+  check_description(model);
+  for (const Tensor& tensor : tensors_of(model.sizes, model.parameters)) {
+    int64_t count = 1;
+    for (const int64_t size : tensor.shape) count *= size;
+    const auto elements = static_cast<int64_t>(tensor.data.size() / sizeof(float));
+    if (elements == count) continue;
+    throw ArgumentError(tensor.name + " has " + std::to_string(elements) +
+                        " elements, which is not what the sizes of the model demand");
+  }
+}
+
 TensorFile file_of(const SavedModel& model) {
   return {.metadata = write_metadata(model), .tensors = tensors_of(model.sizes, model.parameters)};
 }
@@ -207,21 +214,13 @@ SavedModel read_model(std::string_view bytes) {
 }  // namespace
 
 void check_model(const SavedModel& model) {
-  check_description(model);
-  for (const Tensor& tensor : tensors_of(model.sizes, model.parameters)) {
-    int64_t count = 1;
-    for (const int64_t size : tensor.shape) count *= size;
-    const auto elements = static_cast<int64_t>(tensor.data.size() / sizeof(float));
-    if (elements == count) continue;
-    throw ArgumentError(tensor.name + " has " + std::to_string(elements) +
-                        " elements, which is not what the sizes of the model demand");
-  }
+  check_sizes_of_arrays(model);
   check(file_of(model));
 }
 
 std::string model_to_bytes(const SavedModel& model) {
-  check_model(model);
-  return to_bytes(file_of(model));
+  check_sizes_of_arrays(model);
+  return to_bytes(file_of(model));  // which checks the numbers
 }
 
 SavedModel model_from_bytes(std::string_view bytes, const std::string& name) {

@@ -89,4 +89,9 @@ std::string Sha256::finish() {
   return digits;
 }
 
+bool is_digest(std::string_view text) {
+  return text.size() == kDigestDigits &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 }  // namespace makemore

@@ -11,6 +11,9 @@ namespace makemore {
 
 constexpr size_t kDigestDigits = 64;
 
+// Whether a text could be a digest: so many lower-case hexadecimal digits.
+bool is_digest(std::string_view text);
+
 class Sha256 {
  public:
   void update(std::string_view bytes);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <optional>
 #include <unordered_set>
 
 #include "files/file_io.hpp"
@@ -80,6 +81,18 @@ void check_finite(const Tensor& tensor) {
     }
     throw ArgumentError(show_text(tensor.name) + "[" + indices + "] is " + std::to_string(value) +
                         ": every number that is saved must be finite");
+  }
+}
+
+// That the data have the sizes that the shapes demand, and their floats are finite.
+void check_data(const std::vector<Tensor>& tensors) {
+  for (const Tensor& tensor : tensors) {
+    if (static_cast<int64_t>(tensor.data.size()) != tensor_bytes(tensor)) {
+      fail_in(tensor, "has " + std::to_string(tensor.data.size()) +
+                          " bytes, and its shape demands " + std::to_string(tensor_bytes(tensor)));
+    }
+    if (tensor.number == Number::float32) check_finite<float>(tensor);
+    if (tensor.number == Number::float64) check_finite<double>(tensor);
   }
 }
 
@@ -201,9 +214,8 @@ std::string without_digest(const std::string& metadata) {
   constexpr size_t kMemberBytes = kBeforeDigest.size() + kDigestDigits + kAfterDigest.size();
   const size_t begin = metadata.size() - std::min(metadata.size(), kMemberBytes);
   const std::string_view member = std::string_view(metadata).substr(begin);
-  const std::string_view digits = member.substr(std::min(member.size(), kBeforeDigest.size()));
   if (!member.starts_with(kBeforeDigest) || !member.ends_with(kAfterDigest) ||
-      digits.find_first_not_of("0123456789abcdef") != kDigestDigits) {
+      !is_digest(member.substr(kBeforeDigest.size(), kDigestDigits))) {
     throw ArgumentError("the metadata do not end with a digest");
   }
   return metadata.substr(0, begin) + "}";
@@ -262,9 +274,14 @@ Header read_header(std::string_view bytes) {
 
 }  // namespace
 
-int64_t bytes_of(Number number) { return type_of(number).bytes; }
-
 const char* name_of(Number number) { return type_of(number).name; }
+
+std::optional<Number> number_named(std::string_view name) {
+  for (const NumberType& type : kTypes) {
+    if (type.name == name) return type.number;
+  }
+  return std::nullopt;
+}
 
 void check(const TensorFile& file) {
   const std::string& metadata = file.metadata;
@@ -272,14 +289,7 @@ void check(const TensorFile& file) {
     throw ArgumentError("the metadata must be the UTF-8 of a JSON object with members");
   }
   check_names(file.tensors);
-  for (const Tensor& tensor : file.tensors) {
-    if (static_cast<int64_t>(tensor.data.size()) != tensor_bytes(tensor)) {
-      fail_in(tensor, "has " + std::to_string(tensor.data.size()) +
-                          " bytes, and its shape demands " + std::to_string(tensor_bytes(tensor)));
-    }
-    if (tensor.number == Number::float32) check_finite<float>(tensor);
-    if (tensor.number == Number::float64) check_finite<double>(tensor);
-  }
+  check_data(file.tensors);
 }
 
 std::string to_bytes(const TensorFile& file) {
@@ -311,7 +321,7 @@ TensorFile tensors_from_bytes(std::string_view bytes) {
     tensor.data = bytes.substr(data_at, static_cast<size_t>(tensor_bytes(tensor)));
     data_at += tensor.data.size();
   }
-  check(file);
+  check_data(file.tensors);
   return std::move(file);
 }
 

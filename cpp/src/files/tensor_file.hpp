@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +14,8 @@
 namespace makemore {
 
 enum class Number { float32, float64, int32, int64, uint8 };
-int64_t bytes_of(Number number);
 const char* name_of(Number number);  // "float32"
+std::optional<Number> number_named(std::string_view name);
 
 struct Tensor {
   std::string name;

@@ -16,7 +16,7 @@ from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.data.texts import load_words
 from makemore_cpp.files import folders
 from makemore_cpp.models.loading import load
-from makemore_cpp.recipe.options import OPTIONS, Part, names_of
+from makemore_cpp.recipe.options import OPTIONS
 from makemore_cpp.sweeps.record import ROOT
 from makemore_cpp.sweeps.table import Row, Table, shown
 from makemore_cpp.text.model import Model
@@ -68,27 +68,16 @@ class Value(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{text!r} is not {expected}", param, context)
 
 
-def size_options(command: Any) -> Any:
-    """Add the options for the sizes of a net, with the lecture's as defaults."""
-    for name in ("n_hidden", "n_embd", "block_size"):
-        declared = OPTIONS[name]
-        decorate = click.option(
-            option_of(name), default=declared.default, show_default=True, help=declared.help
-        )
-        command = decorate(command)
-    return command
-
-
 def option_of(name: str) -> str:
     """Return what the command line calls an option of a recipe."""
     return "--" + name.replace("_", "-")
 
 
-def recipe_options(*parts: Part) -> Callable[[Any], Any]:
-    """Add all options of these parts of a recipe, with their defaults."""
+def recipe_options(names: Sequence[str]) -> Callable[[Any], Any]:
+    """Add these options of a recipe, with their defaults."""
 
     def add(command: Any) -> Any:
-        for name in reversed(names_of(*parts)):
+        for name in reversed(names):
             for decorate in reversed(_declared(name)):
                 command = decorate(command)
         return command
@@ -110,7 +99,11 @@ def _declared(name: str) -> list[Callable[[Any], Any]]:
     default_text = f"  [default: {option.default_text}]" if option.default_text else ""
     return [
         click.option(
-            option_of(name), type=kind, default=option.default, help=option.help + default_text
+            option_of(name),
+            type=kind,
+            default=option.default,
+            show_default=True,
+            help=option.help + default_text,
         )
     ]
 

@@ -14,7 +14,7 @@ from makemore_cpp.cli import console, exits, experiments, export, score, sweeps
 from makemore_cpp.cli import pictures as cli_pictures
 from makemore_cpp.cli import sample as cli_text
 from makemore_cpp.cli import train as cli_train
-from makemore_cpp.cli.common import json_option, size_options, threads_option
+from makemore_cpp.cli.common import json_option, recipe_options, threads_option
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.evaluation import diagnosis
 from makemore_cpp.files import folders
@@ -143,7 +143,7 @@ Print how the core was built, what it uses here and how a training step would be
 
 
 @cli.command(context_settings={"show_default": True}, help=INFO_HELP)
-@size_options
+@recipe_options(("block_size", "n_embd", "n_hidden"))
 @click.option("--batch-size", default=32, help="Examples in a step.")
 @click.option("--vocab-size", default=27, help="Tokens, the boundary included.")
 @json_option

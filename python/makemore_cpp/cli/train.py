@@ -19,6 +19,7 @@ from makemore_cpp.cli.common import (
     boundary_option,
     data_option,
     json_option,
+    option_of,
     recipe_options,
     split_seed_option,
     threads_option,
@@ -30,6 +31,7 @@ from makemore_cpp.evaluation import diagnosis
 from makemore_cpp.files import folders
 from makemore_cpp.models.frozen import CHECKPOINT_FILE
 from makemore_cpp.models.mlp import MLP
+from makemore_cpp.recipe.options import names_of
 from makemore_cpp.recipe.presets import PRESETS
 from makemore_cpp.runs import checkpoint
 from makemore_cpp.text.sampling import iter_samples
@@ -66,7 +68,7 @@ the first loss is about ln V, which ends lower. --preset lecture is the lecture'
     help="Other defaults: the lecture's to the letter, or those of the best dev loss known.",
 )
 @data_option
-@recipe_options("model", "training", "update")
+@recipe_options(names_of("model", "training", "update"))
 @split_seed_option
 @boundary_option
 @click.option("--samples", default=20, help="Samples to print at the end.")
@@ -167,8 +169,9 @@ def _resumed_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     for name in context.params.keys() | {"preset"}:
         source = context.get_parameter_source(name)
         if source is ParameterSource.COMMANDLINE and name not in RESUME_OPTIONS:
-            shown = name.replace("_", "-")
-            raise ArgumentError(f"--{shown} cannot be given with --resume: the run has its own")
+            raise ArgumentError(
+                f"{option_of(name)} cannot be given with --resume: the run has its own"
+            )
     folder = Path(options["resume"])
     with folders.locked(folder):
         files.check_folder(folder)

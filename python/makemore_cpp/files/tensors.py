@@ -46,7 +46,7 @@ def to_bytes(format: str, version: int, fields: Mapping[str, Any], arrays: Array
 
 
 class Content:
-    """What a file holds; each field and array is taken once, and must be as the reader says.
+    """What a file holds: a reader takes each field and array once, in the order of the writer.
 
     Parameters
     ----------
@@ -99,6 +99,7 @@ class Content:
         """Return a field of one of these types."""
         if name not in self._fields:
             raise ArgumentError(f"the metadata lack {name}")
+        _check_is_first("the metadata", name, self._fields)
         value = self._fields.pop(name)
         if type(value) not in types:  # a bool is not an int here
             raise ArgumentError(f"{name} in the metadata has the wrong type")
@@ -115,6 +116,7 @@ class Content:
         """Return an array of this type and shape; a size that is None may be any."""
         if name not in self._arrays:
             raise ArgumentError(f"the tensor {name} is missing")
+        _check_is_first("the tensors", name, self._arrays)
         array = self._arrays.pop(name)
         fits = array.ndim == len(shape) and all(
             size is None or size == found for size, found in zip(shape, array.shape, strict=True)
@@ -133,6 +135,21 @@ class Content:
             raise ArgumentError(f"the metadata have an unknown field {checks.shown(name)}")
         for name in self._arrays:
             raise ArgumentError(f"there is an unknown tensor {checks.shown(name)}")
+
+
+def _check_is_first(what: str, name: str, left: Mapping[str, Any]) -> None:
+    first = next(iter(left))
+    if first != name:
+        raise ArgumentError(f"{what} have {checks.shown(first)} where {name} must be")
+
+
+def check_types(what: str, found: Any, types: Mapping[str, tuple[type, ...]]) -> None:
+    """Raise ArgumentError unless an object has these fields, in this order, of these types."""
+    if not isinstance(found, dict) or list(found) != list(types):
+        raise ArgumentError(f"{what} does not have the fields {', '.join(types)}")
+    for name, value in found.items():
+        if type(value) not in types[name]:
+            raise ArgumentError(f"{name} in {what} has the wrong type")
 
 
 @contextlib.contextmanager

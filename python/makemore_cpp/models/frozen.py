@@ -1,9 +1,10 @@
 """A trained net that no longer changes: fast to ask, and safe to share between threads."""
 
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Self, final
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, final
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from makemore_cpp import _core, checks
@@ -12,24 +13,61 @@ from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.data.origin import in_a_file, recalled, training_words
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab
+from makemore_cpp.files.tensors import Content, check_types
 from makemore_cpp.text.model import Model
-from makemore_cpp.text.saved import NET_FORMAT, add_reader
+from makemore_cpp.text.saved import NET_FORMAT, VERSION, add_reader, take_vocab, vocab_fields
 from makemore_cpp.text.scoring import OOV
 
 MODEL_FILE = "model.safetensors"
 CHECKPOINT_FILE = "checkpoint.safetensors"  # of a run that is not finished
+SIZES = ("block_size", "n_embd", "n_hidden", "vocab_size")
+DATA_TYPES = {"name": (str,), "sha256": (str,), "split_seed": (int, type(None))}
 
 
 class Net(Model):
-    """What a net and its frozen copy have in common: they know where their data came from."""
+    """What a net and its frozen copy have in common: sizes, a file, and where their data came from.
+
+    A subclass has ``sizes``, ``data``, and the two methods between it and the content of its file.
+    """
 
     __slots__ = ()
 
     if TYPE_CHECKING:
 
         @property
+        def sizes(self) -> tuple[int, int, int, int]:
+            """(T, E, H, V)."""
+
+        @property
         def data(self) -> DataOrigin | None:
             """The data that the model was trained on, where they are known."""
+
+    def _contents(self) -> _core.SavedModel:
+        raise NotImplementedError
+
+    @classmethod
+    def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:
+        raise NotImplementedError
+
+    @property
+    def block_size(self) -> int:
+        """T, the number of tokens in a context."""
+        return self.sizes[0]
+
+    @property
+    def n_embd(self) -> int:
+        """E, the length of an embedding."""
+        return self.sizes[1]
+
+    @property
+    def n_hidden(self) -> int:
+        """H, the number of hidden units."""
+        return self.sizes[2]
+
+    @property
+    def vocab_size(self) -> int:
+        """V, the number of tokens."""
+        return self.sizes[3]
 
     def training_words(self) -> frozenset[str] | None:
         """Return the words that the model was trained on, or None where it does not know them.
@@ -42,6 +80,59 @@ class Net(Model):
             The file cannot be read.
         """
         return None if self.data is None else frozenset(training_words(self.data))
+
+    def save(self, path: str | bytes | os.PathLike[str]) -> None:
+        """Write the model to one safetensors file, atomically; the same model gives the same bytes.
+
+        Raises
+        ------
+        TypeError
+            `path` is no path.
+        FileError
+            The file cannot be written; an older one is as it was.
+        ArgumentError
+            A parameter is not finite.
+        """
+        self._contents().save(checks.path("path", path))
+
+    def to_bytes(self) -> bytes:
+        """Return the bytes that `save` writes.
+
+        Raises
+        ------
+        ArgumentError
+            A parameter is not finite.
+        """
+        return self._contents().to_bytes()
+
+    @classmethod
+    def load(cls, path: str | bytes | os.PathLike[str]) -> Self:
+        """Return the model of a file, or of a run folder that holds ``model.safetensors``.
+
+        Raises
+        ------
+        TypeError
+            `path` is no path.
+        FileError
+            The file cannot be read.
+        FormatError
+            Its bytes are not a model's, or were changed.
+        """
+        return cls._of_contents(*load_saved(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str = "bytes") -> Self:
+        """Return the model of the bytes of `to_bytes` or of a file, which errors call `name`.
+
+        Raises
+        ------
+        TypeError
+            `data` is not bytes, or `name` not a str.
+        FormatError
+            The bytes are not a model's, or were changed.
+        """
+        saved = _core.SavedModel.from_bytes(data, name)
+        return cls._of_contents(saved, data_of(saved))
 
 
 @final
@@ -84,48 +175,12 @@ class LanguageModel(Net):
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"a LanguageModel does not change: {name} cannot be deleted")
 
-    @classmethod
-    def load(cls, path: str | bytes | os.PathLike[str]) -> Self:
-        """Return the model of a file, or of a run folder that holds ``model.safetensors``.
+    def _contents(self) -> _core.SavedModel:
+        return self._saved
 
-        Raises
-        ------
-        TypeError
-            `path` is no path.
-        FileError
-            The file cannot be read.
-        FormatError
-            Its bytes are not a model's, or were changed.
-        """
-        saved, data = load_saved(path)
+    @classmethod
+    def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:
         return cls(saved, data=data)
-
-    @classmethod
-    def from_bytes(cls, data: bytes, name: str = "bytes") -> Self:
-        """Return the model of the bytes of `to_bytes` or of a file, which errors call `name`.
-
-        Raises
-        ------
-        TypeError
-            `data` is not bytes, or `name` not a str.
-        FormatError
-            The bytes are not a model's, or were changed.
-        """
-        return cls(_core.SavedModel.from_bytes(data, name))
-
-    def to_bytes(self) -> bytes:
-        """Return the bytes that `save` writes; the same model gives the same bytes."""
-        return self._saved.to_bytes()
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one safetensors file, atomically.
-
-        Raises
-        ------
-        FileError
-            The file cannot be written.
-        """
-        self._saved.save(os.fspath(path))
 
     @property
     def vocab(self) -> Vocab:
@@ -136,26 +191,6 @@ class LanguageModel(Net):
     def sizes(self) -> tuple[int, int, int, int]:
         """(T, E, H, V)."""
         return self._net.sizes
-
-    @property
-    def block_size(self) -> int:
-        """T, the number of tokens in a context."""
-        return self.sizes[0]
-
-    @property
-    def n_embd(self) -> int:
-        """E, the length of an embedding."""
-        return self.sizes[1]
-
-    @property
-    def n_hidden(self) -> int:
-        """H, the number of hidden units."""
-        return self.sizes[2]
-
-    @property
-    def vocab_size(self) -> int:
-        """V, the number of tokens."""
-        return self.sizes[3]
 
     @property
     def data(self) -> DataOrigin | None:
@@ -209,9 +244,6 @@ class LanguageModel(Net):
         )
 
 
-add_reader(NET_FORMAT, lambda content, data, name: LanguageModel.from_bytes(data, name))
-
-
 def _of_bytes(data: bytes, vocab: Vocab, origin: DataOrigin | None = None) -> LanguageModel:
     return LanguageModel(_core.SavedModel.from_bytes(data, "the pickled model"), vocab, origin)
 
@@ -228,9 +260,16 @@ def load_saved(
         is_unfinished = os.path.exists(os.path.join(place, CHECKPOINT_FILE))
         if is_unfinished and not os.path.exists(os.path.join(place, MODEL_FILE)):
             raise FileError(f"the run in {place} is not finished; train --resume {place} goes on")
-    saved = _core.SavedModel.load(os.path.join(folder, file))
+    file_path = os.path.join(folder, file)
+    saved = _core.SavedModel.load(file_path)
+    return saved, data_at(file_path, saved)
+
+
+def data_at(path: str, saved: _core.SavedModel) -> DataOrigin | None:
+    """Return the origin of the data of a model file, which a run folder around it may know."""
+    folder, file = os.path.split(path)
     data = data_of(saved)
-    return saved, recalled(folder or os.curdir, data) if file == MODEL_FILE else data
+    return recalled(folder or os.curdir, data) if file == MODEL_FILE else data
 
 
 def vocab_of(saved: _core.SavedModel) -> Vocab:
@@ -241,3 +280,60 @@ def vocab_of(saved: _core.SavedModel) -> Vocab:
 def data_of(saved: _core.SavedModel) -> DataOrigin | None:
     """Return the origin of the data of a saved model, where it is known; no path of its is read."""
     return None if saved.data is None else in_a_file(DataOrigin(*saved.data))
+
+
+# -- a net as a part of other files ----------------------------------------------------------------
+class Description(NamedTuple):
+    """What the fields of a file say of a net."""
+
+    sizes: tuple[int, int, int, int]  # T, E, H, V
+    vocab: Vocab
+    data: tuple[str, str, int | None] | None
+
+    def with_parameters(self, five: Mapping[str, Float32]) -> _core.SavedModel:
+        """Return the contents of a model file, or raise what is wrong with them."""
+        return _core.SavedModel(self.vocab, **five, data=self.data)
+
+
+def description_fields(net: Net) -> dict[str, Any]:
+    """Return the fields that describe a net."""
+    data = in_a_file(net.data)
+    return {
+        **dict(zip(SIZES, net.sizes, strict=True)),
+        **vocab_fields(net.vocab),
+        "data": None if data is None else data._asdict(),
+    }
+
+
+def take_description(content: Content) -> Description:
+    """Return what these fields say."""
+    T, E, H, V = (content.take(name, int) for name in SIZES)
+    vocab = take_vocab(content)
+    data = content.take("data", dict, type(None))
+    if data is not None:
+        check_types("data", data, DATA_TYPES)
+        data = tuple(data.values())
+    return Description((T, E, H, V), vocab, data)
+
+
+def take_parameters(
+    content: Content, sizes: tuple[int, int, int, int], prefix: str = ""
+) -> dict[str, Float32]:
+    """Return five arrays by the names of the parameters, before which `prefix` stands."""
+    T, E, H, V = sizes
+    shapes = {"C": (V, E), "W1": (T * E, H), "b1": (H,), "W2": (H, V), "b2": (V,)}
+    return {
+        name: content.array(prefix + name, np.float32, *shape) for name, shape in shapes.items()
+    }
+
+
+def take_saved(content: Content) -> _core.SavedModel:
+    """Return the contents of a model file; it takes all that there is."""
+    content.check_format(NET_FORMAT, VERSION)
+    description = take_description(content)
+    five = take_parameters(content, description.sizes)
+    content.check_nothing_left()
+    return description.with_parameters(five)
+
+
+add_reader(NET_FORMAT, lambda content: LanguageModel(take_saved(content)))

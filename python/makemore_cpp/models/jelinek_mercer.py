@@ -61,7 +61,7 @@ class InterpolatedNGram(CountModel):
 
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         fields, arrays = super()._content()
-        return fields, {"lambdas": self.lambdas, **arrays}
+        return fields, {**arrays, "lambdas": self.lambdas}
 
     @classmethod
     def _of_content(cls, content: Content) -> Self:

@@ -5,7 +5,7 @@ from typing import Any
 
 from makemore_cpp import _core, checks
 from makemore_cpp.files.tensors import Content, naming
-from makemore_cpp.models.frozen import LanguageModel
+from makemore_cpp.models.frozen import LanguageModel, data_at, take_saved
 from makemore_cpp.text.saved import NET_FORMAT, reader_of
 
 
@@ -34,9 +34,9 @@ def load(path: str | bytes | os.PathLike[str]) -> Any:
     place = checks.path("path", path)
     if os.path.isdir(place):
         return LanguageModel.load(place)
-    data = _core.read_tensor_file(place)
-    content = Content(data, place)
-    if content.format == NET_FORMAT:  # a run folder around it may know where its data are
-        return LanguageModel.load(place)
+    content = Content(_core.read_tensor_file(place), place)
     with naming(place):
-        return reader_of(content)(content, data, place)
+        if content.format != NET_FORMAT:
+            return reader_of(content)(content)
+        saved = take_saved(content)
+    return LanguageModel(saved, data=data_at(place, saved))

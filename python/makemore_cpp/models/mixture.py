@@ -114,17 +114,7 @@ class Mixture(Model, Saved):
         return total.astype(np.float32)
 
     def target_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
-        """Return the log-probability (N,) of each target Y (N,) after its context X (N,T).
-
-        Raises
-        ------
-        TypeError
-            X or Y does not hold integers.
-        ArgumentError
-            N is 0, or X or Y has another shape.
-        RangeError
-            A token is outside the vocabulary [0, V).
-        """
+        """Return the log-probability (N,) of each target Y (N,), as `Model` says, without (N,V)."""
         log_probs = self._members_log_probs(X, Y)
         used = self.weights > 0
         weighted = log_probs[used] + np.log(self.weights[used])[:, None]

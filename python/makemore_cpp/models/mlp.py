@@ -1,9 +1,8 @@
 """The MLP of Bengio et al. (2003): five float32 arrays with names and shapes."""
 
 import copy
-import os
 from collections.abc import Callable
-from typing import Any, Literal, Unpack
+from typing import Any, Literal, Self, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,7 +13,7 @@ from makemore_cpp.arrays import Float32
 from makemore_cpp.data.origin import in_a_file
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab, check_vocab
-from makemore_cpp.models.frozen import LanguageModel, Net, data_of, load_saved, vocab_of
+from makemore_cpp.models.frozen import LanguageModel, Net, vocab_of
 from makemore_cpp.recipe.options import UpdateOptions, complete_update
 from makemore_cpp.text.predictor import Next
 
@@ -153,24 +152,10 @@ class MLP(Net):
         return dict(zip(NAMES, self._arrays, strict=True))
 
     @property
-    def block_size(self) -> int:
-        """T, the number of tokens in a context."""
-        return int(self.W1.shape[0]) // self.n_embd
-
-    @property
-    def n_embd(self) -> int:
-        """E, the length of an embedding."""
-        return int(self.C.shape[1])
-
-    @property
-    def n_hidden(self) -> int:
-        """H, the number of hidden units."""
-        return int(self.W1.shape[1])
-
-    @property
-    def vocab_size(self) -> int:
-        """V, the number of tokens."""
-        return int(self.C.shape[0])
+    def sizes(self) -> tuple[int, int, int, int]:
+        """(T, E, H, V)."""
+        (V, E), (K, H) = self.C.shape, self.W1.shape
+        return K // E, E, H, V
 
     @property
     def n_parameters(self) -> int:
@@ -335,71 +320,18 @@ class MLP(Net):
         ArgumentError
             A parameter is not finite.
         """
-        return LanguageModel(self._saved(), self.vocab, self.data)
+        return LanguageModel(self._contents(), self.vocab, self.data)
 
     def core_predictor(self) -> Next:
         """Return a frozen copy, or `log_probs` where a subclass predicts in a way of its own."""
         is_its_own = type(self).log_probs is not MLP.log_probs
-        return self.log_probs if is_its_own else _core.LanguageModel(self._saved())
+        return self.log_probs if is_its_own else _core.LanguageModel(self._contents())
 
-    def save(self, path: str | bytes | os.PathLike[str]) -> None:
-        """Write the model to one safetensors file, atomically; the same model gives the same bytes.
-
-        Raises
-        ------
-        TypeError
-            `path` is no path.
-        FileError
-            The file cannot be written; an older one is as it was.
-        ArgumentError
-            A parameter is not finite.
-        """
-        self._saved().save(checks.path("path", path))
-
-    def to_bytes(self) -> bytes:
-        """Return the bytes that `save` writes.
-
-        Raises
-        ------
-        ArgumentError
-            A parameter is not finite.
-        """
-        return self._saved().to_bytes()
-
-    def _saved(self) -> _core.SavedModel:
+    def _contents(self) -> _core.SavedModel:
         return _core.SavedModel(self.vocab, *self._five(), data=in_a_file(self.data))
 
     @classmethod
-    def load(cls, path: str | bytes | os.PathLike[str]) -> "MLP":
-        """Return the model of a file, or of a run folder that holds ``model.safetensors``.
-
-        Raises
-        ------
-        TypeError
-            `path` is no path.
-        FileError
-            The file cannot be read.
-        FormatError
-            Its bytes are not a model's, or were changed.
-        """
-        return cls._of_saved(*load_saved(path))
-
-    @classmethod
-    def from_bytes(cls, data: bytes, name: str = "bytes") -> "MLP":
-        """Return the model of the bytes of `to_bytes` or of a file, which errors call `name`.
-
-        Raises
-        ------
-        TypeError
-            `data` is not bytes, or `name` not a str.
-        FormatError
-            The bytes are not a model's, or were changed.
-        """
-        saved = _core.SavedModel.from_bytes(data, name)
-        return cls._of_saved(saved, data_of(saved))
-
-    @classmethod
-    def _of_saved(cls, saved: _core.SavedModel, data: DataOrigin | None) -> "MLP":
+    def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:
         model = cls.__new__(cls)
         # New arrays, checked by the reader.
         model._set(vocab_of(saved), saved.parameters, data)

@@ -100,17 +100,7 @@ class CountModel(Model, Saved):
             return np.log(table).astype(np.float32)[rows]
 
     def target_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
-        """Return the log-probability (N,) of each target Y (N,) after its context X (N,T).
-
-        Raises
-        ------
-        TypeError
-            X or Y does not hold integers.
-        ArgumentError
-            N is 0, or X or Y has another shape.
-        RangeError
-            A token is outside the vocabulary [0, V).
-        """
+        """Return the log-probability (N,) of each target Y (N,), as `Model` says, without (N,V)."""
         X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
         ids = self._counts.find_contexts(X)
         p = np.full(len(Y), 1 / len(self.vocab))
@@ -211,8 +201,8 @@ class NGram(CountModel):
     @classmethod
     def _of_content(cls, content: Content) -> Self:
         model = cls.__new__(cls)
-        smoothing = checks.non_negative("smoothing", content.take("smoothing", float))
-        model._set(cls._take_counts(content), smoothing)
+        counts = cls._take_counts(content)
+        model._set(counts, checks.non_negative("smoothing", content.take("smoothing", float)))
         return model
 
     def _set(self, counts: NGramCounts, smoothing: float) -> None:

@@ -17,22 +17,10 @@ from makemore_cpp.arrays import Float64, Int32
 from makemore_cpp.files import folders
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.plots.embedding_map import embeddings
-from makemore_cpp.plots.hidden import activation_histogram, hidden_units, saturation_image
-from makemore_cpp.plots.style import BLUE, GREY, ORANGE, new_axes, png_of, save, styled, tidy
+from makemore_cpp.plots.hidden import hidden_units
+from makemore_cpp.plots.style import BLUE, GREY, ORANGE, new_axes, save, styled, tidy
 from makemore_cpp.training.history import History
 from makemore_cpp.training.state import Evaluation
-
-__all__ = [
-    "activation_histogram",
-    "embeddings",
-    "hidden_units",
-    "loss_curve",
-    "model_pictures",
-    "png_of",
-    "saturation_image",
-    "save",
-    "save_model_pictures",
-]
 
 MODEL_PICTURES = ("embeddings.png", "hidden.png")
 HIDDEN_EXAMPLES = 1000  # that the picture of the hidden units is made of

@@ -211,6 +211,19 @@ class Recipe:
             return self.eval_every
         return math.ceil(self.steps / DEFAULT_EVALUATIONS)
 
+    def evaluation_every_of(self, examples: int) -> int:
+        """Return the steps between losses on a dev split of so many examples, 0 for never.
+
+        Raises
+        ------
+        ArgumentError
+            Patience would wait for what never comes.
+        """
+        every = self.evaluation_every if examples > 0 else 0
+        if self.patience is not None and every == 0:
+            raise ArgumentError("patience needs evaluations on dev, of which there are none")
+        return every
+
     def minibatches(self) -> dict[str, Any]:
         """Return how `MLP.train_steps` is told which examples each step has."""
         is_whole = self.batch_size == "all"
@@ -237,6 +250,9 @@ def names_of(*parts: Part) -> list[str]:
     return [name for name, option in OPTIONS.items() if option.part in parts]
 
 
+UPDATE_DEFAULTS = {name: OPTIONS[name].default for name in names_of("update")}
+
+
 def complete_update(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return all options of an update; it raises what a `Recipe` of them would, in a tenth of time.
 
@@ -249,9 +265,6 @@ def complete_update(options: Mapping[str, Any]) -> dict[str, Any]:
     complete["betas"] = tuple(complete["betas"])
     _check_owners(complete)
     return complete
-
-
-UPDATE_DEFAULTS = {name: OPTIONS[name].default for name in names_of("update")}
 
 
 def _check_names(options: Mapping[str, Any], known: Iterable[str]) -> None:

@@ -1,7 +1,6 @@
 """The file from which an interrupted training run goes on, and what it remembers of the run."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,17 +9,21 @@ from numpy.typing import NDArray
 
 from makemore_cpp import _core, checks, files
 from makemore_cpp._core import ArgumentError, FileError
-from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
-from makemore_cpp.data.origin import in_a_file, load_origin, recalled
-from makemore_cpp.data.texts import DataOrigin
+from makemore_cpp.data.origin import load_origin, recalled
 from makemore_cpp.files import tensors
-from makemore_cpp.files.tensors import Content, naming
-from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
-from makemore_cpp.models.mlp import MLP, NAMES
+from makemore_cpp.files.tensors import Content, check_types, naming
+from makemore_cpp.models.frozen import (
+    CHECKPOINT_FILE,
+    MODEL_FILE,
+    data_of,
+    description_fields,
+    take_description,
+    take_parameters,
+)
+from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Recipe, names_of
 from makemore_cpp.recipe.schedules import MAX_STEPS
-from makemore_cpp.text.saved import take_vocab, vocab_fields
 from makemore_cpp.training.state import Evaluation, TrainingState
 
 FORMAT = "makemore_cpp checkpoint"
@@ -28,6 +31,7 @@ VERSION = 1
 
 NUMBER = (int, float)
 MAX_SAMPLES = 10**6
+MAX_PROGRESS_BYTES = 1 << 14
 
 
 class Checkpoint(NamedTuple):
@@ -77,12 +81,12 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     arrays: dict[str, NDArray[Any]] = {
         "dev_losses": np.array(dev_losses, np.float64),
         "losses": state.losses,
-        **{name: getattr(state.model, name) for name in NAMES},
+        **state.model.parameters,
         **{name: array for name, array in state.optimizer_state.items() if name != "step"},
         **{f"best.{name}": array for name, array in state.best.items()},
     }
     fields = {
-        **_model_fields(state.model),
+        **description_fields(state.model),
         "optimizer": state.options["optimizer"],
         "steps": len(state.losses),
         "evaluations": len(dev_losses),
@@ -92,21 +96,9 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
     return tensors.to_bytes(FORMAT, VERSION, fields, arrays)
 
 
-def _model_fields(model: MLP) -> dict[str, Any]:
-    origin = in_a_file(model.data)
-    return {
-        "block_size": model.block_size,
-        "n_embd": model.n_embd,
-        "n_hidden": model.n_hidden,
-        "vocab_size": model.vocab_size,
-        **vocab_fields(model.vocab),
-        "data": None if origin is None else origin._asdict(),
-    }
-
-
 def _text(checkpoint: Checkpoint) -> str:
     state = checkpoint.state
-    return tensors.canonical(
+    text = tensors.canonical(
         {
             "options": state.options,
             "examples_sha256": state.examples_sha256,
@@ -116,6 +108,16 @@ def _text(checkpoint: Checkpoint) -> str:
             "builds": checkpoint.builds or (this_build(),),
         }
     )
+    _check_size(text)
+    return text
+
+
+def _check_size(progress: str) -> None:
+    size = len(progress.encode())
+    if size > MAX_PROGRESS_BYTES:
+        raise ArgumentError(
+            f"progress has {size} bytes; it must be of at most {MAX_PROGRESS_BYTES}"
+        )
 
 
 # -- reading -------------------------------------------------------------------------------------
@@ -139,13 +141,10 @@ def load(path: str | bytes | os.PathLike[str]) -> Checkpoint:
 
 
 def _checkpoint_of(content: Content) -> Checkpoint:
-    sizes = tuple(
-        content.take(name, int) for name in ("block_size", "n_embd", "n_hidden", "vocab_size")
-    )
-    vocab = take_vocab(content)
-    origin = _take_origin(content)
+    description = take_description(content)
+    sizes = description.sizes
     optimizer = content.take("optimizer", str)
-    done = content.take("steps", int)
+    done = checks.integer("the number of losses", content.take("steps", int), 1, MAX_STEPS)
     evaluations = content.take("evaluations", int)
     has_best = content.take("best", int)
     progress = _parse(content.take("progress", str))
@@ -165,19 +164,19 @@ def _checkpoint_of(content: Content) -> Checkpoint:
 
     dev_losses = content.array("dev_losses", np.float64, evaluations).tolist()
     losses = content.array("losses", np.float32, done)
-    model = MLP.from_arrays(vocab, **_take_five(content, sizes), data=origin)
+    saved = description.with_parameters(take_parameters(content, sizes))
     moments = {
         f"{moment}.{name}": array
         for moment in _core.moments_of(optimizer)
-        for name, array in _take_five(content, sizes, f"{moment}.").items()
+        for name, array in take_parameters(content, sizes, f"{moment}.").items()
     }
     state = TrainingState(
         options=options,
-        model=model,
+        model=MLP._of_contents(saved, data_of(saved)),
         optimizer_state={**moments, "step": np.array([done])} if moments else {},
         losses=losses,
         evaluations=[Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)],
-        best=_take_five(content, sizes, "best.") if has_best else {},
+        best=take_parameters(content, sizes, "best.") if has_best else {},
         examples_sha256=progress["examples_sha256"],
         seconds=progress["seconds"],
     )
@@ -185,29 +184,9 @@ def _checkpoint_of(content: Content) -> Checkpoint:
     return Checkpoint(state, progress["init"], progress["samples"], tuple(progress["builds"]))
 
 
-def _take_five(content: Content, sizes: tuple[int, ...], prefix: str = "") -> dict[str, Float32]:
-    T, E, H, V = sizes
-    shapes = ((V, E), (T * E, H), (H,), (H, V), (V,))
-    return {
-        name: content.array(prefix + name, np.float32, *shape)
-        for name, shape in zip(NAMES, shapes, strict=True)
-    }
-
-
-def _take_origin(content: Content) -> DataOrigin | None:
-    fields = content.take("data", dict, type(None))
-    if fields is None:
-        return None
-    _check_types(
-        "data",
-        fields,
-        {"name": (str,), "sha256": (str,), "split_seed": (int, type(None))},
-    )
-    return in_a_file(DataOrigin(**fields))
-
-
 def _parse(text: str) -> dict[str, Any]:
     """Return the fields of the text that `_text` writes, each of its type."""
+    _check_size(text)
     progress = tensors.parse("its progress", text)
     types = {
         "options": (dict,),
@@ -217,27 +196,19 @@ def _parse(text: str) -> dict[str, Any]:
         "samples": (int,),
         "builds": (list,),
     }
-    _check_types("its progress", progress, types)
+    check_types("its progress", progress, types)
     options = progress["options"]
     if isinstance(options.get("betas"), list):  # JSON has no tuples
         options["betas"] = tuple(options["betas"])
     option_types = {name: OPTIONS[name].types for name in names_of("training", "update")}
-    _check_types("options in its progress", options, option_types)
+    option_types["eval_every"] = (int,)  # what was done, also where nothing was said
+    check_types("options in its progress", options, option_types)
     if not all(isinstance(build, str) for build in progress["builds"]) or not progress["builds"]:
         raise ArgumentError("builds in its progress is not a list of texts")
-    if progress["init"] not in ("scaled", "lecture"):
-        raise ArgumentError(f"init is {progress['init']!r:.40}, neither 'scaled' nor 'lecture'")
+    OPTIONS["init"].check("init", progress["init"])
     checks.integer("samples", progress["samples"], 0, MAX_SAMPLES)
     checks.non_negative("seconds", progress["seconds"])
     return progress
-
-
-def _check_types(what: str, found: Any, types: Mapping[str, tuple[type, ...]]) -> None:
-    if not isinstance(found, dict) or list(found) != list(types):
-        raise ArgumentError(f"{what} does not have the fields {', '.join(types)}")
-    for name, value in found.items():
-        if type(value) not in types[name]:
-            raise ArgumentError(f"{name} in {what} has the wrong type")
 
 
 def _check_options(state: TrainingState) -> None:

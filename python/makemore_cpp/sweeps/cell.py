@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from makemore_cpp._core import ArgumentError, DivergedError, build_info, how_cut
+from makemore_cpp._core import DivergedError, build_info, how_cut
 from makemore_cpp.data.dataset import Dataset, Split, build_dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Part, Recipe, names_of
@@ -135,5 +135,4 @@ def check_cell(data: Dataset, cell: Cell) -> None:
     recipe = Recipe.of(cell.options, "model", "training", "update", "budget")
     sizes = (recipe.block_size, recipe.n_embd, recipe.n_hidden, len(data.vocab))
     how_cut(_examples_per_step(data, cell), *sizes)  # for the errors about sizes
-    if recipe.patience is not None and len(data.dev.Y) == 0:
-        raise ArgumentError("patience needs evaluations on dev, of which there are none")
+    recipe.evaluation_every_of(len(data.dev.Y))  # for the error about patience

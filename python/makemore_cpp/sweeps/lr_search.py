@@ -14,7 +14,7 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import Recipe, names_of
 from makemore_cpp.recipe.schedules import MAX_STEPS
 from makemore_cpp.sweeps import grids
-from makemore_cpp.sweeps.cell import DEFAULTS, with_block_size
+from makemore_cpp.sweeps.cell import with_block_size
 from makemore_cpp.sweeps.table import Table, mean
 from makemore_cpp.training.history import LAST_STEPS
 
@@ -96,14 +96,14 @@ def growing_rate(
     if not -30 <= low < high <= 30:  # false for NaN too
         raise ArgumentError(f"exponents grow from {low} to {high}; they must grow, in [-30, 30]")
     rates = 10.0 ** np.linspace(low, high, steps)
-    settings = _settings(options or {})
+    recipe = _recipe(options or {})
     try:
-        losses = _losses(data, settings, rates, seed, threads)
+        losses = _losses(data, recipe, rates, seed, threads)
     except DivergedError as error:
         if error.step < SMOOTHING_WINDOWS:
             raise ArgumentError(f"the search begins with too large a rate: {error}") from error
         rates = rates[: error.step]
-        losses = _losses(data, settings, rates, seed, threads)  # the same steps without the last
+        losses = _losses(data, recipe, rates, seed, threads)  # the same steps without the last
     window = max(1, len(losses) // SMOOTHING_WINDOWS)
     smooth_losses = np.convolve(losses, np.full(window, 1 / window), "valid")
     # Rates are spaced evenly in their logarithms, of which this is the mean.
@@ -143,7 +143,7 @@ def fixed_rates(
     settings
         As in `sweeps.grid`: seeds, out, jobs, dask and more.
     """
-    _settings(options or {})
+    _recipe(options or {})
     combination = {**(options or {}), "steps": steps, "schedule": "constant", "lr": list(rates)}
     if not settings.get("columns"):
         settings["columns"] = ("lr", f"last_{LAST_STEPS}", "train", "dev")
@@ -172,10 +172,9 @@ def recommended(table: Table) -> RateRange | None:
 
 
 def _losses(
-    data: Dataset, options: dict[str, Any], rates: Float64, seed: int, threads: int | None
+    data: Dataset, recipe: Recipe, rates: Float64, seed: int, threads: int | None
 ) -> Float64:
-    data = with_block_size(data, options["block_size"])
-    recipe = Recipe(**options)
+    data = with_block_size(data, recipe.block_size)
     model = MLP(data.vocab, **recipe.options("model"), seed=seed)
     losses = model.train_steps(
         data.train.X,
@@ -190,12 +189,12 @@ def _losses(
     return losses.astype(np.float64)
 
 
-def _settings(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options of a search with their values."""
+def _recipe(options: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a search with these options."""
     for name in options:
         if name not in SEARCHED:
             raise ArgumentError(
                 f"{name!r} is not an option of a learning rate search; these are: "
                 f"{', '.join(SEARCHED)}"
             )
-    return {name: options.get(name, DEFAULTS[name]) for name in SEARCHED}
+    return Recipe(**options)

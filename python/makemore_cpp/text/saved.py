@@ -15,8 +15,7 @@ from makemore_cpp.files.tensors import Content, naming, to_bytes
 NET_FORMAT = "makemore_cpp"  # what follows it in other formats is a class
 VERSION = 1
 
-# From the content, the bytes and the name of a file to what it holds.
-Reader = Callable[[Content, bytes, str], Any]
+Reader = Callable[[Content], Any]  # from the content of a file to what it describes
 _READERS: dict[str, Reader] = {}
 
 
@@ -36,7 +35,7 @@ class Saved:
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "_KIND" in vars(cls):
-            add_reader(cls._format(), lambda content, data, name: cls._read(content))
+            add_reader(cls._format(), cls._read)
 
     @classmethod
     def _format(cls) -> str:
@@ -170,6 +169,6 @@ def take_model(content: Content, name: str) -> Any:
     data = content.array(name, np.uint8, None).tobytes()
     try:
         inner = content.inside(data, name)
-        return reader_of(inner)(inner, data, name)
+        return reader_of(inner)(inner)
     except FormatError as error:  # about bytes inside of a file, which has a name
         raise ArgumentError(str(error)) from None

@@ -9,7 +9,6 @@ from typing import ParamSpec, Unpack
 import numpy as np
 
 from makemore_cpp import checks
-from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP
@@ -33,9 +32,7 @@ class _Run:
         self.data = data
         self.recipe = recipe
         self.threads = threads
-        self.eval_every = recipe.evaluation_every if len(data.dev.Y) else 0
-        if recipe.patience is not None and self.eval_every == 0:
-            raise ArgumentError("patience needs evaluations on dev, of which there are none")
+        self.eval_every = recipe.evaluation_every_of(len(data.dev.Y))
         self.options = recipe.options("training", "update")
         self.options["eval_every"] = recipe.evaluation_every
         self.done = 0
