@@ -22,7 +22,7 @@ from measuring import LECTURE_STEPS, machine, measure, start_all, why_not_avx2, 
 import makemore_cpp as mm
 
 LECTURE = "lecture"
-# B, T, E, H, where it is not that of the words V, and the steps of one turn.
+# B, T, E, H, where it is not that of the texts V, and the steps of one turn.
 SHAPES = {
     LECTURE: ((32, 3, 10, 200), 5000),
     "B=256": ((256, 3, 10, 200), 1000),
@@ -65,14 +65,14 @@ def names_for(shape_name):
     return names
 
 
-def run_shape(shape_name, words, options, results):
+def run_shape(shape_name, texts, options, results):
     """Measure one shape; of the lecture's, the time until its loss is reached too."""
     sizes, steps = SHAPES[shape_name]
     lecture = shape_name == LECTURE
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "problem.npz")
         saved = LECTURE_STEPS if lecture and options.jobs else max(steps, 20)
-        flop = naive_flop(*sizes[:4], write_problem(file, sizes, words, saved))
+        flop = naive_flop(*sizes[:4], write_problem(file, sizes, texts, saved))
         running = start_all(file, names_for(shape_name))
         found = measure(running, steps, options.turns, everything=lecture)
         for what, values in found.items():
@@ -97,7 +97,7 @@ def main():
     )
     parser.add_argument("--turns", type=int, default=9)
     parser.add_argument("--shapes", nargs="*", choices=list(SHAPES), default=list(SHAPES))
-    parser.add_argument("--data", help="text file, one word a line; default: the bundled names")
+    parser.add_argument("--data", help="text file, one text a line; default: the bundled names")
     parser.add_argument(
         "--jobs",
         action=argparse.BooleanOptionalAction,
@@ -111,12 +111,12 @@ def main():
     if options.turns < 1:
         parser.error(f"--turns is {options.turns}; it must be at least 1")
 
-    words = mm.load_words(options.data)
+    texts = mm.load_texts(options.data)
     about = machine()
     print(", ".join(f"{key} {value}" for key, value in about.items()))
     results = Results()
     for shape_name in options.shapes:
-        run_shape(shape_name, words, options, results)
+        run_shape(shape_name, texts, options, results)
     if options.jobs:
         found = jobs.time_commands(options.data, options.turns)
         results.add("seconds from start to exit of a process", found)

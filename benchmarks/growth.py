@@ -3,8 +3,8 @@
     python benchmarks/growth.py            # --markdown for the README's tables
 
 One size at a time is changed, around the lecture's shape.  The points of a table take turns, with
-one thread and with two, and the median of the turns is shown.  With the vocabulary of the words
-the contexts are theirs; for a larger one tokens follow Zipf's distribution, as in text of words.
+one thread and with two, and the median of the turns is shown.  With the vocabulary of the texts
+the contexts are theirs; for a larger one tokens follow Zipf's distribution, as words in a text do.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from zipf import zipf_examples
 import makemore_cpp as mm
 from makemore_cpp import _core
 
-LECTURE = {"B": 32, "T": 3, "E": 10, "H": 200, "V": None}  # None: the vocabulary of the words
+LECTURE = {"B": 32, "T": 3, "E": 10, "H": 200, "V": None}  # None: the vocabulary of the texts
 SIZES = {
     "B": [1, 4, 16, 64, 256, 1024, 4096, 16384],
     "H": [50, 100, 200, 400, 800, 1600, 3200],
@@ -39,11 +39,11 @@ COLUMNS = ("us, 1 thread", "us, 2 threads", "naive MFLOP", "naive GFLOP/s, 1 thr
 class Point:
     """One shape with its examples and parameters."""
 
-    def __init__(self, words, B, T, E, H, V):
+    def __init__(self, texts, B, T, E, H, V):
         if V is None:
-            vocab = mm.Vocab.from_words(words)
+            vocab = mm.Vocab.from_texts(texts)
             V = len(vocab)
-            self.X, self.Y = mm.build_dataset(words, vocab, T)
+            self.X, self.Y = mm.build_dataset(texts, vocab, T)
         else:
             self.X, self.Y = zipf_examples(V, T)
         self.sizes = {"B": B, "T": T, "E": E, "H": H, "V": V}
@@ -127,14 +127,14 @@ def main():
     )
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--sizes", nargs="*", choices=list(SIZES), default=list(SIZES))
-    parser.add_argument("--data", help="text file, one word a line; default: the bundled names")
+    parser.add_argument("--data", help="text file, one text a line; default: the bundled names")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
     options = parser.parse_args()
     if options.turns < 1:
         parser.error(f"--turns is {options.turns}; it must be at least 1")
-    words = mm.load_words(options.data)
+    texts = mm.load_texts(options.data)
     for size in options.sizes:
-        points = [Point(words, **LECTURE | {size: value}) for value in SIZES[size]]
+        points = [Point(texts, **LECTURE | {size: value}) for value in SIZES[size]]
         report(size, points, measure(points, options.turns), options.markdown)
 
 

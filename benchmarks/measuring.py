@@ -89,12 +89,12 @@ def why_not_avx2(isa):
     return None
 
 
-def write_problem(file, sizes, words, steps):
+def write_problem(file, sizes, texts, steps):
     """Save first parameters, examples and the rows and rates of every step; return V.
 
     The examples are those of train, dev and test, one after the other; "dev" holds where those of
     dev begin and end.  Minibatches come from train.  Where the sizes name a vocabulary, the tokens
-    are as in text of words.
+    are as rare as words.
     """
     B, T, E, H, *large = sizes
     if large:
@@ -102,7 +102,7 @@ def write_problem(file, sizes, words, steps):
         X, Y = zipf_examples(V, T, N_OF_LARGE)
         ends = np.array([8, 9]) * len(Y) // 10
     else:
-        data = mm.Dataset.split(words, T)
+        data = mm.Dataset.split(texts, T)
         V = len(data.vocab)
         splits = (data.train, data.dev, data.test)
         X, Y = (np.concatenate([getattr(split, a) for split in splits]) for a in "XY")

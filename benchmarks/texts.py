@@ -27,19 +27,19 @@ BATCHES = (1 << 12, 1 << 15, None)  # of PyTorch's scores; None: all at once
 TOLERANCE = 1e-3  # between scores in float32; they are about -20
 
 
-def trained(words, block_size, n_hidden, steps):
+def trained(texts, block_size, n_hidden, steps):
     """Return a net after some training, and its data."""
-    data = mm.Dataset.split(words, block_size)
+    data = mm.Dataset.split(texts, block_size)
     model = mm.MLP(data.vocab, block_size, n_hidden=n_hidden)
     mm.train(model, data, steps=steps)
     return model, data
 
 
-def our_jobs(model, long_model, words):
+def our_jobs(model, long_model, texts):
     """Return {what: (function, how many things it does)}."""
     frozen, long_frozen = model.freeze(), long_model.freeze()
-    many = (words * (MILLION // len(words) + 1))[:MILLION]
-    known = model.training_words()
+    many = (texts * (MILLION // len(texts) + 1))[:MILLION]
+    known = model.training_texts()
 
     def ask():
         for _ in range(NEXT_CALLS):
@@ -55,12 +55,12 @@ def our_jobs(model, long_model, words):
             UNSEEN,
         ),
         'next("emm")': (ask, NEXT_CALLS),
-        "score without a table": (lambda: long_frozen.score(words), len(words)),
+        "score without a table": (lambda: long_frozen.score(texts), len(texts)),
     }
 
 
-def torch_jobs(model, long_model, words):
-    """Return the same of PyTorch, and its scores of the words by the long model."""
+def torch_jobs(model, long_model, texts):
+    """Return the same of PyTorch, and its scores of the texts by the long model."""
     import torch
 
     def tensors(net):
@@ -82,7 +82,7 @@ def torch_jobs(model, long_model, words):
                 if ix == 0:
                     break
 
-    X, Y = mm.build_dataset(words, long_model.vocab, long_model.block_size)
+    X, Y = mm.build_dataset(texts, long_model.vocab, long_model.block_size)
     inputs, targets = torch.from_numpy(X.astype(np.int64)), torch.from_numpy(Y.astype(np.int64))
     long = tensors(long_model)
 
@@ -99,7 +99,7 @@ def torch_jobs(model, long_model, words):
     for batch in BATCHES:
         size = batch or len(Y)
         name = f"score without a table, PyTorch in batches of {size:,} contexts"
-        jobs[name] = (lambda size=size: score(size), len(words))
+        jobs[name] = (lambda size=size: score(size), len(texts))
     ends = np.flatnonzero(Y == 0) + 1
     scores = np.add.reduceat(score(1 << 15).double().numpy(), np.r_[0, ends[:-1]])
     return jobs, scores
@@ -134,16 +134,16 @@ def main():
     parser.add_argument("--data", help="text file, one name a line; by default the bundled names")
     parser.add_argument("--turns", type=int, default=7)
     options = parser.parse_args()
-    words = mm.load_words(options.data)
-    model, _ = trained(words, 3, 200, 20_000)
-    long_model, _ = trained(words, 8, 400, 2_000)
-    jobs = our_jobs(model, long_model, words)
+    texts = mm.load_texts(options.data)
+    model, _ = trained(texts, 3, 200, 20_000)
+    long_model, _ = trained(texts, 8, 400, 2_000)
+    jobs = our_jobs(model, long_model, texts)
     try:
-        theirs, scores = torch_jobs(model, long_model, words)
+        theirs, scores = torch_jobs(model, long_model, texts)
     except ImportError as error:
         print(f"PyTorch: not installed ({error})")
     else:
-        if not np.allclose(long_model.score(words), scores, atol=TOLERANCE):
+        if not np.allclose(long_model.score(texts), scores, atol=TOLERANCE):
             raise RuntimeError("PyTorch computes other scores")
         jobs |= theirs
     print(", ".join(f"{name} {value}" for name, value in machine().items()))

@@ -130,7 +130,7 @@ BINDINGS: Calls = {
     "LanguageModel.log_probs": lambda: (frozen().log_probs, {"X": tokens(N, T), "threads": 2}),
     "LanguageModel.next": lambda: (frozen().next, {"prefix": "ab"}),
     "LanguageModel.score": lambda: (
-        frozen().score, {"strings": ["ab", "", "dcba"], "oov": "skip", "threads": 2}),
+        frozen().score, {"texts": ["ab", "", "dcba"], "oov": "skip", "threads": 2}),
     "LanguageModel.per_char": lambda: (frozen().per_char, {"text": "abcd"}),
     "Sampler": lambda: (
         lambda **options: _core.Sampler(**options).draw(0, 5), sampling(frozen())),
@@ -144,7 +144,7 @@ BINDINGS: Calls = {
 
 
 # -- text for the Python layer --------------------------------------------------------------------
-def words() -> list[str]:
+def texts() -> list[str]:
     return ["ab", "abc", "dcba", "bad", "cab", "a"] * 5
 
 
@@ -165,25 +165,25 @@ def three_samples(model: Any, **options: Any) -> list[str]:
 
 
 def counts() -> mm.NGram:
-    return mm.NGram(vocab(), words(), order=2)
+    return mm.NGram(vocab(), texts(), order=2)
 
 
 TEXT_FUNCTIONS: Calls = {
     "Vocab": lambda: (mm.Vocab, {"characters": ["a", "b"], "boundary": "."}),
-    "Vocab.from_words": lambda: (mm.Vocab.from_words, {"words": words(), "boundary": "."}),
+    "Vocab.from_texts": lambda: (mm.Vocab.from_texts, {"texts": texts(), "boundary": "."}),
     "build_dataset": lambda: (
-        lambda words, block_size: mm.build_dataset(words, vocab(), block_size),
-        {"words": words(), "block_size": 2}),
+        lambda texts, block_size: mm.build_dataset(texts, vocab(), block_size),
+        {"texts": texts(), "block_size": 2}),
     "Dataset.split": lambda: (
-        lambda words, block_size: mm.Dataset.split(words, block_size=block_size),
-        {"words": words(), "block_size": 2}),
+        lambda texts, block_size: mm.Dataset.split(texts, block_size=block_size),
+        {"texts": texts(), "block_size": 2}),
     "KneserNey": lambda: (
-        lambda words, order: mm.KneserNey(vocab(), words, order), {"words": words(), "order": 2}),
-    "load_words": lambda: (mm.load_words, {"path": "/dev/null/none"}),
-    "shuffled_letters": lambda: (mm.text.shuffled_letters, {"words": words(), "seed": 1}),
+        lambda texts, order: mm.KneserNey(vocab(), texts, order), {"texts": texts(), "order": 2}),
+    "load_texts": lambda: (mm.load_texts, {"path": "/dev/null/none"}),
+    "shuffled_letters": lambda: (mm.text.shuffled_letters, {"texts": texts(), "seed": 1}),
     "random_letters": lambda: (
-        lambda words, seed: mm.text.random_letters(words, vocab(), seed),
-        {"words": words(), "seed": 1}),
+        lambda texts, seed: mm.text.random_letters(texts, vocab(), seed),
+        {"texts": texts(), "seed": 1}),
     **{
         f"{function.__name__} of {model.__name__}": (
             lambda function=function, model=model, arguments=arguments: (
@@ -191,9 +191,9 @@ TEXT_FUNCTIONS: Calls = {
         )
         for model in (mlp, frozen_mlp, counts)
         for function, arguments in (
-            (mm.text.score, {"strings": ["ab", "d"], "oov": "error", "threads": 1}),
+            (mm.text.score, {"texts": ["ab", "d"], "oov": "error", "threads": 1}),
             (mm.text.per_char, {"text": "abc"}),
-            (mm.text.bits_per_char, {"strings": ["ab", "d"], "oov": "skip"}),
+            (mm.text.bits_per_char, {"texts": ["ab", "d"], "oov": "skip"}),
             (mm.text.next_probs, {"prefix": "ab"}),
             (mm.text.complete, {"prefix": "ab", "k": 2, "max_length": 4}),
             (three_samples, {"prefix": "a", "seed": 1, "exclude": ["ab"], "max_length": 9}),

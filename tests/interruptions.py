@@ -36,7 +36,7 @@ RECIPES = (
 # Runs that do little but save, and runs that save now and then.
 DENSE = ("--steps", "300", "--eval-every", "25", "--checkpoint-every", "1")
 SPARSE = ("--steps", "20000", "--eval-every", "1700", "--checkpoint-every", "1000")
-N_WORDS = 1000  # so that the most time goes into steps and saves
+N_TEXTS = 1000  # so that the most time goes into steps and saves
 EVERY = ("--n-hidden", "60", "--block-size", "2", "--samples", "0")
 
 # What a process does before it trains, so that it goes wrong.
@@ -105,8 +105,8 @@ class Campaign:
 
     def __init__(self, folder: Path, seed: int, fault: str | None = None) -> None:
         self._folder = folder
-        self._data = folder / "words.txt"
-        self._data.write_text("\n".join(mm.load_words()[:N_WORDS]) + "\n")
+        self._data = folder / "texts.txt"
+        self._data.write_text("\n".join(mm.load_texts()[:N_TEXTS]) + "\n")
         self._random = random.Random(seed)
         self._code = (FAULTS[fault] if fault else "") + MAIN
         self._references: dict[tuple[str, ...], tuple[dict[str, str], float]] = {}

@@ -17,7 +17,7 @@ from candidates import AVX2, OURS
 
 import makemore_cpp as mm
 
-WORDS = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "harper", "luna", "ella"]
+TEXTS = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "harper", "luna", "ella"]
 
 
 # -- two results -----------------------------------------------------------------------------------
@@ -140,13 +140,13 @@ def test_a_small_shape_is_no_cliff():
 
 def test_growth_measures_every_point(monkeypatch, capsys):
     monkeypatch.setattr(growth, "TURN_SECONDS", 1e-3)
-    points = [growth.Point(WORDS, B=2, T=3, E=4, H=16, V=V) for V in (None, 50)]
+    points = [growth.Point(TEXTS, B=2, T=3, E=4, H=16, V=V) for V in (None, 50)]
     times = growth.measure(points, turns=1)
     assert np.all(np.isfinite(times))
     assert np.min(times) > 0
     growth.report("V", points, times, markdown=True)
     lines = capsys.readouterr().out.splitlines()
-    V = len(mm.Vocab.from_words(WORDS))
+    V = len(mm.Vocab.from_texts(TEXTS))
     assert "Time of a step against V, with B=2, T=3, E=4, H=16" in lines
     assert [line.split("|")[1].strip() for line in lines if "|" in line] == [
         "V", "---:", str(V), "50",
@@ -219,8 +219,8 @@ def test_avx2_is_forced_only_below_something_wider(measuring, found, used, reaso
 
 def test_candidates_solve_the_same_problem(measuring, jobs, tmp_path):
     file = str(tmp_path / "problem.npz")
-    data = mm.Dataset.split(WORDS)
-    V = measuring.write_problem(file, (4, 3, 5, 16), WORDS, steps=40)
+    data = mm.Dataset.split(TEXTS)
+    V = measuring.write_problem(file, (4, 3, 5, 16), TEXTS, steps=40)
     assert len(data.vocab) == V
     with np.load(file) as problem:
         np.testing.assert_array_equal(problem["X"][slice(*problem["dev"])], data.dev.X)
@@ -264,9 +264,9 @@ def test_commands_run_to_their_end(monkeypatch, measuring, jobs):
 def test_every_job_on_texts_takes_its_turns(monkeypatch, capsys):
     for name, value in {"MILLION": 50, "UNSEEN": 5, "NEXT_CALLS": 3, "SETTLE_SECONDS": 0}.items():
         monkeypatch.setattr(texts, name, value)
-    words = mm.load_words()
-    model, _ = texts.trained(words, 3, 8, 500)  # ends its names
-    jobs = texts.our_jobs(model, model, words[:20])
+    names = mm.load_texts()
+    model, _ = texts.trained(names, 3, 8, 500)  # ends its names
+    jobs = texts.our_jobs(model, model, names[:20])
     each = texts.report(jobs, texts.measure(jobs, turns=2))
     assert each.keys() == jobs.keys()
     assert all(us > 0 for us in each.values())
@@ -275,8 +275,8 @@ def test_every_job_on_texts_takes_its_turns(monkeypatch, capsys):
 
 def test_scores_by_torch_are_ours():
     pytest.importorskip("torch")
-    words = mm.load_words()
-    model, _ = texts.trained(words, 3, 8, 20)
-    jobs, scores = texts.torch_jobs(model, model, words[:20])
-    np.testing.assert_allclose(scores, model.score(words[:20]), atol=texts.TOLERANCE)
+    names = mm.load_texts()
+    model, _ = texts.trained(names, 3, 8, 20)
+    jobs, scores = texts.torch_jobs(model, model, names[:20])
+    np.testing.assert_allclose(scores, model.score(names[:20]), atol=texts.TOLERANCE)
     assert len(jobs) == 1 + len(texts.BATCHES)

@@ -35,8 +35,8 @@ OPTIONS: dict[str, Any] = {
 @pytest.fixture(scope="module")
 def kept() -> checkpoint.Checkpoint:
     """A checkpoint after step 7 of 20."""
-    words = mm.load_words()
-    some = mm.data.texts.Words(words[:200], words.name, words.sha256)
+    texts = mm.load_texts()
+    some = mm.data.texts.Texts(texts[:200], texts.name, texts.sha256)
     data = mm.Dataset.split(some, block_size=2)
     states: list[TrainingState] = []
     mm.train(
@@ -306,8 +306,8 @@ def sentence_of(folder: Path, *arguments: object) -> str:
 @pytest.fixture
 def unfinished(tmp_path: Path) -> Path:
     """A folder with data.txt and a run that was killed, once it had a checkpoint."""
-    words = mm.load_words()[:300]
-    (tmp_path / "data.txt").write_text("\n".join(words) + "\n")
+    texts = mm.load_texts()[:300]
+    (tmp_path / "data.txt").write_text("\n".join(texts) + "\n")
     process = subprocess.Popen(
         command("train", "--data", "data.txt", "--out", "run", "--checkpoint-every", "50",
                 "--n-hidden", "8", "--steps", 10**9),

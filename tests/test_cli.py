@@ -37,7 +37,7 @@ def test_train_prints_losses_samples_and_folder(trained):
     losses = [float(number) for number in re.findall(r"\d\.\d{4}", out)]
     assert losses[:3] == [3.2958, 3.2958, 0.0]
     assert len(losses) == 13, "train, dev and gap of four models, and the floor"
-    assert "% of the dev words also stand in train.\nUnderfitting: " in out
+    assert "% of the dev texts also stand in train.\nUnderfitting: " in out
     new = re.search(r"(\d+) new samples: (.*)", out)
     known = re.search(r"(\d+) already in the data(.*)", out)
     assert int(new[1]) + int(known[1]) == 20
@@ -111,11 +111,11 @@ def test_presets_and_what_is_given_beside_them(tmp_path):
     assert "--lr-floor belongs to the cosine schedule" in sentence
 
 
-def test_one_word(tmp_path):
+def test_one_text(tmp_path):
     (tmp_path / "one.txt").write_text("anna\n")
     out, _ = run(tmp_path, "train", "--data", "one.txt", *SMALL)
     assert out.count("n/a") == 6, "dev and gap of three models"
-    assert "No verdict: there is no dev word" in out
+    assert "No verdict: there is no dev text" in out
     assert "nan" not in out
     out, _ = run(tmp_path, "eval", "runs/1", "--split", "test")
     assert "n/a" in out
@@ -124,12 +124,12 @@ def test_one_word(tmp_path):
 
 
 def test_any_alphabet(tmp_path):
-    words = "中文\nżółw.\n[red]x[/red]\n"
-    (tmp_path / "w.txt").write_text(words, encoding="utf-8")
+    texts = "中文\nżółw.\n[red]x[/red]\n"
+    (tmp_path / "w.txt").write_text(texts, encoding="utf-8")
     assert "boundary" in refuse(tmp_path, "train", "--data", "w.txt", *SMALL)
     run(tmp_path, "train", "--data", "w.txt", "--boundary", "#", *SMALL)
     out, _ = run(tmp_path, "sample", "runs/1", "-n", "50")
-    assert set("".join(out.split("\n"))) <= set(words)
+    assert set("".join(out.split("\n"))) <= set(texts)
     assert (
         "cannot show"
         in run(tmp_path, "sample", "runs/1", "-n", "50", code=2, PYTHONIOENCODING="ascii")[1]
@@ -378,7 +378,7 @@ def test_eval_says_how_well_the_model_fits(trained):
     for arguments in ((), ("--split", "dev")):
         out, _ = run(folder, "eval", "runs/1", *arguments)
         for text in ("uniform", "bigram", "4-gram, Kneser-Ney", "6-gram, Kneser-Ney", "this model",
-                     "floor with 3 tokens of context", "gap", "% of the dev words"):  # fmt: skip
+                     "floor with 3 tokens of context", "gap", "% of the dev texts"):  # fmt: skip
             assert text in out
         assert out.count("\nUnderfitting: ") == 1
     found = json.loads(run(folder, "eval", "runs/1", "--json")[0])["diagnosis"]
@@ -459,12 +459,12 @@ def test_a_narrow_terminal_cuts_no_figure(trained):
     assert "…" not in narrow
 
 
-def test_eval_names_the_word_that_it_cannot_read(trained):
+def test_eval_names_the_text_that_it_cannot_read(trained):
     folder, _ = trained
     (folder / "other.txt").write_text("anna\n" * 20 + "bo!b\n" + "anna\n" * 20)
     for split in ("train", "all"):
         arguments = ("eval", "runs/1", "--data", "other.txt", "--split", split)
-        assert "words[20] 'bo!b': the character '!' at position 2" in refuse(folder, *arguments)
+        assert "texts[20] 'bo!b': the character '!' at position 2" in refuse(folder, *arguments)
 
 
 def test_eval_of_an_unknown_split(trained):

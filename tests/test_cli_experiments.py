@@ -205,7 +205,7 @@ def test_what_does_not_go_on_does_not_say_that_it_does(tmp_path):
     assert "goes on" in run(tmp_path, "experiment", "batch", "--help")[0]
 
 
-def test_one_word(tmp_path):
+def test_one_text(tmp_path):
     (tmp_path / "one.txt").write_text("anna\n")
     out, error = run(tmp_path, "experiment", "scaling", "--data", "one.txt", "--steps", "10")
     assert error == ""
@@ -254,13 +254,13 @@ def test_whatever_the_width_is_said_to_be(tmp_path, monkeypatch, columns):
 
 def test_an_experiment_says_on_what_it_was_done(tmp_path):
     out, _ = run(tmp_path, "experiment", "weight-decay", "--quick", "--out", "first")
-    assert "data: name names_us2017, train words 2,000, dev words 3,247, seeds 1" in out
+    assert "data: name names_us2017, train texts 2,000, dev texts 3,247, seeds 1" in out
     assert "all runs: block_size 5, n_embd 10, n_hidden 300, init scaled, steps 600, " in out
-    given = ("--n-hidden", 7, "--block-size", 2, "--train-words", 50, "--steps", 100, "--lr", 0.2)
+    given = ("--n-hidden", 7, "--block-size", 2, "--train-texts", 50, "--steps", 100, "--lr", 0.2)
     out, _ = run(tmp_path, "experiment", "weight-decay", *given, "--json", "--out", "second")
     found = json.loads(out)
     assert found["data"] == {
-        "name": "names_us2017", "train words": 50, "dev words": 3247, "seeds": [1],
+        "name": "names_us2017", "train texts": 50, "dev texts": 3247, "seeds": [1],
     }  # fmt: skip
     shown = {name: found["all runs"][name] for name in ("n_hidden", "block_size", "steps", "lr")}
     assert shown == {"n_hidden": 7, "block_size": 2, "steps": 100, "lr": 0.2}
@@ -270,7 +270,7 @@ def test_an_experiment_says_on_what_it_was_done(tmp_path):
 
 
 def test_what_an_experiment_varies_cannot_be_given():
-    data = mm.Dataset.split(mm.load_words()[:50])
+    data = mm.Dataset.split(mm.load_texts()[:50])
     for name, option in (("scaling", "n_hidden"), ("batch", "lr"), ("optimizers", "weight_decay")):
         with pytest.raises(mm.ArgumentError, match=f"{option} is what '{name}' varies"):
             run_experiment(name, data, options={option: 1})

@@ -25,7 +25,7 @@ MIB = 1 << 20
 
 @pytest.fixture(scope="module")
 def model():
-    data = mm.Dataset.split(mm.load_words())
+    data = mm.Dataset.split(mm.load_texts())
     net = mm.MLP(data.vocab, n_embd=4, n_hidden=20)
     net.train_steps(data.train.X, data.train.Y, np.full(3000, 0.1))
     net.data = data.origin
@@ -84,7 +84,7 @@ def test_sample_prints_what_the_library_draws(folder, model):
     assert error == ""
 
 
-def test_sample_excludes_the_words_of_a_file(folder):
+def test_sample_excludes_the_texts_of_a_file(folder):
     first, _ = run(folder, "sample", "m")
     (folder / "known").write_text(first)
     more, _ = run(folder, "sample", "m", "--exclude", "known")
@@ -111,13 +111,13 @@ def test_sample_refuses_absurd_options(folder, option, value):
 
 # -- score -----------------------------------------------------------------------------------------
 def test_score_is_that_of_the_library(folder, model):
-    words = mm.load_words()
-    (folder / "words").write_text("\n".join(words))
-    out, error = run(folder, "score", "m", "words")
+    texts = mm.load_texts()
+    (folder / "texts").write_text("\n".join(texts))
+    out, error = run(folder, "score", "m", "texts")
     assert error == ""
     pairs = [line.split("\t") for line in out.splitlines()]
-    assert [text for _, text in pairs] == list(words)
-    expected = mm.text.score(model, words)
+    assert [text for _, text in pairs] == list(texts)
+    expected = mm.text.score(model, texts)
     np.testing.assert_allclose([float(number) for number, _ in pairs], expected, atol=5.01e-7)
 
     out, _ = run(folder, "score", "m", text="anna\nbob")
@@ -128,17 +128,17 @@ def test_score_is_that_of_the_library(folder, model):
 
 
 def test_score_summary_agrees_with_eval(folder, model):
-    words = mm.load_words()
-    (folder / "words").write_text("\n".join(words))
-    means = json.loads(run(folder, "score", "m", "words", "--summary", "--json")[0])
-    assert means["lines"] == len(words)
-    assert means["tokens"] == sum(map(len, words)) + len(words)
+    texts = mm.load_texts()
+    (folder / "texts").write_text("\n".join(texts))
+    means = json.loads(run(folder, "score", "m", "texts", "--summary", "--json")[0])
+    assert means["lines"] == len(texts)
+    assert means["tokens"] == sum(map(len, texts)) + len(texts)
     row = json.loads(run(folder, "eval", "m", "--split", "all", "--json")[0])["losses"][0]
     assert means["loss"] == pytest.approx(row["loss"], rel=1e-6)
-    assert means["bits_per_char"] == pytest.approx(mm.text.bits_per_char(model, words))
-    assert means["perplexity"] == pytest.approx(mm.text.perplexity(model, words))
-    shown = run(folder, "score", "m", "words", "--summary")[0]
-    for value in (f"{len(words):,}", f"{means['loss']:.4f}", f"{means['perplexity']:.4f}"):
+    assert means["bits_per_char"] == pytest.approx(mm.text.bits_per_char(model, texts))
+    assert means["perplexity"] == pytest.approx(mm.text.perplexity(model, texts))
+    shown = run(folder, "score", "m", "texts", "--summary")[0]
+    for value in (f"{len(texts):,}", f"{means['loss']:.4f}", f"{means['perplexity']:.4f}"):
         assert value in shown
 
 
@@ -245,12 +245,12 @@ def test_a_search_for_completions_that_gives_up(folder, tmp_path):
 
 # -- detect ----------------------------------------------------------------------------------------
 def test_detect(folder, model):
-    words = mm.load_words()
-    data = mm.Dataset.split(words)
-    good = [word for word in data.dev.words if word not in set(data.train.words)]
-    assert evaluation.held_out_words(model, words) == good
+    names = mm.load_texts()
+    data = mm.Dataset.split(names)
+    good = [name for name in data.dev.texts if name not in set(data.train.texts)]
+    assert evaluation.held_out_texts(model, names) == good
     detector = Detector.fit(model, good, 0.02)
-    texts = [*data.test.words, "xqzvk", "", "bo!b"]
+    texts = [*data.test.texts, "xqzvk", "", "bo!b"]
     p_values = detector.p_values(texts).tolist()
     expected = [
         {"line": i, "text": text, "p_value": p, "flagged": p <= 0.02}
@@ -278,14 +278,14 @@ def test_detect(folder, model):
     assert json.loads(run(folder, *arguments, "long", "--json")[0])["line"] == 200_001
 
 
-def test_detect_needs_good_words(folder):
+def test_detect_needs_good_texts(folder):
     assert "does not remember its data" in refuse(folder, "detect", "n")
-    (folder / "words").write_text("\n".join(mm.load_words()))
-    assert run(folder, "detect", "n", "--data", "words", text="qqqqq\nanna\n")[0].endswith(
+    (folder / "texts").write_text("\n".join(mm.load_texts()))
+    assert run(folder, "detect", "n", "--data", "texts", text="qqqqq\nanna\n")[0].endswith(
         "\tqqqqq\n"
     )
     (folder / "few").write_text("anna\nbob\nzoe\n")
-    assert "at least 99 words" in refuse(folder, "detect", "m", "--data", "few")
+    assert "at least 99 texts" in refuse(folder, "detect", "m", "--data", "few")
     for rate in (0, 1, "nan"):
         error = refuse(folder, "detect", "m", "--false-positive-rate", rate)
         assert "--false-positive-rate" in error
@@ -303,8 +303,8 @@ COMMANDS = [
 @pytest.fixture(scope="module")
 def many(folder):
     """Write a file of half a million lines; return a number of them."""
-    words = mm.load_words()
-    (folder / "many").write_text("\n".join(words[i % len(words)] for i in range(500_000)))
+    texts = mm.load_texts()
+    (folder / "many").write_text("\n".join(texts[i % len(texts)] for i in range(500_000)))
     (folder / "one").write_text("anna\n")
     return 500_000
 

@@ -13,7 +13,7 @@ import makemore_cpp as mm
 from makemore_cpp import _core
 
 ROOT = Path(__file__).resolve().parents[1]
-WORDS = ["emma", "olivia", "ava", "zoé", "björn", "李娜", "naïma", "anna"]
+TEXTS = ["emma", "olivia", "ava", "zoé", "björn", "李娜", "naïma", "anna"]
 COMPILERS = [os.environ.get("CXX", "c++"), "g++", "clang++"]
 
 
@@ -63,38 +63,38 @@ def run(program, *arguments):
     )
 
 
-def run_on_words(program, folder):
-    """Run the example on WORDS; return the scores and samples it printed, and its model file."""
-    words, model = folder / "words.txt", folder / "model.safetensors"
-    words.write_text("\n\n".join(WORDS) + "\n", encoding="utf-8")
-    result = run(program, words, model)
+def run_on_texts(program, folder):
+    """Run the example on TEXTS; return the scores and samples it printed, and its model file."""
+    texts, model = folder / "texts.txt", folder / "model.safetensors"
+    texts.write_text("\n\n".join(TEXTS) + "\n", encoding="utf-8")
+    result = run(program, texts, model)
     assert (result.returncode, result.stderr) == (0, "")
     scores = re.findall(r"^ln p\((.*)\) = (.*)$", result.stdout, re.MULTILINE)
     samples = re.findall(r"^sample (.*)$", result.stdout, re.MULTILINE)
     return scores, samples, model
 
 
-def trained_on_words():
+def trained_on_texts():
     """Return the model that the example trains."""
-    vocab = mm.Vocab.from_words(WORDS)
+    vocab = mm.Vocab.from_texts(TEXTS)
     model = mm.MLP(vocab, block_size=3, n_embd=10, n_hidden=200, seed=1)
-    X, Y = mm.build_dataset(WORDS, vocab, model.block_size)
+    X, Y = mm.build_dataset(TEXTS, vocab, model.block_size)
     model.train_steps(X, Y, [0.1] * 2000, batch_size=32, seed=1)
     return model
 
 
-def ln_p(model, word):
-    X, Y = mm.build_dataset([word], model.vocab, model.block_size)
+def ln_p(model, text):
+    X, Y = mm.build_dataset([text], model.vocab, model.block_size)
     return sum(model.log_probs(X)[np.arange(len(Y)), Y].tolist())
 
 
 # -- a program -------------------------------------------------------------------------------------
 def test_cpp_and_python_compute_the_same_bits(program, tmp_path):
-    scores, samples, file = run_on_words(program, tmp_path)
-    model = trained_on_words()
+    scores, samples, file = run_on_texts(program, tmp_path)
+    model = trained_on_texts()
     model.save(tmp_path / "python.safetensors")
     assert file.read_bytes() == (tmp_path / "python.safetensors").read_bytes()
-    assert [(word, float(score)) for word, score in scores] == [(w, ln_p(model, w)) for w in WORDS]
+    assert [(text, float(score)) for text, score in scores] == [(w, ln_p(model, w)) for w in TEXTS]
     assert samples == model.sample(20, seed=42)
 
 
@@ -113,19 +113,19 @@ def test_the_package_may_be_moved(package, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "model", "sentence"),
+    ("texts", "model", "sentence"),
     [
-        (None, "model", "cannot read .*words.txt"),
+        (None, "model", "cannot read .*texts.txt"),
         (b"anna\nb.c\n", "model", "boundary"),
         (b"anna\nzo\xe9\n", "model", "UTF-8"),
         (b"", "model", "character"),
         (b"anna\n", "none/model", "cannot write .*none/model.*: No such file or directory"),
     ],
 )
-def test_an_error_is_one_sentence(program, tmp_path, words, model, sentence):
-    if words is not None:
-        (tmp_path / "words.txt").write_bytes(words)
-    result = run(program, tmp_path / "words.txt", tmp_path / model)
+def test_an_error_is_one_sentence(program, tmp_path, texts, model, sentence):
+    if texts is not None:
+        (tmp_path / "texts.txt").write_bytes(texts)
+    result = run(program, tmp_path / "texts.txt", tmp_path / model)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert re.match(f"names: .*{sentence}", result.stderr), result.stderr

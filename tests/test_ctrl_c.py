@@ -28,10 +28,10 @@ COMMANDS = {
     "train": "train --steps 1000000000 --out new",
     "train, large steps": "train --steps 1000000000 --batch-size all --n-hidden 300 --out new",
     "train, many saves": "train --steps 1000000000 --checkpoint-every 1 --n-hidden 20 --out new",
-    "eval": "eval model.safetensors --data words.txt --split all",
-    "eval of splits": "eval model.safetensors --data words.txt",
-    "score": "score model.safetensors words.txt",
-    "detect": "detect model.safetensors words.txt",
+    "eval": "eval model.safetensors --data texts.txt --split all",
+    "eval of splits": "eval model.safetensors --data texts.txt",
+    "score": "score model.safetensors texts.txt",
+    "detect": "detect model.safetensors texts.txt",
     "sample": "sample model.safetensors -n 100000000",
     "sweep grid": "sweep grid --lr 0.1,0.05 --n-hidden 100,200 --steps 1000000 --out new",
     "sweep lr": "sweep lr --steps 1000000",
@@ -41,10 +41,10 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model and far too many words for a second."""
+    """A folder with a model and far too many texts for a second."""
     folder = tmp_path_factory.mktemp("place")
-    words = mm.load_words()
-    (folder / "words.txt").write_text(("\n".join(words) + "\n") * 300)
+    texts = mm.load_texts()
+    (folder / "texts.txt").write_text(("\n".join(texts) + "\n") * 300)
     run(folder, "train", "--steps", 100, "--samples", 0, "--out", "first")
     os.replace(folder / "first" / MODEL_FILE, folder / MODEL_FILE)
     return folder
@@ -52,7 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def interrupt(folder: Path, arguments: list[str], random: Random, times: int = 1) -> float:
     """Start a command in a new folder, interrupt it; return the seconds until its end."""
-    for name in ("words.txt", MODEL_FILE):
+    for name in ("texts.txt", MODEL_FILE):
         (folder / name).symlink_to(folder.parent / name)
     with started(folder, *arguments, stdout=subprocess.DEVNULL) as process:
         while "new" in arguments and not (folder / "new").exists() and process.poll() is None:

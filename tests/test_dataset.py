@@ -1,4 +1,4 @@
-"""Words, splits, vocabularies and examples."""
+"""Texts, splits, vocabularies and examples."""
 
 import gzip
 import os
@@ -13,24 +13,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp.data import texts as words_module
+from makemore_cpp.data import texts as texts_module
 from makemore_cpp.data import vocab as vocab_module
 
 NAMES = os.environ.get("MAKEMORE_NAMES")
 
 
 def write(tmp_path: Path, data: bytes) -> Path:
-    path = tmp_path / "words.txt"
+    path = tmp_path / "texts.txt"
     path.write_bytes(data)
     return path
 
 
-def loop_dataset(words, vocab, T):
+def loop_dataset(texts, vocab, T):
     """Build the examples as the lecture does, one at a time."""
     X, Y = [], []
-    for word in words:
+    for text in texts:
         context = [0] * T
-        for token in [*(vocab.stoi[c] for c in word), 0]:
+        for token in [*(vocab.stoi[c] for c in text), 0]:
             X.append(context)
             Y.append(token)
             context = [*context[1:], token]
@@ -39,11 +39,11 @@ def loop_dataset(words, vocab, T):
 
 # -- reading ---------------------------------------------------------------------------------------
 def test_bundled_names():
-    words = mm.load_words()
-    assert len(words) == 32_469
-    assert words[:2] == ["emma", "olivia"]
-    assert words.name == "names_us2017"
-    assert words.sha256 == "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a1e"
+    texts = mm.load_texts()
+    assert len(texts) == 32_469
+    assert texts[:2] == ["emma", "olivia"]
+    assert texts.name == "names_us2017"
+    assert texts.sha256 == "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a1e"
 
 
 def test_bundled_file_is_reproducible():
@@ -55,13 +55,13 @@ def test_bundled_file_is_reproducible():
 
 def test_text_rules(tmp_path):
     text = "\ufeffanna\r\n  bob\t\n\n \r\nc\u2028d\x0be\nzoë\nlast"
-    words = mm.load_words(write(tmp_path, text.encode()))
-    assert words == ["anna", "bob", "c\u2028d\x0be", "zoë", "last"]
-    assert words.name == str(tmp_path / "words.txt")
+    texts = mm.load_texts(write(tmp_path, text.encode()))
+    assert texts == ["anna", "bob", "c\u2028d\x0be", "zoë", "last"]
+    assert texts.name == str(tmp_path / "texts.txt")
 
 
 def test_byte_order_mark_is_dropped_once(tmp_path):
-    assert mm.load_words(write(tmp_path, "\ufeff\ufeffa\n\ufeffb".encode())) == [
+    assert mm.load_texts(write(tmp_path, "\ufeff\ufeffa\n\ufeffb".encode())) == [
         "\ufeffa",
         "\ufeffb",
     ]
@@ -70,15 +70,15 @@ def test_byte_order_mark_is_dropped_once(tmp_path):
 def test_any_kind_of_path(tmp_path):
     path = write(tmp_path, b"a\n")
     for kind in (path, str(path), os.fsencode(path)):
-        assert mm.load_words(kind).name == str(path)
+        assert mm.load_texts(kind).name == str(path)
     with pytest.raises(TypeError, match="path must be a path, not int"):
-        mm.load_words(3)
+        mm.load_texts(3)
 
 
 def test_relative_path_is_remembered_as_absolute(tmp_path, monkeypatch):
     write(tmp_path, b"a\n")
     monkeypatch.chdir(tmp_path)
-    assert mm.load_words("words.txt").name == str(tmp_path / "words.txt")
+    assert mm.load_texts("texts.txt").name == str(tmp_path / "texts.txt")
 
 
 @pytest.mark.parametrize(
@@ -94,33 +94,33 @@ def test_relative_path_is_remembered_as_absolute(tmp_path, monkeypatch):
 )
 def test_bad_text(tmp_path, data, sentence):
     with pytest.raises(mm.FormatError, match=sentence) as caught:
-        mm.load_words(write(tmp_path, data))
+        mm.load_texts(write(tmp_path, data))
     assert isinstance(caught.value, ValueError)
     assert "\n" not in str(caught.value)
 
 
 def test_longest_line(tmp_path):
-    assert mm.load_words(write(tmp_path, b"x" * (1 << 20) + b"\ny")) == ["x" * (1 << 20), "y"]
+    assert mm.load_texts(write(tmp_path, b"x" * (1 << 20) + b"\ny")) == ["x" * (1 << 20), "y"]
 
 
 def test_endless_line_is_refused_early():
     if not os.path.exists("/dev/zero"):
         pytest.skip("needs /dev/zero")
     with pytest.raises(mm.FormatError, match="line 1 of /dev/zero is longer"):
-        mm.load_words("/dev/zero")
+        mm.load_texts("/dev/zero")
 
 
 def test_too_many_characters_are_refused_by_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(words_module, "MAX_CHARACTERS", 3)
-    assert len(mm.load_words(write(tmp_path, b"ab\n\nc\n"))) == 2
+    monkeypatch.setattr(texts_module, "MAX_CHARACTERS", 3)
+    assert len(mm.load_texts(write(tmp_path, b"ab\n\nc\n"))) == 2
     with pytest.raises(mm.FormatError, match=r"line 4 of .* distinct characters to 4; at most 3"):
-        mm.load_words(write(tmp_path, b"ab\n\nc\nd\n"))
+        mm.load_texts(write(tmp_path, b"ab\n\nc\nd\n"))
 
 
 @pytest.mark.parametrize("name", ["missing.txt", "."])
 def test_unreadable_file(tmp_path, name):
     with pytest.raises(mm.FileError, match="cannot read") as caught:
-        mm.load_words(tmp_path / name)
+        mm.load_texts(tmp_path / name)
     assert isinstance(caught.value, OSError)
 
 
@@ -132,16 +132,16 @@ def test_path_that_no_model_could_remember(tmp_path):
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
     with pytest.raises(mm.FileError, match="is not UTF-8"):
-        mm.load_words(os.fsdecode(path))
+        mm.load_texts(os.fsdecode(path))
 
 
-def test_changed_words_lose_their_origin(tmp_path):
-    words = mm.load_words(write(tmp_path, b"ab\nba\nabba\n"))
-    assert mm.Dataset.split(words, seed=7).origin == (words.name, words.sha256, 7)
-    assert mm.Dataset.split(words[:2]).origin is None
-    assert mm.Dataset.split(pickle.loads(pickle.dumps(words))).origin is not None
-    words.reverse()
-    assert mm.Dataset.split(words).origin is None
+def test_changed_texts_lose_their_origin(tmp_path):
+    texts = mm.load_texts(write(tmp_path, b"ab\nba\nabba\n"))
+    assert mm.Dataset.split(texts, seed=7).origin == (texts.name, texts.sha256, 7)
+    assert mm.Dataset.split(texts[:2]).origin is None
+    assert mm.Dataset.split(pickle.loads(pickle.dumps(texts))).origin is not None
+    texts.reverse()
+    assert mm.Dataset.split(texts).origin is None
 
 
 # -- vocabulary ------------------------------------------------------------------------------------
@@ -158,20 +158,20 @@ def test_vocab():
     assert pickle.loads(pickle.dumps(vocab)) == vocab
 
 
-def test_vocab_from_words_sorts_code_points():
-    assert mm.Vocab.from_words(["zé", "aZ", "𝄞z"]).characters == ["Z", "a", "z", "é", "𝄞"]
+def test_vocab_from_texts_sorts_code_points():
+    assert mm.Vocab.from_texts(["zé", "aZ", "𝄞z"]).characters == ["Z", "a", "z", "é", "𝄞"]
 
 
-def test_boundary_in_a_word_names_the_option():
-    with pytest.raises(mm.ArgumentError, match=r"words\[1\] 'b\.c' contains .*'\.'.*boundary"):
-        mm.Vocab.from_words(["a", "b.c"])
-    assert mm.Vocab.from_words(["a", "b.c"], boundary="#").characters == [".", "a", "b", "c"]
+def test_boundary_in_a_text_names_the_option():
+    with pytest.raises(mm.ArgumentError, match=r"texts\[1\] 'b\.c' contains .*'\.'.*boundary"):
+        mm.Vocab.from_texts(["a", "b.c"])
+    assert mm.Vocab.from_texts(["a", "b.c"], boundary="#").characters == [".", "a", "b", "c"]
 
 
 def test_too_many_characters_are_refused_by_name(monkeypatch):
     monkeypatch.setattr(vocab_module, "MAX_CHARACTERS", 2)
     with pytest.raises(mm.ArgumentError, match=r"3 distinct characters; at most 2.*'c'"):
-        mm.Vocab.from_words(["a", "b", "c"])
+        mm.Vocab.from_texts(["a", "b", "c"])
 
 
 @pytest.mark.parametrize(
@@ -182,9 +182,9 @@ def test_bad_characters(characters):
         mm.Vocab(characters)
 
 
-def test_a_long_word_is_shown_in_part():
+def test_a_long_text_is_shown_in_part():
     with pytest.raises(mm.ArgumentError) as caught:
-        mm.Vocab.from_words(["." + "x" * 10**6])
+        mm.Vocab.from_texts(["." + "x" * 10**6])
     assert "'." + "x" * 39 + "…'" in str(caught.value)
     assert len(str(caught.value)) < 200
 
@@ -206,10 +206,10 @@ def test_vocab_says_what_it_does():
         vocab.decode([3])
 
 
-@pytest.mark.parametrize("words", ["emma", 3, ["a", 4], [b"a"]])
-def test_words_of_a_wrong_type(words):
-    with pytest.raises(TypeError, match="words"):
-        mm.Vocab.from_words(words)
+@pytest.mark.parametrize("texts", ["emma", 3, ["a", 4], [b"a"]])
+def test_texts_of_a_wrong_type(texts):
+    with pytest.raises(TypeError, match="texts"):
+        mm.Vocab.from_texts(texts)
 
 
 # -- examples --------------------------------------------------------------------------------------
@@ -220,11 +220,11 @@ def test_emma():
     assert shown == ["... -> e", "..e -> m", ".em -> m", "emm -> a", "mma -> ."]
 
 
-@given(words=st.lists(st.text("abcé𝄞", max_size=6), max_size=8), T=st.integers(1, 9))
-def test_build_dataset_equals_the_loop(words, T):
+@given(texts=st.lists(st.text("abcé𝄞", max_size=6), max_size=8), T=st.integers(1, 9))
+def test_build_dataset_equals_the_loop(texts, T):
     vocab = mm.Vocab(list("abcé𝄞"))
-    X, Y = mm.build_dataset(words, vocab, T)
-    expected_X, expected_Y = loop_dataset(words, vocab, T)
+    X, Y = mm.build_dataset(texts, vocab, T)
+    expected_X, expected_Y = loop_dataset(texts, vocab, T)
     np.testing.assert_array_equal(X, expected_X)
     np.testing.assert_array_equal(Y, expected_Y)
     for array in (X, Y):
@@ -233,19 +233,19 @@ def test_build_dataset_equals_the_loop(words, T):
         assert array.flags.owndata or array.base is not None
 
 
-def test_no_words_have_no_examples():
+def test_no_texts_have_no_examples():
     X, Y = mm.build_dataset([], mm.Vocab(["a"]), 4)
     assert X.shape == (0, 4)
     assert Y.shape == (0,)
 
 
 def test_build_dataset_is_fast():
-    words = mm.load_words()
-    vocab = mm.Vocab.from_words(words)
+    texts = mm.load_texts()
+    vocab = mm.Vocab.from_texts(texts)
     seconds = []
     for _ in range(5):
         started = time.perf_counter()
-        mm.build_dataset(words, vocab, 3)
+        mm.build_dataset(texts, vocab, 3)
         seconds.append(time.perf_counter() - started)
     assert min(seconds) < 0.05
 
@@ -262,16 +262,16 @@ def test_too_much_context():
 
 
 def test_unknown_character():
-    with pytest.raises(mm.ArgumentError, match=r"^words\[1\] 'ax': .*'x' at position 1"):
+    with pytest.raises(mm.ArgumentError, match=r"^texts\[1\] 'ax': .*'x' at position 1"):
         mm.build_dataset(["a", "ax"], mm.Vocab(["a"]), 2)
-    with pytest.raises(mm.ArgumentError, match=r"^words\[0\] 'a{40}…': .*'x'") as caught:
+    with pytest.raises(mm.ArgumentError, match=r"^texts\[0\] 'a{40}…': .*'x'") as caught:
         mm.build_dataset(["a" * 10**6 + "x"], mm.Vocab(["a"]), 2)
     assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("vocab", [3, "abc", ["a"]])
 def test_vocab_of_a_wrong_type(vocab):
-    for make in (mm.build_dataset, lambda words, vocab: mm.Dataset.split(words, vocab=vocab)):
+    for make in (mm.build_dataset, lambda texts, vocab: mm.Dataset.split(texts, vocab=vocab)):
         with pytest.raises(TypeError, match=r"vocab must be a makemore_cpp\.Vocab"):
             make(["a"], vocab)
 
@@ -282,26 +282,26 @@ def test_vocab_of_a_wrong_type(vocab):
     [(1, (1, 0, 0)), (2, (1, 0, 1)), (3, (2, 0, 1)), (10, (8, 1, 1)), (25, (20, 2, 3))],
 )
 def test_split_sizes(n, sizes):
-    words = [f"a{i}" for i in range(n)]
-    data = mm.Dataset.split(words, block_size=2)
+    texts = [f"a{i}" for i in range(n)]
+    data = mm.Dataset.split(texts, block_size=2)
     parts = (data.train, data.dev, data.test)
-    assert tuple(len(part.words) for part in parts) == sizes
-    assert sorted(data.words) == sorted(words)
+    assert tuple(len(part.texts) for part in parts) == sizes
+    assert sorted(data.texts) == sorted(texts)
     for part in parts:
-        assert part.X.shape == (sum(len(w) + 1 for w in part.words), 2)
+        assert part.X.shape == (sum(len(w) + 1 for w in part.texts), 2)
         assert part.Y.shape == part.X.shape[:1]
 
 
 def test_split_is_the_lecture_s():
-    words = [chr(ord("a") + i) for i in range(20)]
-    shuffled = list(words)
+    texts = [chr(ord("a") + i) for i in range(20)]
+    shuffled = list(texts)
     random.Random(5).shuffle(shuffled)
     state = random.getstate()
-    data = mm.Dataset.split(words, seed=5)
-    assert data.train.words == shuffled[:16]
-    assert data.dev.words == shuffled[16:18]
-    assert data.test.words == shuffled[18:]
-    assert words == sorted(words), "the caller's list must stay as it is"
+    data = mm.Dataset.split(texts, seed=5)
+    assert data.train.texts == shuffled[:16]
+    assert data.dev.texts == shuffled[16:18]
+    assert data.test.texts == shuffled[18:]
+    assert texts == sorted(texts), "the caller's list must stay as it is"
     assert random.getstate() == state
 
 
@@ -315,10 +315,10 @@ def test_bad_split_seed(seed, error):
 
 @pytest.mark.parametrize("place", range(0, 30, 7))
 def test_unknown_character_in_a_split_has_its_place_before_the_shuffle(place):
-    words = ["a"] * 30
-    words[place] = "axa"
-    with pytest.raises(mm.ArgumentError, match=rf"^words\[{place}\] 'axa': .*'x' at position 1"):
-        mm.Dataset.split(words, vocab=mm.Vocab(["a"]))
+    texts = ["a"] * 30
+    texts[place] = "axa"
+    with pytest.raises(mm.ArgumentError, match=rf"^texts\[{place}\] 'axa': .*'x' at position 1"):
+        mm.Dataset.split(texts, vocab=mm.Vocab(["a"]))
 
 
 def test_split_of_nothing():
@@ -328,11 +328,11 @@ def test_split_of_nothing():
 
 @pytest.mark.skipif(NAMES is None, reason="needs MAKEMORE_NAMES")
 def test_lecture_s_numbers():
-    words = mm.load_words(NAMES)
-    assert len(words) == 32_033
-    data = mm.Dataset.split(words, block_size=3, seed=42)
+    texts = mm.load_texts(NAMES)
+    assert len(texts) == 32_033
+    data = mm.Dataset.split(texts, block_size=3, seed=42)
     parts = (data.train, data.dev, data.test)
-    assert [len(part.words) for part in parts] == [25_626, 3_203, 3_204]
+    assert [len(part.texts) for part in parts] == [25_626, 3_203, 3_204]
     assert [len(part.Y) for part in parts] == [182_625, 22_655, 22_866]
-    assert len(mm.build_dataset(words, data.vocab)[1]) == 228_146
+    assert len(mm.build_dataset(texts, data.vocab)[1]) == 228_146
     assert len(data.vocab) == 27

@@ -25,7 +25,7 @@ EVIDENCE = Evidence(
 
 # -- the rules -------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
-    ("changed", "verdict", "words"),
+    ("changed", "verdict", "texts"),
     [
         # 1. train worse than the n-gram on dev, whatever the gap
         ({"train": 3.31, "dev": 3.31}, "underfitting", "no better than a uniform guess"),
@@ -43,17 +43,17 @@ EVIDENCE = Evidence(
         # 4. neither
         ({}, "good fit", "a longer context, with which a 6-gram is 0.080 better"),
         ({"dev": 1.96, "train": 1.9}, "good fit", "no n-gram that was tried is better"),
-        ({"known_share": 0.9}, "good fit", "90 % of the dev words also stand in train"),
+        ({"known_share": 0.9}, "good fit", "90 % of the dev texts also stand in train"),
         # with little to measure on, small differences say nothing
         ({"train": 1.9, "dev": 2.2, "n_dev": 40}, "good fit", "small"),
         ({"train": 1.9, "dev": 4.2, "n_dev": 40}, "overfitting", "2.300"),
         ({"train": 2.04, "dev": 2.105, "n_dev": 400}, "good fit", "no n-gram"),
     ],
 )
-def test_rules(changed, verdict, words):
+def test_rules(changed, verdict, texts):
     found, sentence = judge(EVIDENCE._replace(**changed))
     assert found == verdict
-    assert words in sentence
+    assert texts in sentence
     assert sentence.lower().startswith(verdict)
     assert sentence.count(". ") == 0, "one sentence"
     assert sentence.endswith(".")
@@ -62,7 +62,7 @@ def test_rules(changed, verdict, words):
 # -- what it rests on ------------------------------------------------------------------------------
 @pytest.fixture(scope="module")
 def data():
-    return mm.Dataset.split(mm.load_words()[::8])
+    return mm.Dataset.split(mm.load_texts()[::8])
 
 
 @pytest.fixture(scope="module")
@@ -82,24 +82,24 @@ def test_losses_are_what_they_are_called(model, data):
     assert this.train == model.loss(data.train.X, data.train.Y)
     assert this.gap == this.dev - this.train
     for row in found.losses[2:-1]:
-        ngram = mm.KneserNey(data.vocab, data.train.words, int(row.name.split("-")[0]))
-        for loss, words in ((row.train, data.train.words), (row.dev, data.dev.words)):
-            examples = mm.build_dataset(words, data.vocab, ngram.block_size)
+        ngram = mm.KneserNey(data.vocab, data.train.texts, int(row.name.split("-")[0]))
+        for loss, texts in ((row.train, data.train.texts), (row.dev, data.dev.texts)):
+            examples = mm.build_dataset(texts, data.vocab, ngram.block_size)
             assert loss == pytest.approx(ngram.loss(*examples), rel=1e-9)
-    counts = mm.models.NGramCounts(data.vocab, data.train.words, 4)
+    counts = mm.models.NGramCounts(data.vocab, data.train.texts, 4)
     assert found.floor == counts.conditional_entropy()
-    known = [word in data.train.words for word in data.dev.words]
+    known = [text in data.train.texts for text in data.dev.texts]
     assert found.known_share == np.mean(known)
 
 
 def test_the_best_ngrams_are_the_best(data):
     dev = {}
     for order in range(2, 9):
-        ngram = mm.KneserNey(data.vocab, data.train.words, order)
-        dev[order] = ngram.loss(*mm.build_dataset(data.dev.words, data.vocab, order - 1))
+        ngram = mm.KneserNey(data.vocab, data.train.texts, order)
+        dev[order] = ngram.loss(*mm.build_dataset(data.dev.texts, data.vocab, order - 1))
     best = min(dev, key=dev.get)
     for block_size in (1, 2, 4, 8):
-        same = mm.Dataset.split(mm.load_words()[::8], block_size)
+        same = mm.Dataset.split(mm.load_texts()[::8], block_size)
         found = mm.diagnose(mm.MLP(data.vocab, block_size, 2, 4), same)
         fair = min((order for order in dev if order <= block_size + 1), key=dev.get)
         names = [row.name for row in found.losses[2:-1]]
@@ -117,7 +117,7 @@ def test_quick_and_a_known_comparison(model, data):
 
 def test_distinct_examples_are_what_was_counted(data):
     for order in (1, 2, 4):
-        counts = mm.models.NGramCounts(data.vocab, data.train.words, order)
+        counts = mm.models.NGramCounts(data.vocab, data.train.texts, order)
         X, Y, n = counts.distinct_examples()
         assert n.sum() == counts.n_examples
         assert counts.count(X, Y).tolist() == n.tolist()
@@ -131,29 +131,29 @@ def test_as_dict_is_json(model, data):
 
 
 # -- odd data --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("words", [["anna"], ["a"], ["a", ""], ["anna"] * 3])
+@pytest.mark.parametrize("texts", [["anna"], ["a"], ["a", ""], ["anna"] * 3])
 @pytest.mark.parametrize("block_size", [1, 3, 200])
-def test_without_dev_there_is_no_verdict(words, block_size):
-    data = mm.Dataset.split(words, block_size)
+def test_without_dev_there_is_no_verdict(texts, block_size):
+    data = mm.Dataset.split(texts, block_size)
     model = mm.MLP(data.vocab, block_size, n_embd=2, n_hidden=3)
     found = mm.diagnose(model, data)
     assert found.verdict == "unknown"
-    assert "no dev word" in found.sentence
+    assert "no dev text" in found.sentence
     assert found.known_share is None
     assert [row.dev for row in found.losses] == [None, None, None]
     assert 0 <= found.floor <= found.losses[-1].train
 
 
-def test_a_context_longer_than_any_word(data):
-    words = data.words[:300]
+def test_a_context_longer_than_any_text(data):
+    texts = data.texts[:300]
     found = [
         mm.diagnose(mm.MLP(data.vocab, block_size, 2, 4), split).floor
         for block_size in (30, 150)
-        for split in [mm.Dataset.split(words, block_size, vocab=data.vocab)]
+        for split in [mm.Dataset.split(texts, block_size, vocab=data.vocab)]
     ]
     assert found[0] == found[1]
-    split = mm.Dataset.split(words, 40, vocab=data.vocab)
-    by_counting = mm.models.NGramCounts(data.vocab, split.train.words, 41).conditional_entropy()
+    split = mm.Dataset.split(texts, 40, vocab=data.vocab)
+    by_counting = mm.models.NGramCounts(data.vocab, split.train.texts, 41).conditional_entropy()
     assert found[0] == pytest.approx(by_counting, rel=1e-12)
 
 
@@ -170,15 +170,15 @@ def test_no_ngram_is_longer_than_allowed(data, model, monkeypatch):
     assert [row.name for row in found.losses[2:-1]] == ["4-gram, Kneser-Ney"]
 
 
-def test_words_of_another_training(model, tmp_path):
-    path = tmp_path / "words.txt"
-    path.write_text("\n".join(mm.load_words()[:400]))
-    other = evaluation.split_as_trained(model, mm.load_words(path))
+def test_texts_of_another_training(model, tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(mm.load_texts()[:400]))
+    other = evaluation.split_as_trained(model, mm.load_texts(path))
     trained = mm.MLP(other.vocab, n_embd=2, n_hidden=5)
     mm.train(trained, other, steps=10)
     assert mm.diagnose(trained, other).verdict == "underfitting"
-    path.write_text("\n".join(mm.load_words()[:500]))
-    changed = evaluation.split_as_trained(trained, mm.load_words(path))
+    path.write_text("\n".join(mm.load_texts()[:500]))
+    changed = evaluation.split_as_trained(trained, mm.load_texts(path))
     found = mm.diagnose(trained, changed)
     assert (found.verdict, found.sentence) == (
         "unknown",
@@ -196,7 +196,7 @@ def test_a_loss_that_is_not_finite(data):
 
 # -- real trainings --------------------------------------------------------------------------------
 def test_a_memorising_net_is_overfitting():
-    data = mm.Dataset.split(mm.load_words()[:1500])
+    data = mm.Dataset.split(mm.load_texts()[:1500])
     model = mm.MLP(data.vocab, n_hidden=300)
     mm.train(model, data, steps=1000)
     assert mm.diagnose(model, data).verdict == "underfitting"
@@ -208,7 +208,7 @@ def test_a_memorising_net_is_overfitting():
 
 @pytest.mark.slow
 def test_the_lecture(names_path):
-    data = mm.Dataset.split(mm.load_words(names_path))
+    data = mm.Dataset.split(mm.load_texts(names_path))
     model = mm.MLP(data.vocab)
     mm.train(model, data, steps=1000)
     assert mm.diagnose(model, data).sentence.startswith("Underfitting: even on train")

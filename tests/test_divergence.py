@@ -33,7 +33,7 @@ NAMED = r"step \d+: .* is not finite \(loss (nan|inf|[\d.e+]+), learning rate {r
 
 @pytest.fixture(scope="module")
 def data() -> mm.Dataset:
-    return mm.Dataset.split(mm.load_words()[:3000])
+    return mm.Dataset.split(mm.load_texts()[:3000])
 
 
 def assert_finite(folder: Path) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 import makemore_cpp as mm
 from makemore_cpp import sweeps
-from makemore_cpp.sweeps.experiments import EXPERIMENTS, run_experiment, with_train_words
+from makemore_cpp.sweeps.experiments import EXPERIMENTS, run_experiment, with_train_texts
 
 
 @pytest.fixture(scope="module")
 def data():
-    return mm.Dataset.split(mm.load_words())
+    return mm.Dataset.split(mm.load_texts())
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -70,17 +70,17 @@ def test_batches_have_equal_time_or_equal_examples(data):
     assert by_examples[4].steps == 1
 
 
-def test_few_words_to_train_on(data):
-    few = with_train_words(data, 100)
-    assert few.train.words == data.train.words[:100]
+def test_few_texts_to_train_on(data):
+    few = with_train_texts(data, 100)
+    assert few.train.texts == data.train.texts[:100]
     assert few.train.Y.tolist() == data.train.Y[: len(few.train.Y)].tolist()
     assert few.dev is data.dev
-    assert with_train_words(data, None) is with_train_words(data, 10**9) is data
+    assert with_train_texts(data, None) is with_train_texts(data, 10**9) is data
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_weight_decay_closes_the_gap(names_path, seed):
-    names = mm.Dataset.split(mm.load_words(names_path))
+    names = mm.Dataset.split(mm.load_texts(names_path))
     table = run_experiment("weight-decay", names, steps=10_000, seeds=[seed])
     decays = [row.options["weight_decay"] for row in table.rows]
     gaps = [row.gap for row in table.rows]

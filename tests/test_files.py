@@ -14,7 +14,7 @@ from command_line import refuse, run
 import makemore_cpp as mm
 from makemore_cpp import _core, files
 
-MODEL = mm.MLP(mm.Vocab.from_words(["abc"]), 2, 2, 4)
+MODEL = mm.MLP(mm.Vocab.from_texts(["abc"]), 2, 2, 4)
 
 
 def write_onnx(path: Path) -> None:

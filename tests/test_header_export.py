@@ -290,8 +290,8 @@ def test_parameters_keep_every_bit(tmp_path, language):
     extremes = [0.0, -0.0, 1.0, -1e10, 1e-45, 1.17549435e-38, 3.4028235e38, 0.1, 1 / 3, 16777217.0]
     model = make_model("ab", block_size=2, n_embd=3, n_hidden=10)
     model.b1[:] = extremes
-    words = np.random.default_rng(5).integers(0, 2**32, model.W2.shape, np.uint32)
-    any_bits = words.view(np.float32)
+    texts = np.random.default_rng(5).integers(0, 2**32, model.W2.shape, np.uint32)
+    any_bits = texts.view(np.float32)
     model.W2[:] = np.where(np.isfinite(any_bits), any_bits, 1)
     answer = Exported(tmp_path, model, language, []).ask(["parameters"])[0]
     expected = np.concatenate([array.ravel() for array in model.parameters.values()])

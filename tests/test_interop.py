@@ -92,7 +92,7 @@ def test_the_lectures_own_formulas_give_the_same(rng):
         rng.standard_normal(shape) for shape in ((27, 10), (30, 200), 200, (200, 27), 27)
     ]
     vocab = mm.Vocab([itos[i] for i in range(1, len(itos))])
-    assert vocab == mm.Vocab.from_words(mm.load_words())
+    assert vocab == mm.Vocab.from_texts(mm.load_texts())
     model = mm.from_lecture(vocab, parameters)
     X, _ = mm.build_dataset(["emma", "olivia"], vocab, 3)
     logits = np.tanh(C[X].reshape(-1, 30) @ W1 + b1) @ W2 + b2
@@ -179,8 +179,8 @@ def random_state(rng, T=3, E=4, H=20, V=6, same=False):
     return state
 
 
-def assert_same_model(model, state, words, has_extra):
-    """Both predict the same in all contexts of the words.
+def assert_same_model(model, state, texts, has_extra):
+    """Both predict the same in all contexts of the texts.
 
     Ours may differ by what `bounds` allows for its own arithmetic, and by the rounding of the
     extra rows of W1, which moves the input of a hidden unit by U times their sum, a logit by that
@@ -193,17 +193,17 @@ def assert_same_model(model, state, words, has_extra):
         extra = W1.reshape(model.block_size, model.n_embd, -1)[:, -1]
         e_logits = bounds.U * np.abs(extra).sum(axis=0) @ np.abs(W2)
         bound = bounds.finish(e_logits + e_logits.max())
-    for word in words:
-        X, _ = mm.build_dataset([word], model.vocab, model.block_size)
-        theirs = makemore_py(state, [0, *model.vocab.encode(word)])
+    for text in texts:
+        X, _ = mm.build_dataset([text], model.vocab, model.block_size)
+        theirs = makemore_py(state, [0, *model.vocab.encode(text)])
         exact = reference.log_softmax(bounds.forward(parameters, X).logits)
         assert np.all(np.abs(exact - theirs) <= bound + 1e-12)
         bounds.assert_within(model.log_probs(X), theirs, bounds.log_probs(parameters, X) + bound)
 
 
-# With two characters these words hold every context there is.
-ALL_WORDS = ["".join(word) for n in range(1, 6) for word in itertools.product("ab", repeat=n)]
-FIVE_WORDS = ["emma", "olivia", "a", "isabella", "wolfeschlegelsteinhausenberg"]
+# With two characters these texts hold every context there is.
+ALL_TEXTS = ["".join(text) for n in range(1, 6) for text in itertools.product("ab", repeat=n)]
+FIVE_TEXTS = ["emma", "olivia", "a", "isabella", "wolfeschlegelsteinhausenberg"]
 
 
 @pytest.mark.parametrize("T", [1, 2, 3, 4])
@@ -213,17 +213,17 @@ def test_every_context_of_a_state_dict(T, same, rng):
     model = mm.from_makemore_py(mm.Vocab(["a", "b"]), state)
     has_extra = not same and T > 1
     assert model.n_embd == 4 + has_extra
-    assert_same_model(model, state, ALL_WORDS, has_extra)
+    assert_same_model(model, state, ALL_TEXTS, has_extra)
 
 
 @pytest.mark.parametrize("T", [3, 16])
 @pytest.mark.parametrize("same", [True, False])
-def test_words_under_a_state_dict(T, same, rng):
-    vocab = mm.Vocab.from_words(mm.load_words())
+def test_texts_under_a_state_dict(T, same, rng):
+    vocab = mm.Vocab.from_texts(mm.load_texts())
     state = random_state(rng, T=T, E=64, H=64, V=27, same=same)
     model = mm.from_makemore_py(vocab, state)
     assert (model.block_size, model.n_embd, model.n_hidden) == (T, 64 + (not same), 64)
-    assert_same_model(model, state, FIVE_WORDS, not same)
+    assert_same_model(model, state, FIVE_TEXTS, not same)
 
 
 @pytest.mark.parametrize("T", [1, 3])

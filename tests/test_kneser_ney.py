@@ -31,7 +31,7 @@ def test_discounts_that_cannot_be_estimated(counts):
 
 
 def test_kneser_ney_by_hand():
-    """Three words; too few counts, so that the discounts are 1/2, 1, 3/2.
+    """Three texts; too few counts, so that the discounts are 1/2, 1, 3/2.
 
     Bigrams: .a 2, ab 2, b. 3, .b 1. Continuation counts: a 1 (after .), b 2 (after . and a), . 1.
     """
@@ -49,25 +49,25 @@ def test_kneser_ney_by_hand():
 
 
 def test_unseen_contexts_back_off():
-    words = ["ab", "ab", "b", "abab"]
-    model = mm.KneserNey(ABC, words, order=3)
+    texts = ["ab", "ab", "b", "abab"]
+    model = mm.KneserNey(ABC, texts, order=3)
     c, a, b = 3, 1, 2
     unigram, bigram = model.probs([[c, c]]), model.probs([[c, a]])
     np.testing.assert_allclose(model.probs([[b, c]]), unigram)  # c was not seen
     assert not np.allclose(bigram, unigram)
     assert not np.allclose(model.probs([[b, a]]), bigram)
     # What lies beyond the first unseen token does not matter, even if it was seen elsewhere.
-    four = mm.KneserNey(ABC, words, order=4)
+    four = mm.KneserNey(ABC, texts, order=4)
     assert four.probs([[a, c, b]]).tolist() == four.probs([[c, c, b]]).tolist()
 
 
-def loop_kneser_ney(words, vocab, order):
+def loop_kneser_ney(texts, vocab, order):
     """Return p(context, y), straight from the definition, with dicts."""
     V, k = len(vocab), order - 1
     full = Counter()
-    for word in words:
-        stream = [0] * k + [vocab.stoi[c] for c in word] + [0]
-        for i in range(len(word) + 1):
+    for text in texts:
+        stream = [0] * k + [vocab.stoi[c] for c in text] + [0]
+        for i in range(len(text) + 1):
             full[tuple(stream[i : i + order])] += 1
     tables = {order: full}
     for n in range(order - 1, 0, -1):
@@ -91,10 +91,10 @@ def loop_kneser_ney(words, vocab, order):
 
 @settings(max_examples=40)
 @given(st.lists(st.text("ab", max_size=5), min_size=1, max_size=12), st.integers(1, 5))
-def test_kneser_ney_is_its_definition(words, order):
-    model = mm.KneserNey(ABC, words, order)
-    expected = loop_kneser_ney(words, ABC, order)
-    X, Y = mm.build_dataset([*words, "abc", "ba"], ABC, model.block_size)
+def test_kneser_ney_is_its_definition(texts, order):
+    model = mm.KneserNey(ABC, texts, order)
+    expected = loop_kneser_ney(texts, ABC, order)
+    X, Y = mm.build_dataset([*texts, "abc", "ba"], ABC, model.block_size)
     contexts = X if order > 1 else X[:, :0]
     found = np.exp(model.target_log_probs(X, Y))
     for x, y, p in zip(contexts.tolist(), Y.tolist(), found, strict=True):
@@ -102,26 +102,26 @@ def test_kneser_ney_is_its_definition(words, order):
 
 
 def test_kneser_ney_with_estimated_discounts():
-    """Enough words that every order has its own discounts."""
-    words = mm.load_words()[:300]
-    vocab = mm.Vocab.from_words(words)
-    model = mm.KneserNey(vocab, words, 3)
+    """Enough texts that every order has its own discounts."""
+    texts = mm.load_texts()[:300]
+    vocab = mm.Vocab.from_texts(texts)
+    model = mm.KneserNey(vocab, texts, 3)
     assert all(tuple(row) != FALLBACK_DISCOUNTS for row in model.discounts[1:])
-    expected = loop_kneser_ney(words, vocab, 3)
-    X, Y = mm.build_dataset(words[:20], vocab, 2)
+    expected = loop_kneser_ney(texts, vocab, 3)
+    X, Y = mm.build_dataset(texts[:20], vocab, 2)
     p = [expected(tuple(x), y) for x, y in zip(X.tolist(), Y.tolist(), strict=True)]
     np.testing.assert_allclose(model.target_log_probs(X, Y), np.log(p), rtol=1e-12)
 
 
 # -- Jelinek-Mercer --------------------------------------------------------------------------------
 def test_interpolation_by_hand(monkeypatch):
-    """One step of expectation maximisation from lambda = 1/2, for one dev word of two tokens.
+    """One step of expectation maximisation from lambda = 1/2, for one dev text of two tokens.
 
     p_1 = (2/6, 3/6, 1/6) / 2 + 1/6, and p_2(. | a) = (2/3) / 2 + p_1(.) / 2.
     """
     monkeypatch.setattr(jelinek_mercer, "MAX_ITERATIONS", 1)
     vocab = mm.Vocab(["a", "b"])
-    model = mm.InterpolatedNGram(vocab, ["a", "ab"], 2, dev_words=["b"])
+    model = mm.InterpolatedNGram(vocab, ["a", "ab"], 2, dev_texts=["b"])
     # tokens: . 2, a 2, b 1; pairs .a 2, a. 1, ab 1, b. 1; of dev .b and b.
     one_b, one_end = 1 / 5 / 2 + 1 / 6, 2 / 5 / 2 + 1 / 6
     two_end = 1 / 2 + one_end / 2
@@ -139,9 +139,9 @@ def test_interpolation_by_hand(monkeypatch):
 
 
 def test_fitted_lambdas_are_the_best():
-    words = mm.load_words()[:3000]
-    train, dev = words[::2], words[1::2]
-    vocab = mm.Vocab.from_words(words)
+    texts = mm.load_texts()[:3000]
+    train, dev = texts[::2], texts[1::2]
+    vocab = mm.Vocab.from_texts(texts)
     model = mm.InterpolatedNGram(vocab, train, 4, dev)
     assert model.weights.sum() == pytest.approx(1, rel=1e-14)
     X, Y = mm.build_dataset(dev, vocab, 3)
@@ -167,29 +167,29 @@ def test_fitted_lambdas_are_the_best():
 
 
 def test_no_lambda_is_one():
-    """A dev word that is a training word alone would leave nothing for unseen tokens."""
+    """A dev text that is a training text alone would leave nothing for unseen tokens."""
     model = mm.InterpolatedNGram(ABC, ["ab"], 4, ["ab"])
     assert model.lambdas.max() < 1
     assert np.isfinite(model.log_probs([[0, 1, 2], [3, 3, 3]])).all()
 
 
 @pytest.mark.parametrize(
-    ("dev_words", "error", "sentence"),
+    ("dev_texts", "error", "sentence"),
     [
-        ([], mm.ArgumentError, "dev_words is empty"),
-        ("ab", TypeError, "words must be a list of str, not str"),
-        (["ax"], mm.ArgumentError, r"words\[0\] 'ax'"),
+        ([], mm.ArgumentError, "dev_texts is empty"),
+        ("ab", TypeError, "texts must be a list of str, not str"),
+        (["ax"], mm.ArgumentError, r"texts\[0\] 'ax'"),
     ],
 )
-def test_bad_dev_words(dev_words, error, sentence):
+def test_bad_dev_texts(dev_texts, error, sentence):
     with pytest.raises(error, match=sentence):
-        mm.InterpolatedNGram(ABC, ["ab"], 2, dev_words)
+        mm.InterpolatedNGram(ABC, ["ab"], 2, dev_texts)
 
 
 def test_models_of_rising_order_are_those_of_each_order():
     """They share what they count, and nothing of it depends on where one stops."""
-    data = mm.Dataset.split(mm.load_words()[:400], block_size=6)
-    train, X, Y = data.train.words, data.dev.X, data.dev.Y
+    data = mm.Dataset.split(mm.load_texts()[:400], block_size=6)
+    train, X, Y = data.train.texts, data.dev.X, data.dev.Y
     for order, model in enumerate(itertools.islice(mm.KneserNey.rising(data.vocab, train), 7), 1):
         alone = mm.KneserNey(data.vocab, train, order)
         assert model.order == model.counts.order == order

@@ -25,23 +25,23 @@ def frozen(mlp):
 
 def results(model):
     """Some of everything that a model can do, as values that compare by their bits."""
-    words = small_data().dev.words[:50]
+    texts = small_data().dev.texts[:50]
     X = small_data().dev.X[:200]
     return [
         model.log_probs(X).tobytes(),
-        model.score(words).tobytes(),
+        model.score(texts).tobytes(),
         model.next("emm").tobytes(),
         model.per_char("isabella").tobytes(),
         model.sample(50, seed=3),
         model.sample(50, temperature=0.7, top_p=0.9, min_length=4),
         model.complete("jo", 5),
-        model.perplexity(words),
+        model.perplexity(texts),
     ]
 
 
 def use_heavily(model):
     """Ask for more contexts than there are, so that the model tabulates them."""
-    model.score(small_data().words * 20)
+    model.score(small_data().texts * 20)
 
 
 def test_it_is_the_net(mlp, frozen):
@@ -147,6 +147,6 @@ def test_threads_may_share_it(mlp, frozen):
 
 
 def test_it_may_be_a_member_of_a_mixture(mlp, frozen):
-    words = small_data().dev.words[:20]
+    texts = small_data().dev.texts[:20]
     mixture, same = (mm.Mixture([m, model_of("NGram")], [0.6, 0.4]) for m in (frozen, mlp))
-    assert mixture.score(words).tobytes() == same.score(words).tobytes()
+    assert mixture.score(texts).tobytes() == same.score(texts).tobytes()

@@ -14,12 +14,12 @@ from makemore_cpp.sweeps.table import Table
 
 @pytest.fixture(scope="module")
 def data():
-    return mm.Dataset.split(mm.load_words())
+    return mm.Dataset.split(mm.load_texts())
 
 
 @pytest.fixture(scope="module")
 def names(names_path):
-    return mm.Dataset.split(mm.load_words(names_path))
+    return mm.Dataset.split(mm.load_texts(names_path))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
@@ -41,7 +41,7 @@ def test_a_growing_rate_is_what_train_steps_does(data):
     options = {"n_hidden": 16, "block_size": 2, "optimizer": "adam", "batch_size": 8}
     curve = lr_search.growing_rate(data, options, low=-4, high=-1, steps=40, seed=3)
     assert curve.rates == pytest.approx(np.logspace(-4, -1, 40))
-    other = mm.Dataset.split(mm.load_words(), 2)
+    other = mm.Dataset.split(mm.load_texts(), 2)
     model = mm.MLP(data.vocab, 2, n_hidden=16, seed=3)
     losses = model.train_steps(
         other.train.X, other.train.Y, curve.rates, batch_size=8, seed=3, optimizer="adam",

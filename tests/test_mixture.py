@@ -11,15 +11,15 @@ AB = mm.Vocab(["a", "b"])
 
 @pytest.fixture(scope="module")
 def data():
-    return mm.Dataset.split(mm.load_words()[:3000], block_size=4)
+    return mm.Dataset.split(mm.load_texts()[:3000], block_size=4)
 
 
 @pytest.fixture(scope="module")
 def models(data):
     mlp = mm.MLP(data.vocab, block_size=3, n_embd=4, n_hidden=30)
     mlp.train_steps(data.train.X[:, -3:], data.train.Y, np.full(2000, 0.1))
-    kneser_ney = mm.KneserNey(data.vocab, data.train.words, order=5)
-    return [mlp, kneser_ney, mm.NGram(data.vocab, data.train.words, order=1)]
+    kneser_ney = mm.KneserNey(data.vocab, data.train.texts, order=5)
+    return [mlp, kneser_ney, mm.NGram(data.vocab, data.train.texts, order=1)]
 
 
 class Fixed(mm.Model):

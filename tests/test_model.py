@@ -13,7 +13,7 @@ SIZES = {"block_size": 3, "n_embd": 4, "n_hidden": 20}
 
 @pytest.fixture
 def data():
-    return mm.Dataset.split(mm.load_words()[:200], block_size=3)
+    return mm.Dataset.split(mm.load_texts()[:200], block_size=3)
 
 
 @pytest.fixture
@@ -137,10 +137,10 @@ def test_division_into_calls_does_not_change_bits(data):
     assert bits(whole) == bits(parts)
 
 
-def test_full_batch_reaches_the_entropy_of_five_words():
-    words = ["emma", "olivia", "ava", "isabella", "sophia"]
-    vocab = mm.Vocab.from_words(mm.load_words())
-    X, Y = mm.build_dataset(words, vocab, 3)
+def test_full_batch_reaches_the_entropy_of_five_texts():
+    texts = ["emma", "olivia", "ava", "isabella", "sophia"]
+    vocab = mm.Vocab.from_texts(mm.load_texts())
+    X, Y = mm.build_dataset(texts, vocab, 3)
     assert len(Y) == 32
     model = mm.MLP(vocab)
     model.train_steps(X, Y, np.full(1000, 0.1), rows="all")

@@ -10,27 +10,27 @@ from hypothesis import strategies as st
 import makemore_cpp as mm
 
 AB = mm.Vocab(["a", "b"])
-WORDS = st.lists(st.text("abcd", max_size=6), min_size=1, max_size=8)
+TEXTS = st.lists(st.text("abcd", max_size=6), min_size=1, max_size=8)
 MODELS = {
-    "additive": lambda vocab, words, order: mm.NGram(vocab, words, order, 0.3),
-    "unsmoothed": lambda vocab, words, order: mm.NGram(vocab, words, order, 0),
-    "interpolated": lambda vocab, words, order: mm.InterpolatedNGram(vocab, words, order, words),
+    "additive": lambda vocab, texts, order: mm.NGram(vocab, texts, order, 0.3),
+    "unsmoothed": lambda vocab, texts, order: mm.NGram(vocab, texts, order, 0),
+    "interpolated": lambda vocab, texts, order: mm.InterpolatedNGram(vocab, texts, order, texts),
     "Kneser-Ney": mm.KneserNey,
 }
 
 
 @pytest.fixture(params=MODELS)
 def build(request):
-    """Every kind of count-based model, as a function of vocabulary, words and order."""
+    """Every kind of count-based model, as a function of vocabulary, texts and order."""
     return MODELS[request.param]
 
 
-def loop_counts(words, vocab, k):
+def loop_counts(texts, vocab, k):
     """Count contexts of k tokens and what follows with a dict, by the definition."""
     counts, stoi = Counter(), vocab.stoi
-    for word in words:
-        stream = [0] * k + [stoi[c] for c in word] + [0]
-        for i in range(len(word) + 1):
+    for text in texts:
+        stream = [0] * k + [stoi[c] for c in text] + [0]
+        for i in range(len(text) + 1):
             counts[tuple(stream[i : i + k]), stream[i + k]] += 1
     return counts
 
@@ -49,12 +49,12 @@ def test_counts_of_emma():
     assert counts.conditional_entropy() == 0.0
 
 
-@given(WORDS, st.integers(1, 10))
-def test_counts_are_those_of_a_loop(words, order):
+@given(TEXTS, st.integers(1, 10))
+def test_counts_are_those_of_a_loop(texts, order):
     vocab = mm.Vocab(list("abcd"))
-    counts = mm.models.NGramCounts(vocab, words, order)
-    expected = loop_counts(words, vocab, order - 1)
-    X, Y = mm.build_dataset([*words, "abca", "dd"], vocab, max(1, order - 1))
+    counts = mm.models.NGramCounts(vocab, texts, order)
+    expected = loop_counts(texts, vocab, order - 1)
+    X, Y = mm.build_dataset([*texts, "abca", "dd"], vocab, max(1, order - 1))
     contexts = X if order > 1 else X[:, :0]
     looked_up = [expected[tuple(x), y] for x, y in zip(contexts.tolist(), Y.tolist(), strict=True)]
     assert counts.count(X, Y).tolist() == looked_up
@@ -68,17 +68,17 @@ def test_large_vocabulary(rng):
     """V**10 is far beyond 64 bits: two contexts must never have the same id."""
     vocab = mm.Vocab([chr(i) for i in range(0x4E00, 0x4E00 + 20_000)])
     characters = np.array(vocab.characters)
-    words = ["".join(rng.choice(characters, 12)) for _ in range(50)]
-    words += [word[:6] + words[0][6:] for word in words]
-    X, Y = mm.build_dataset(words, vocab, 9)
-    expected = loop_counts(words, vocab, 9)
-    counts = mm.models.NGramCounts(vocab, words, 10)
+    texts = ["".join(rng.choice(characters, 12)) for _ in range(50)]
+    texts += [text[:6] + texts[0][6:] for text in texts]
+    X, Y = mm.build_dataset(texts, vocab, 9)
+    expected = loop_counts(texts, vocab, 9)
+    counts = mm.models.NGramCounts(vocab, texts, 10)
     assert counts.contexts_seen == len({context for context, _ in expected})
     assert counts.count(X, Y).tolist() == [
         expected[tuple(x), y] for x, y in zip(X.tolist(), Y.tolist(), strict=True)
     ]
     for build in MODELS.values():
-        model = build(vocab, words, 10)
+        model = build(vocab, texts, 10)
         p = model.probs(X[5:9])
         np.testing.assert_allclose(p.sum(axis=1), 1, rtol=0, atol=1e-12)
         np.testing.assert_allclose(np.exp(model.log_probs(X[5:9])), p, rtol=1e-5)
@@ -86,14 +86,14 @@ def test_large_vocabulary(rng):
 
 # -- all models ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("order", [1, 2, 3, 5, 10])
-@pytest.mark.parametrize("words", [["a"], [""], ["ab", "ab", "b"], ["abcab", "cabba", "bacc"] * 3])
-def test_probabilities(build, words, order):
+@pytest.mark.parametrize("texts", [["a"], [""], ["ab", "ab", "b"], ["abcab", "cabba", "bacc"] * 3])
+def test_probabilities(build, texts, order):
     """Of seen and unseen contexts: they sum to 1, and loss and log_probs tell the same."""
     vocab = mm.Vocab(list("abcd"))
-    model = build(vocab, words, order)
+    model = build(vocab, texts, order)
     assert model.block_size == max(1, order - 1)
-    X, Y = mm.build_dataset([*words, "dcba", "abd", "cabaaaaaaaaa"], vocab, model.block_size)
-    X = np.concatenate([X, X[:, ::-1]])  # boundaries where no word has them
+    X, Y = mm.build_dataset([*texts, "dcba", "abd", "cabaaaaaaaaa"], vocab, model.block_size)
+    X = np.concatenate([X, X[:, ::-1]])  # boundaries where no text has them
     Y = np.concatenate([Y, Y])
     p = model.probs(X)
     assert p.dtype == np.float64
@@ -108,7 +108,7 @@ def test_probabilities(build, words, order):
     assert model.log_probs(X[:0]).shape == (0, 5)
     # A row does not depend on the others, and a model is a function of its arguments.
     assert model.log_probs(X[3:4]).tobytes() == log_probs[3:4].tobytes()
-    assert build(vocab, words, order).log_probs(X).tobytes() == log_probs.tobytes()
+    assert build(vocab, texts, order).log_probs(X).tobytes() == log_probs.tobytes()
 
 
 def test_samples(build):
@@ -159,23 +159,23 @@ def test_bad_contexts(build):
 
 
 @pytest.mark.parametrize(
-    ("vocab", "words", "order", "error", "sentence"),
+    ("vocab", "texts", "order", "error", "sentence"),
     [
         (AB, ["ab"], 0, mm.ArgumentError, "order is 0"),
         (AB, ["ab"], 10**30, mm.ArgumentError, "order is 1"),
         (AB, ["ab"], 2.0, TypeError, "order must be an integer, not float"),
         (AB, ["ab"], None, TypeError, "order must be an integer"),
-        (AB, [], 2, mm.ArgumentError, "words is empty"),
-        (AB, "ab", 2, TypeError, "words must be a list of str, not str"),
-        (AB, [1], 2, TypeError, r"words\[0\] must be a str, not int"),
-        (AB, ["ab", "ac"], 2, mm.ArgumentError, r"words\[1\] 'ac'"),
-        (AB, ["a.b"], 2, mm.ArgumentError, r"words\[0\] 'a.b'"),
+        (AB, [], 2, mm.ArgumentError, "texts is empty"),
+        (AB, "ab", 2, TypeError, "texts must be a list of str, not str"),
+        (AB, [1], 2, TypeError, r"texts\[0\] must be a str, not int"),
+        (AB, ["ab", "ac"], 2, mm.ArgumentError, r"texts\[1\] 'ac'"),
+        (AB, ["a.b"], 2, mm.ArgumentError, r"texts\[0\] 'a.b'"),
         ("ab", ["ab"], 2, TypeError, r"vocab must be a makemore_cpp\.Vocab, not str"),
     ],
 )
-def test_bad_arguments(build, vocab, words, order, error, sentence):
+def test_bad_arguments(build, vocab, texts, order, error, sentence):
     with pytest.raises(error, match=sentence):
-        build(vocab, words, order)
+        build(vocab, texts, order)
 
 
 # -- additive smoothing ----------------------------------------------------------------------------
@@ -190,12 +190,12 @@ def test_bigram_by_hand():
     )
 
 
-@given(WORDS, st.integers(1, 6), st.floats(1e-3, 10))
-def test_additive_smoothing_is_its_formula(words, order, a):
+@given(TEXTS, st.integers(1, 6), st.floats(1e-3, 10))
+def test_additive_smoothing_is_its_formula(texts, order, a):
     vocab = mm.Vocab(list("abcd"))
-    model = mm.NGram(vocab, words, order, a)
-    counts = loop_counts(words, vocab, order - 1)
-    X, _ = mm.build_dataset([*words, "abca"], vocab, model.block_size)
+    model = mm.NGram(vocab, texts, order, a)
+    counts = loop_counts(texts, vocab, order - 1)
+    X, _ = mm.build_dataset([*texts, "abca"], vocab, model.block_size)
     for x, p in zip(X.tolist(), model.probs(X), strict=True):
         c = np.array([counts[tuple(x if order > 1 else ()), y] for y in range(5)])
         np.testing.assert_allclose(p, (c + a) / (c.sum() + 5 * a), rtol=1e-13)

@@ -9,13 +9,13 @@ import makemore_cpp as mm
 
 
 @pytest.fixture(scope="module")
-def words(names_path):
-    return mm.load_words(names_path)
+def texts(names_path):
+    return mm.load_texts(names_path)
 
 
 @pytest.fixture(scope="module")
-def data(words):
-    return mm.Dataset.split(words, block_size=5, seed=42)
+def data(texts):
+    return mm.Dataset.split(texts, block_size=5, seed=42)
 
 
 @pytest.fixture(scope="module")
@@ -27,24 +27,24 @@ def column(table, name):
     return [getattr(row, name) for row in table]
 
 
-def test_bigrams_of_all_names(words):
-    vocab = mm.Vocab.from_words(words)
-    X, Y = mm.build_dataset(words, vocab, 1)
-    model = mm.NGram(vocab, words, order=2)
+def test_bigrams_of_all_names(texts):
+    vocab = mm.Vocab.from_texts(texts)
+    X, Y = mm.build_dataset(texts, vocab, 1)
+    model = mm.NGram(vocab, texts, order=2)
     pairs = [("n", "."), ("a", "."), ("a", "n"), (".", "a")]
     x, y = np.array([[vocab.stoi[a], vocab.stoi[b]] for a, b in pairs]).T
     assert model.counts.count(x[:, None], y).tolist() == [6763, 6640, 5438, 4410]
     everything = np.repeat(np.arange(27), 27), np.tile(np.arange(27), 27)
     assert np.count_nonzero(model.counts.count(everything[0][:, None], everything[1])) == 627
     assert model.loss(X, Y) == pytest.approx(2.4546, abs=5e-5)
-    unsmoothed = mm.NGram(vocab, words, order=2, smoothing=0).loss(X, Y)
+    unsmoothed = mm.NGram(vocab, texts, order=2, smoothing=0).loss(X, Y)
     assert unsmoothed == pytest.approx(2.4540, abs=6e-5)
     assert unsmoothed == pytest.approx(model.counts.conditional_entropy(), rel=1e-12)
 
 
-def test_contexts_of_all_names(words):
-    vocab = mm.Vocab.from_words(words)
-    seen = [mm.models.NGramCounts(vocab, words, k + 1).contexts_seen for k in range(1, 10)]
+def test_contexts_of_all_names(texts):
+    vocab = mm.Vocab.from_texts(texts)
+    seen = [mm.models.NGramCounts(vocab, texts, k + 1).contexts_seen for k in range(1, 10)]
     assert seen == [27, 602, 5686, 22135, 41276, 52856, 57513, 58841, 59127]
 
 
@@ -68,7 +68,7 @@ def test_table_of_names(table):
 
 def test_kneser_ney_of_names(data):
     begin = time.perf_counter()
-    model = mm.KneserNey(data.vocab, data.train.words, order=6)
+    model = mm.KneserNey(data.vocab, data.train.texts, order=6)
     assert time.perf_counter() - begin < 5, "training takes about a twentieth of a second"
     begin = time.perf_counter()
     samples = model.sample(1000)
@@ -82,14 +82,14 @@ def test_kneser_ney_of_names(data):
 
 def test_interpolation_of_names(data, table):
     """Better than additive smoothing, and Kneser-Ney is better still."""
-    model = mm.InterpolatedNGram(data.vocab, data.train.words, 6, data.dev.words)
+    model = mm.InterpolatedNGram(data.vocab, data.train.texts, 6, data.dev.texts)
     loss = model.loss(data.dev.X, data.dev.Y)
     assert loss == pytest.approx(1.9926, abs=1e-3)
     assert table[4].kneser_ney < loss < table[4].additive
 
 
 # -- any data --------------------------------------------------------------------------------------
-def test_table_of_few_words():
+def test_table_of_few_texts():
     data = mm.Dataset.split(["ab"], block_size=3)
     (row,) = mm.evaluation.ngram_table(data, max_block_size=1)
     assert row == (1, 3, 9, 3, None, 0.0, None, None)

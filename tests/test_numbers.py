@@ -11,31 +11,31 @@ import pytest
 from makemore_cpp import _core
 
 
-def examples_of(words: list[str], block_size: int) -> tuple[np.ndarray, np.ndarray]:
+def examples_of(texts: list[str], block_size: int) -> tuple[np.ndarray, np.ndarray]:
     """X and Y as the lecture builds them: contexts of the last characters, padded with token 0."""
-    characters = sorted(set("".join(words)))
+    characters = sorted(set("".join(texts)))
     stoi = {c: i + 1 for i, c in enumerate(characters)}
     X, Y = [], []
-    for word in words:
+    for text in texts:
         context = [0] * block_size
-        for token in [*(stoi[c] for c in word), 0]:
+        for token in [*(stoi[c] for c in text), 0]:
             X.append(context)
             Y.append(token)
             context = [*context[1:], token]
     return np.array(X, np.int32), np.array(Y, np.int32)
 
 
-def read_words(path: Path) -> list[str]:
+def read_texts(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").split()
 
 
 @pytest.fixture(scope="module")
 def names(names_path: Path) -> list[str]:
-    return read_words(names_path)
+    return read_texts(names_path)
 
 
-def test_five_words_are_learnt_to_their_entropy(isa, names):
-    """Five words share one context, five times `...`; everything after it can be known.
+def test_five_texts_are_learnt_to_their_entropy(isa, names):
+    """Five texts share one context, five times `...`; everything after it can be known.
 
     Hence the loss cannot fall below 5 ln 5 / 32, and 1,000 steps bring it within 0.02.
     """
@@ -72,8 +72,8 @@ def test_the_lectures_recipe(names_path, init):
     """200,000 steps, mean of three seeds.  The lecture prints train 2.1260 and dev 2.1701."""
     import makemore_cpp as mm
 
-    words = mm.load_words(names_path)
-    data = mm.Dataset.split(words, block_size=3, seed=42)
+    texts = mm.load_texts(names_path)
+    data = mm.Dataset.split(texts, block_size=3, seed=42)
     losses = []
     for seed in (1, 2, 3):
         model = mm.MLP(data.vocab, block_size=3, n_embd=10, n_hidden=200, seed=seed, init=init)

@@ -18,7 +18,7 @@ OLDER = Path(__file__).parent / "older"
 def test_pickles() -> None:
     things = pickle.loads(lzma.decompress((OLDER / "pickles.xz").read_bytes()))
     classes = {
-        "vocab": mm.Vocab, "data": mm.Dataset, "words": mm.Words, "mlp": mm.MLP,
+        "vocab": mm.Vocab, "data": mm.Dataset, "texts": mm.Texts, "mlp": mm.MLP,
         "frozen": mm.LanguageModel, "ngram": mm.NGram, "kneser_ney": mm.KneserNey,
         "interpolated": mm.InterpolatedNGram, "mixture": mm.Mixture, "detector": mm.Detector,
         "history": mm.History, "diagnosis": mm.Diagnosis, "origin": mm.data.DataOrigin,

@@ -89,8 +89,8 @@ def test_tokens_outside_the_vocabulary_are_refused(token, session):
 
 
 def test_a_model_of_names(names_path, session):
-    words = mm.load_words(names_path)[:3000]
-    data = mm.Dataset.split(words, block_size=3)
+    texts = mm.load_texts(names_path)[:3000]
+    data = mm.Dataset.split(texts, block_size=3)
     model = mm.MLP(data.vocab)
     model.train_steps(data.train.X, data.train.Y, np.full(2000, 0.1))
     log_probs = session(model)(data.dev.X)

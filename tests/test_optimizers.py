@@ -244,8 +244,8 @@ def test_bad_state():
 
 # -- the model's own methods ---------------------------------------------------------------------
 def test_model_and_training():
-    words = ["emma", "olivia", "ava", "isabella", "sophia", "mia"] * 5
-    data = mm.Dataset.split(words, block_size=2, seed=1)
+    texts = ["emma", "olivia", "ava", "isabella", "sophia", "mia"] * 5
+    data = mm.Dataset.split(texts, block_size=2, seed=1)
     model = mm.MLP(data.vocab, 2, 4, 16)
     state = model.optimizer_state("adamw")
     assert list(state)[:2] == ["m.C", "m.W1"]
@@ -365,8 +365,8 @@ def test_numbers_of_steps_and_examples_that_contradict_each_other():
 
 def test_patience_keeps_the_best():
     """A rate that is much too high for the end of the run."""
-    words = ["anna", "otto", "emma", "ada", "bob", "eve", "ali", "ida", "leo", "mia"] * 3
-    data = mm.Dataset.split(words, block_size=3, seed=3)
+    texts = ["anna", "otto", "emma", "ada", "bob", "eve", "ali", "ida", "leo", "mia"] * 3
+    data = mm.Dataset.split(texts, block_size=3, seed=3)
     model = mm.MLP(data.vocab, 3, 6, 64)
     history = mm.train(
         model, data, steps=20_000, lr=0.3, schedule="constant", eval_every=50, patience=3,

@@ -22,7 +22,7 @@ DATA = small_data()
 MODEL = mm.MLP(DATA.vocab, DATA.block_size, 2, 5)
 X, Y = DATA.train.X[:5], DATA.train.Y[:5]
 W = np.ones((3, 4), np.float32)
-WORDS = DATA.train.words[:30]
+TEXTS = DATA.train.texts[:30]
 
 
 class Frame:
@@ -64,29 +64,29 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "MLP.load": (mm.MLP.load, {"path": "missing"}),
     "from_bytes": (mm.MLP.from_bytes, {"data": b"", "name": "bytes"}),
     "Vocab": (mm.Vocab, {"characters": ["a"], "boundary": "."}),
-    "from_words": (mm.Vocab.from_words, {"words": WORDS, "boundary": "."}),
-    "split": (mm.Dataset.split, {"words": WORDS, "block_size": 2, "seed": 1, "boundary": ".",
+    "from_texts": (mm.Vocab.from_texts, {"texts": TEXTS, "boundary": "."}),
+    "split": (mm.Dataset.split, {"texts": TEXTS, "block_size": 2, "seed": 1, "boundary": ".",
         "vocab": None}),
-    "build_dataset": (mm.build_dataset, {"words": WORDS, "vocab": DATA.vocab, "block_size": 2}),
-    "load_words": (mm.load_words, {"path": "missing"}),
-    "score": (mm.text.score, {"model": MODEL, "strings": WORDS, "oov": "error", "threads": 1}),
+    "build_dataset": (mm.build_dataset, {"texts": TEXTS, "vocab": DATA.vocab, "block_size": 2}),
+    "load_texts": (mm.load_texts, {"path": "missing"}),
+    "score": (mm.text.score, {"model": MODEL, "texts": TEXTS, "oov": "error", "threads": 1}),
     "loss": (MODEL.loss, {"X": X, "Y": Y, "threads": 1}),
     "per_char": (mm.text.per_char, {"model": MODEL, "text": "a"}),
-    "perplexity": (mm.text.perplexity, {"model": MODEL, "strings": WORDS, "oov": "error"}),
-    "bits_per_char": (mm.text.bits_per_char, {"model": MODEL, "strings": WORDS}),
+    "perplexity": (mm.text.perplexity, {"model": MODEL, "texts": TEXTS, "oov": "error"}),
+    "bits_per_char": (mm.text.bits_per_char, {"model": MODEL, "texts": TEXTS}),
     "next_probs": (mm.text.next_probs, {"model": MODEL, "prefix": "a"}),
     "complete": (mm.text.complete, {"model": MODEL, "prefix": "a", "k": 1, "max_length": 3}),
     "sample": (mm.text.sample, {"model": MODEL, "n": 2, "seed": 1, "temperature": 1.0,
         "top_k": None,
         "top_p": 1.0, "prefix": "", "min_length": 0, "max_length": 5, "unique": False,
         "exclude": (), "threads": 1}),
-    "detector": (mm.Detector.fit, {"model": MODEL, "good": WORDS, "false_positive_rate": 0.1}),
+    "detector": (mm.Detector.fit, {"model": MODEL, "good": TEXTS, "false_positive_rate": 0.1}),
     "Mixture": (mm.Mixture, {"models": [MODEL], "weights": [1.0]}),
     "Mixture.fit": (mm.Mixture.fit, {"models": [MODEL], "X": X, "Y": Y}),
-    "NGram": (mm.NGram, {"vocab": DATA.vocab, "words": WORDS, "order": 2, "smoothing": 1.0}),
-    "KneserNey": (mm.KneserNey, {"vocab": DATA.vocab, "words": WORDS, "order": 2}),
-    "InterpolatedNGram": (mm.InterpolatedNGram, {"vocab": DATA.vocab, "words": WORDS, "order": 2,
-        "dev_words": WORDS}),
+    "NGram": (mm.NGram, {"vocab": DATA.vocab, "texts": TEXTS, "order": 2, "smoothing": 1.0}),
+    "KneserNey": (mm.KneserNey, {"vocab": DATA.vocab, "texts": TEXTS, "order": 2}),
+    "InterpolatedNGram": (mm.InterpolatedNGram, {"vocab": DATA.vocab, "texts": TEXTS, "order": 2,
+        "dev_texts": TEXTS}),
     "diagnose": (mm.diagnose, {"model": MODEL, "data": DATA, "threads": 1}),
     "ngram_table": (mm.evaluation.ngram_table, {
         "data": DATA, "max_block_size": 1, "smoothing": 0.1}),
@@ -103,8 +103,8 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "from_makemore_py": (mm.from_makemore_py, {"vocab": DATA.vocab,
         "state_dict": mm.to_makemore_py(MODEL)}),
     "export_header": (mm.export_header, {"model": MODEL, "path": "/nowhere/x.h", "name": "x"}),
-    "shuffled_letters": (mm.text.shuffled_letters, {"words": WORDS, "seed": 1}),
-    "random_letters": (mm.text.random_letters, {"words": WORDS, "vocab": DATA.vocab, "seed": 1}),
+    "shuffled_letters": (mm.text.shuffled_letters, {"texts": TEXTS, "seed": 1}),
+    "random_letters": (mm.text.random_letters, {"texts": TEXTS, "vocab": DATA.vocab, "seed": 1}),
     "auc": (mm.text.auc, {"good": [1.0], "bad": [0.0]}),
     "compare": (evaluation.compare, {"model": MODEL, "data": DATA, "threads": 1}),
     "grid": (sweeps.grid, {"data": DATA, "options": {"steps": 1, "n_hidden": 2}, "seeds": [1],
@@ -149,27 +149,27 @@ def test_one_sentence_or_a_result(name: str, tmp_path: Any, monkeypatch: Any) ->
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        (lambda: mm.train(MODEL, WORDS), "data must be a makemore_cpp.Dataset, not list"),
+        (lambda: mm.train(MODEL, TEXTS), "data must be a makemore_cpp.Dataset, not list"),
         (lambda: mm.train(MODEL, DATA, resume=3), "resume must be a makemore_cpp.TrainingState"),
         (lambda: mm.train(MODEL, DATA, on_progress=1), "on_progress must be a function, not int"),
-        (lambda: mm.diagnose(MODEL, WORDS), "data must be a makemore_cpp.Dataset, not list"),
-        (lambda: mm.evaluation.ngram_table(WORDS), "data must be a makemore_cpp.Dataset, not list"),
+        (lambda: mm.diagnose(MODEL, TEXTS), "data must be a makemore_cpp.Dataset, not list"),
+        (lambda: mm.evaluation.ngram_table(TEXTS), "data must be a makemore_cpp.Dataset, not list"),
         (lambda: mm.evaluation.vowel_clustering(MODEL.freeze()),
             "model must be a makemore_cpp.MLP, not Lang"),
         (lambda: mm.evaluation.hidden_activations(MODEL.freeze(), X),
             "must be a makemore_cpp.MLP, not Lang"),
         (lambda: plots.embeddings(MODEL.freeze()), "must be a makemore_cpp.MLP, not Language"),
-        (lambda: mm.text.perplexity(3, WORDS), "model must be a model, not int"),
+        (lambda: mm.text.perplexity(3, TEXTS), "model must be a model, not int"),
         (lambda: MODEL.save(3), "path must be a path, not int"),
-        (lambda: mm.KneserNey(DATA.vocab, WORDS, 2).save(3), "path must be a path, not int"),
+        (lambda: mm.KneserNey(DATA.vocab, TEXTS, 2).save(3), "path must be a path, not int"),
         (lambda: checkpoint.load(3), "path must be a path, not int"),
         (lambda: plots.save(plots.embeddings(MODEL).figure, 3), "path must be a path, not"),
         (lambda: mm.to_lecture(3), "model must be a makemore_cpp.MLP, not int"),
-        (lambda: MODEL.score(Frame()), r"strings is a table \(Frame\); give one of its columns, s"),
-        (lambda: MODEL.freeze().score(Frame()), r"strings is a table \(Frame\)"),
-        (lambda: mm.Dataset.split(Frame()), r"words is a table .* such as words\['name'\]"),
+        (lambda: MODEL.score(Frame()), r"texts is a table \(Frame\); give one of its columns, s"),
+        (lambda: MODEL.freeze().score(Frame()), r"texts is a table \(Frame\)"),
+        (lambda: mm.Dataset.split(Frame()), r"texts is a table .* such as texts\['name'\]"),
         (lambda: MODEL.sample(2, exclude=Frame()), r"exclude is a table \(Frame\)"),
-        (lambda: MODEL.score({"emma": 3}), "strings is a dict; give a list of its keys or values"),
+        (lambda: MODEL.score({"emma": 3}), "texts is a dict; give a list of its keys or values"),
         (lambda: mm.MLP.from_arrays(DATA.vocab, *[Refusing()] * 5), "C cannot be made a NumPy a"),
     ],
 )  # fmt: skip
@@ -182,14 +182,14 @@ def test_what_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
     ("call", "sentence"),
     [
         (lambda: sweeps.grid(DATA, {}, seeds=[]), "seeds is empty"),
-        (lambda: mm.Detector.fit(MODEL, WORDS, 10**400), "false_positive_rate is inf; it must lie"),
+        (lambda: mm.Detector.fit(MODEL, TEXTS, 10**400), "false_positive_rate is inf; it must lie"),
         (
             lambda: mm.evaluation.saturation([[]]),
             r"h has the shape \(1, 0\); it must be \(N, H\), not empty",
         ),
-        (lambda: mm.text.score(MODEL, WORDS, oov="x" * 10_000), "oov is .x{300}"),
+        (lambda: mm.text.score(MODEL, TEXTS, oov="x" * 10_000), "oov is .x{300}"),
         (lambda: MODEL.log_probs(X[:, :1]), r"X has the shape \(5, 1\); it must be \(N, 3\)"),
-        (lambda: mm.diagnose(mm.KneserNey(DATA.vocab, WORDS, 2), DATA), "model has block_size 1"),
+        (lambda: mm.diagnose(mm.KneserNey(DATA.vocab, TEXTS, 2), DATA), "model has block_size 1"),
     ],
 )
 def test_values_that_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
@@ -206,7 +206,7 @@ def test_every_public_name_says_what_it_is(name: str) -> None:
 
 
 def test_any_model_is_diagnosed() -> None:
-    four_gram = mm.KneserNey(DATA.vocab, DATA.train.words, 4)
+    four_gram = mm.KneserNey(DATA.vocab, DATA.train.texts, 4)
     mixture = mm.Mixture([MODEL, four_gram], [0.5, 0.5])
     X, Y = DATA.dev.X, DATA.dev.Y
     for model in (MODEL, MODEL.freeze(), four_gram, mixture, model_of("one's own")):
@@ -228,12 +228,12 @@ def test_weights_of_a_linear_layer_are_recognised() -> None:
 
 # -- manners that all models share -----------------------------------------------------------------
 METHODS = ("score", "loss", "per_char", "perplexity", "bits_per_char", "sample", "iter_samples",
-           "next", "complete", "training_words")  # fmt: skip
+           "next", "complete", "training_texts")  # fmt: skip
 KINDS = {
     "MLP": MODEL,
     "LanguageModel": MODEL.freeze(),
-    "NGram": mm.NGram(DATA.vocab, WORDS),
-    "KneserNey": mm.KneserNey(DATA.vocab, WORDS, 3),
+    "NGram": mm.NGram(DATA.vocab, TEXTS),
+    "KneserNey": mm.KneserNey(DATA.vocab, TEXTS, 3),
     "Mixture": mm.Mixture([MODEL], [1.0]),
 }
 
@@ -272,11 +272,11 @@ def test_every_repr_is_short_and_says_sizes() -> None:
         DATA.train,
         DATA.vocab,
         mm.Vocab([chr(0x4E00 + i) for i in range(20_000)]),
-        mm.load_words(),
+        mm.load_texts(),
         *KINDS.values(),
         mm.Mixture([MODEL] * 50, [1 / 50] * 50),
-        mm.models.NGramCounts(DATA.vocab, WORDS, 3),
-        mm.Detector.fit(MODEL, DATA.dev.words[:200], 0.05),
+        mm.models.NGramCounts(DATA.vocab, TEXTS, 3),
+        mm.Detector.fit(MODEL, DATA.dev.texts[:200], 0.05),
         mm.diagnose(MODEL, DATA),
         history,
         states[0],

@@ -69,7 +69,7 @@ def test_the_pages_have_commands() -> None:
 
 def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    other = mm.MLP(mm.Dataset.split(mm.load_words()).vocab, block_size=3)
+    other = mm.MLP(mm.Dataset.split(mm.load_texts()).vocab, block_size=3)
     namespace = {**other.parameters, "state_dict": mm.to_makemore_py(other)}
     python = blocks(README, "python")
     assert len(python) == 4

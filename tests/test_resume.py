@@ -32,9 +32,9 @@ RUNS: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def data() -> mm.Dataset:
-    words = mm.load_words()
+    texts = mm.load_texts()
     return mm.Dataset.split(
-        mm.data.texts.Words(words[:300], words.name, words.sha256), block_size=2
+        mm.data.texts.Texts(texts[:300], texts.name, texts.sha256), block_size=2
     )
 
 
@@ -170,7 +170,7 @@ def test_what_does_not_belong_to_the_run_is_refused_by_name(data: mm.Dataset) ->
     refused("^patience is 1, but None in", new_model(data), data, patience=1)
     refused("^n_hidden|has n_hidden 5", mm.MLP(data.vocab, 2, 3, 5), data)
     refused("has n_embd 4", mm.MLP(data.vocab, 2, 4, 11), data)
-    other = mm.Dataset.split(mm.load_words()[:300], block_size=2, seed=1, vocab=data.vocab)
+    other = mm.Dataset.split(mm.load_texts()[:300], block_size=2, seed=1, vocab=data.vocab)
     refused("^data is not that of the run to resume: the SHA-256", new_model(data), other)
     fewer = mm.Dataset.split(["ab"] * 50, block_size=2)
     refused("has vocab", mm.MLP(fewer.vocab, 2, 3, 11), fewer)

@@ -196,35 +196,35 @@ def test_unique(model):
 
 
 @pytest.mark.parametrize("kind", ["NGram", "KneserNey", "Mixture"])
-def test_exclude_the_training_words_of_counts(kind):
+def test_exclude_the_training_texts_of_counts(kind):
     model = model_of(kind)
-    known = set(small_data().train.words)
-    assert model.training_words() == known
+    known = set(small_data().train.texts)
+    assert model.training_texts() == known
     assert known & set(mm.text.sample(model, 1000))
     texts = mm.text.sample(model, 1000, exclude="train")
     assert not known & set(texts)
     assert texts == mm.text.sample(model, 1000, exclude=known)
 
 
-def test_exclude_the_training_words_of_a_net(tmp_path):
-    path = tmp_path / "words.txt"
-    words = sorted(set(mm.load_words()[:500]))
-    path.write_text("\n".join(words))
-    data = mm.Dataset.split(mm.load_words(path), seed=7)
+def test_exclude_the_training_texts_of_a_net(tmp_path):
+    path = tmp_path / "texts.txt"
+    texts = sorted(set(mm.load_texts()[:500]))
+    path.write_text("\n".join(texts))
+    data = mm.Dataset.split(mm.load_texts(path), seed=7)
     model = mm.MLP(data.vocab, n_embd=2, n_hidden=5)
     model.data = data.origin
-    assert model.training_words() == set(data.train.words)
-    assert model.freeze().training_words() == set(data.train.words)
+    assert model.training_texts() == set(data.train.texts)
+    assert model.freeze().training_texts() == set(data.train.texts)
     first = mm.text.sample(model, 50, unique=True)
     path.write_text("\n".join(first))
-    again = mm.Dataset.split(mm.load_words(path), seed=3)
+    again = mm.Dataset.split(mm.load_texts(path), seed=3)
     model.data = again.origin
     kept = mm.text.sample(model, 10, unique=True, exclude="train")
-    assert kept == [text for text in first if text not in again.train.words][:10]
+    assert kept == [text for text in first if text not in again.train.texts][:10]
     mixture = mm.Mixture([OfOnesOwn(model), model], [0.5, 0.5])
-    assert mixture.training_words() == set(again.train.words)
-    model.data = again.origin._replace(split_seed=None)  # not split: all words
-    assert model.training_words() == {text for text in first if text}
+    assert mixture.training_texts() == set(again.train.texts)
+    model.data = again.origin._replace(split_seed=None)  # not split: all texts
+    assert model.training_texts() == {text for text in first if text}
 
     path.write_text("anna\n")
     with pytest.raises(mm.ArgumentError, match="has changed since the training"):
@@ -235,12 +235,12 @@ def test_exclude_the_training_words_of_a_net(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["MLP", "frozen", "one's own"])
-def test_models_that_do_not_know_their_training_words(kind):
+def test_models_that_do_not_know_their_training_texts(kind):
     model = model_of(kind)
-    with pytest.raises(mm.ArgumentError, match="does not know the words that it was trained on"):
+    with pytest.raises(mm.ArgumentError, match="does not know the texts that it was trained on"):
         mm.text.sample(model, 1, exclude="train")
     unknown = mm.Mixture([model, model], [0.5, 0.5])
-    assert unknown.training_words() is None
+    assert unknown.training_texts() is None
 
 
 def test_stuck_candidates_are_left_out():

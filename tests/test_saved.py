@@ -26,7 +26,7 @@ OTHERS = ["anne", "bobo", "lea", "abba", "len"]
 @functools.cache
 def the(kind: str) -> Any:
     """A small model or detector of each kind."""
-    vocab = mm.Vocab.from_words([*TEXTS, *OTHERS], boundary="|")
+    vocab = mm.Vocab.from_texts([*TEXTS, *OTHERS], boundary="|")
     if kind == "MLP":
         return mm.MLP(vocab, 2, 3, 5)
     if kind == "LanguageModel":
@@ -73,7 +73,7 @@ def test_attributes_come_back(tmp_path: Path) -> None:
         for name in names:
             assert np.array_equal(getattr(loaded, name), getattr(the(kind), name))
         if kind != "Mixture":
-            assert loaded.counts.words == the(kind).counts.words
+            assert loaded.counts.texts == the(kind).counts.texts
             assert loaded.vocab == the(kind).vocab
     third = mm.Mixture([the("NGram")] * 3, [1 / 3, 1 / 3, 1 / 3])
     assert mm.Mixture.from_bytes(third.to_bytes()).weights.tobytes() == third.weights.tobytes()
@@ -241,7 +241,7 @@ MODEL = np.frombuffer(b"not a model", np.uint8)
         (
             "NGram",
             lambda arrays: arrays.update(lengths=np.zeros(0, np.int64), texts=np.zeros(0, "u1")),
-            "there must be at least one word",
+            "there must be at least one text",
         ),
         ("InterpolatedNGram", put("lambdas", np.ones(3)), "lambdas are not all in"),
         ("InterpolatedNGram", put("lambdas", np.ones(2)), "the tensor lambdas is float64"),
@@ -319,7 +319,7 @@ def test_commands_take_any_model(tmp_path: Path) -> None:
     )
     the("Detector").save(path)
     assert [line.split("\t")[1:] for line in printed("detect", path, "--all")] == [
-        [word, text] for word, text in zip(["ok", "flagged"], ["anna", "zo"], strict=True)
+        [text, text] for text, text in zip(["ok", "flagged"], ["anna", "zo"], strict=True)
     ]
 
 

@@ -31,7 +31,7 @@ def model(kind):
 def test_score_is_the_sum_of_log_probabilities(kind, model):
     scores = mm.text.score(model, STRINGS)
     assert scores.dtype == np.float64
-    expected = [oracle.score(model, string) for string in STRINGS]
+    expected = [oracle.score(model, text) for text in STRINGS]
     if kind in TARGET_KINDS:
         np.testing.assert_allclose(scores, expected, rtol=1e-6)
     else:
@@ -39,51 +39,51 @@ def test_score_is_the_sum_of_log_probabilities(kind, model):
 
 
 def test_per_char(kind, model):
-    for string in STRINGS:
-        surprisals = mm.text.per_char(model, string)
+    for text in STRINGS:
+        surprisals = mm.text.per_char(model, text)
         assert surprisals.dtype == np.float64
-        assert surprisals.shape == (len(string) + 1,)
+        assert surprisals.shape == (len(text) + 1,)
         total = 0.0
         for surprisal in surprisals.tolist():
             total -= surprisal
-        assert total == mm.text.score(model, [string])[0]
+        assert total == mm.text.score(model, [text])[0]
         if kind not in TARGET_KINDS:
-            assert surprisals.tolist() == oracle.per_char(model, string)
+            assert surprisals.tolist() == oracle.per_char(model, text)
 
 
 def test_a_string_scores_the_same_alone_and_among_others(model):
-    strings = small_data().dev.words[:150]
-    together = mm.text.score(model, strings)
-    alone = np.concatenate([mm.text.score(model, [string]) for string in strings])
+    texts = small_data().dev.texts[:150]
+    together = mm.text.score(model, texts)
+    alone = np.concatenate([mm.text.score(model, [text]) for text in texts])
     assert together.tobytes() == alone.tobytes()
     for threads in (1, 2, 7):
-        assert mm.text.score(model, strings, threads=threads).tobytes() == together.tobytes()
+        assert mm.text.score(model, texts, threads=threads).tobytes() == together.tobytes()
 
 
 def test_batches_and_chunks_change_nothing(model, monkeypatch):
-    strings = small_data().dev.words[:60]
-    together = mm.text.score(model, strings, oov="skip")
+    texts = small_data().dev.texts[:60]
+    together = mm.text.score(model, texts, oov="skip")
     monkeypatch.setattr(scoring, "BATCH_TOKENS", 50)
     monkeypatch.setattr(scoring, "CHUNK_ELEMENTS", 270)
     monkeypatch.setattr(predictor, "CHUNK_ELEMENTS", 81)
-    assert mm.text.score(model, strings, oov="skip").tobytes() == together.tobytes()
-    with pytest.raises(mm.ArgumentError, match=r"strings\[60\]"):
-        mm.text.score(model, [*strings, "É"])
-    with pytest.raises(TypeError, match=r"strings\[60\] must be a str, not int"):
-        mm.text.score(model, [*strings, 5])
+    assert mm.text.score(model, texts, oov="skip").tobytes() == together.tobytes()
+    with pytest.raises(mm.ArgumentError, match=r"texts\[60\]"):
+        mm.text.score(model, [*texts, "É"])
+    with pytest.raises(TypeError, match=r"texts\[60\] must be a str, not int"):
+        mm.text.score(model, [*texts, 5])
 
 
 def test_scores_of_nets_are_the_same_bits():
-    mlp, strings = model_of("MLP"), small_data().words
-    expected = mm.text.score(OfOnesOwn(mlp), strings)
+    mlp, texts = model_of("MLP"), small_data().texts
+    expected = mm.text.score(OfOnesOwn(mlp), texts)
     for other in (mlp, mlp.freeze(), model_of("tabulated")):
-        assert mm.text.score(other, strings).tobytes() == expected.tobytes()
+        assert mm.text.score(other, texts).tobytes() == expected.tobytes()
 
 
 def test_any_iterable(model):
     expected = mm.text.score(model, STRINGS)
-    for strings in (tuple(STRINGS), iter(STRINGS), (s for s in STRINGS)):
-        found = mm.text.score(model, strings)
+    for texts in (tuple(STRINGS), iter(STRINGS), (s for s in STRINGS)):
+        found = mm.text.score(model, texts)
         assert np.isin(found, expected).all()
     assert mm.text.score(model, []).tolist() == []
     assert mm.text.score(model, iter(())).dtype == np.float64
@@ -98,7 +98,7 @@ def test_generators_are_read_as_they_are_scored(model, monkeypatch):
             read.append(i)
             yield "anna" if i < 30_000 else "É"
 
-    with pytest.raises(mm.ArgumentError, match=r"strings\[30000\]"):
+    with pytest.raises(mm.ArgumentError, match=r"texts\[30000\]"):
         mm.text.score(model, endless())
     assert len(read) < 200_000
 
@@ -115,31 +115,31 @@ def test_long_strings(model):
 UNKNOWN = ["É", "an.na", "a\0b", "日本", "\ud800", "a\udfffb", "😀", ".", "ab\n", "]", "^-\\"]
 
 
-@pytest.mark.parametrize("string", UNKNOWN, ids=ascii)
-def test_unknown_characters(model, string):
-    known = "".join(c for c in string if c in model.vocab.characters)
-    strings = ["anna", string, "b"]
+@pytest.mark.parametrize("text", UNKNOWN, ids=ascii)
+def test_unknown_characters(model, text):
+    known = "".join(c for c in text if c in model.vocab.characters)
+    texts = ["anna", text, "b"]
     anna, b = mm.text.score(model, ["anna", "b"]).tolist()
-    skipped = mm.text.score(model, strings, oov="skip").tolist()
+    skipped = mm.text.score(model, texts, oov="skip").tolist()
     assert skipped == [anna, mm.text.score(model, [known])[0], b]
-    assert mm.text.score(model, strings, oov="-inf").tolist() == [anna, -math.inf, b]
-    place = next(i for i, c in enumerate(string) if c not in known)
+    assert mm.text.score(model, texts, oov="-inf").tolist() == [anna, -math.inf, b]
+    place = next(i for i, c in enumerate(text) if c not in known)
     for oov in ({}, {"oov": "error"}):
-        with pytest.raises(mm.ArgumentError, match=r"strings\[1\]") as caught:
-            mm.text.score(model, strings, **oov)
+        with pytest.raises(mm.ArgumentError, match=r"texts\[1\]") as caught:
+            mm.text.score(model, texts, **oov)
         assert "\n" not in str(caught.value)
         assert f"at position {place}" in str(caught.value) or "surrogate" in str(caught.value)
     with pytest.raises(mm.ArgumentError):
-        mm.text.per_char(model, string)
+        mm.text.per_char(model, text)
 
 
 def test_characters_that_mean_something_to_regular_expressions():
     vocab = mm.Vocab(list("^]-\\[a&|~d"))
     model = mm.NGram(vocab, ["a^", "]-\\["], order=2)
-    strings = ["^]-\\[a&|~d", "bcw.s\t,Z", "a-b"]
+    texts = ["^]-\\[a&|~d", "bcw.s\t,Z", "a-b"]
     expected = mm.text.score(model, ["^]-\\[a&|~d", "", "a-"])
-    assert mm.text.score(model, strings, oov="skip").tolist() == expected.tolist()
-    assert np.isinf(mm.text.score(model, strings, oov="-inf")).tolist() == [False, True, True]
+    assert mm.text.score(model, texts, oov="skip").tolist() == expected.tolist()
+    assert np.isinf(mm.text.score(model, texts, oov="-inf")).tolist() == [False, True, True]
 
 
 def test_a_large_vocabulary():
@@ -152,7 +152,7 @@ def test_a_large_vocabulary():
 
 # -- means ----------------------------------------------------------------------------------------
 def test_means(model):
-    nats = -mm.text.score(model, STRINGS).sum() / sum(len(string) + 1 for string in STRINGS)
+    nats = -mm.text.score(model, STRINGS).sum() / sum(len(text) + 1 for text in STRINGS)
     assert mm.text.perplexity(model, STRINGS) == pytest.approx(math.exp(nats), rel=1e-12)
     assert mm.text.bits_per_char(model, STRINGS) == pytest.approx(nats / math.log(2), rel=1e-12)
     assert 2 ** mm.text.bits_per_char(model, iter(STRINGS)) == pytest.approx(
@@ -162,10 +162,10 @@ def test_means(model):
     for mean in (mm.text.perplexity, mm.text.bits_per_char):
         assert mean(model, with_unknown, oov="skip") == mean(model, STRINGS)
         assert mean(model, with_unknown, oov="-inf") == math.inf
-        with pytest.raises(mm.ArgumentError, match=r"strings\[7\]"):
+        with pytest.raises(mm.ArgumentError, match=r"texts\[7\]"):
             mean(model, with_unknown)
         for empty in ([], iter(())):
-            with pytest.raises(mm.ArgumentError, match="strings is empty"):
+            with pytest.raises(mm.ArgumentError, match="texts is empty"):
                 mean(model, empty)
 
 
@@ -173,7 +173,7 @@ def test_perplexity_of_the_dev_split_is_that_of_its_loss(model):
     dev = small_data().dev
     X = dev.X[:, -model.block_size :]
     loss = scoring.loss(model, X, dev.Y)
-    assert mm.text.perplexity(model, dev.words) == pytest.approx(math.exp(loss), rel=1e-6)
+    assert mm.text.perplexity(model, dev.texts) == pytest.approx(math.exp(loss), rel=1e-6)
 
 
 def test_loss_of_a_frozen_net_is_that_of_the_net():
@@ -210,15 +210,15 @@ def test_methods(kind, model):
 @pytest.mark.parametrize(
     ("arguments", "error", "sentence"),
     [
-        ({"strings": "anna"}, TypeError, "strings must be an iterable of str, not .*str"),
-        ({"strings": b"anna"}, TypeError, r"strings\[0\] must be a str, not int"),
-        ({"strings": 5}, TypeError, "strings must be an iterable of str, not int"),
-        ({"strings": None}, TypeError, "strings must be an iterable of str, not NoneType"),
-        ({"strings": ["a", None]}, TypeError, r"strings\[1\] must be a str, not NoneType"),
-        ({"strings": ["a"], "oov": "ignore"}, mm.ArgumentError, "oov is 'ignore'; it must be"),
-        ({"strings": ["a"], "oov": None}, TypeError, "oov must be a str, not NoneType"),
-        ({"strings": ["a"], "threads": 0}, mm.ArgumentError, "threads"),
-        ({"strings": ["a"], "threads": "2"}, TypeError, "threads"),
+        ({"texts": "anna"}, TypeError, "texts must be an iterable of str, not .*str"),
+        ({"texts": b"anna"}, TypeError, r"texts\[0\] must be a str, not int"),
+        ({"texts": 5}, TypeError, "texts must be an iterable of str, not int"),
+        ({"texts": None}, TypeError, "texts must be an iterable of str, not NoneType"),
+        ({"texts": ["a", None]}, TypeError, r"texts\[1\] must be a str, not NoneType"),
+        ({"texts": ["a"], "oov": "ignore"}, mm.ArgumentError, "oov is 'ignore'; it must be"),
+        ({"texts": ["a"], "oov": None}, TypeError, "oov must be a str, not NoneType"),
+        ({"texts": ["a"], "threads": 0}, mm.ArgumentError, "threads"),
+        ({"texts": ["a"], "threads": "2"}, TypeError, "threads"),
     ],
 )
 def test_bad_arguments(model, function, arguments, error, sentence):

@@ -29,12 +29,12 @@ SLOWLY = 0.15  # seconds between two writes
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model, m, and a file of words, many."""
+    """A folder with a model, m, and a file of texts, many."""
     folder = tmp_path_factory.mktemp("streams")
-    words = mm.load_words()[:3000]
-    (folder / "words").write_text("\n".join(words))
-    run(folder, "train", "--data", "words", "--steps", 50, "--samples", 0, "--out", "m")
-    (folder / "many").write_text("\n".join(words[i % 3000] for i in range(60_000)))
+    texts = mm.load_texts()[:3000]
+    (folder / "texts").write_text("\n".join(texts))
+    run(folder, "train", "--data", "texts", "--steps", 50, "--samples", 0, "--out", "m")
+    (folder / "many").write_text("\n".join(texts[i % 3000] for i in range(60_000)))
     return folder
 
 
@@ -175,7 +175,7 @@ def test_a_named_pipe_is_read_to_its_end(tmp_path):
     thread = threading.Thread(target=lambda: (time.sleep(SLOWLY), os.close(descriptor)))
     os.write(descriptor, b"anna\nbob\n")
     thread.start()
-    assert mm.load_words(tmp_path / "fifo") == ["anna", "bob"]
+    assert mm.load_texts(tmp_path / "fifo") == ["anna", "bob"]
     thread.join()
 
 

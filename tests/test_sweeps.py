@@ -30,7 +30,7 @@ SMALL = {"n_hidden": [8, 16], "lr": [0.1, 0.3], "n_embd": 4, "steps": 120}
 
 @pytest.fixture(scope="module")
 def data():
-    return mm.Dataset.split(mm.Words(mm.load_words()[:600], "some", "0" * 64))
+    return mm.Dataset.split(mm.Texts(mm.load_texts()[:600], "some", "0" * 64))
 
 
 def timeless(table):
@@ -93,10 +93,10 @@ def test_products_seeds_and_order(data):
     assert len(lines) == 4
 
 
-def test_block_sizes_are_cut_from_the_same_words(data):
+def test_block_sizes_are_cut_from_the_same_texts(data):
     other = with_block_size(data, 5)
-    expected = mm.Dataset.split(data.words, 5, vocab=data.vocab)
-    assert other.train.words == data.train.words
+    expected = mm.Dataset.split(data.texts, 5, vocab=data.vocab)
+    assert other.train.texts == data.train.texts
     assert other.train.X.shape[1] == expected.train.X.shape[1] == 5
     assert other.dev.Y.tolist() == data.dev.Y.tolist()
 
@@ -319,14 +319,14 @@ def test_the_folder_of_another_sweep_is_refused(data, tmp_path, options, setting
     assert (tmp_path / "rows.jsonl").read_bytes() == before
 
 
-def test_other_words_are_another_sweep(data, tmp_path):
-    words = list(data.words)
-    sweeps.grid(mm.Dataset.split(words), SMALL, out=tmp_path)
+def test_other_texts_are_another_sweep(data, tmp_path):
+    texts = list(data.texts)
+    sweeps.grid(mm.Dataset.split(texts), SMALL, out=tmp_path)
     with pytest.raises(OSError, match=r"holds a different sweep: data is null there and \["):
         sweeps.grid(data, SMALL, out=tmp_path)
-    words[0] = words[0][::-1]
+    texts[0] = texts[0][::-1]
     with pytest.raises(OSError, match="holds a different sweep: digest is"):
-        sweeps.grid(mm.Dataset.split(words), SMALL, out=tmp_path)
+        sweeps.grid(mm.Dataset.split(texts), SMALL, out=tmp_path)
 
 
 def test_a_folder_of_something_else_is_refused(data, tmp_path):
@@ -367,9 +367,9 @@ def test_folders_have_numbers_and_vanish_if_empty(tmp_path, monkeypatch):
 KILLED = """
 import sys, makemore_cpp as mm
 from makemore_cpp import sweeps
-words = mm.Words(mm.load_words()[:600], "some", "0" * 64)
+texts = mm.Texts(mm.load_texts()[:600], "some", "0" * 64)
 options = {"n_hidden": [8, 16], "lr": [0.05, 0.1, 0.2, 0.3], "n_embd": 4, "steps": 20000}
-table = sweeps.grid(mm.Dataset.split(words), options, out=sys.argv[1], jobs=2, seeds=(1, 2))
+table = sweeps.grid(mm.Dataset.split(texts), options, out=sys.argv[1], jobs=2, seeds=(1, 2))
 print([(r.options, r.seed, r.train, r.dev, r.last_100, r.diverged) for r in table.rows])
 """
 

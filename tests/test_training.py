@@ -15,7 +15,7 @@ NAMES = os.environ.get("MAKEMORE_NAMES")
 
 @pytest.fixture(scope="module")
 def data():
-    return mm.Dataset.split(mm.load_words()[:500], block_size=3)
+    return mm.Dataset.split(mm.load_texts()[:500], block_size=3)
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def test_evaluations(model, data, eval_every, steps):
 
 
 def test_it_learns_and_remembers_its_data(data):
-    words = mm.load_words()
-    data = mm.Dataset.split(words, seed=3)
+    texts = mm.load_texts()
+    data = mm.Dataset.split(texts, seed=3)
     model = mm.MLP(data.vocab, n_embd=8, n_hidden=60)
     history = mm.train(model, data, steps=6000)
     assert abs(history.losses[0] - math.log(27)) < 0.1
     uniform, bigram, this = evaluation.compare(model, data)
     assert this.dev < bigram.dev < uniform.dev == math.log(27)
-    assert model.data == (words.name, words.sha256, 3)
+    assert model.data == (texts.name, texts.sha256, 3)
 
 
 def test_progress(model, data):
@@ -139,14 +139,14 @@ def test_late_divergence_restores_the_model(model, data, monkeypatch):
 
 
 def test_a_last_update_that_is_too_large_restores_the_model(data, model):
-    one_word = mm.Dataset.split(["abc"], vocab=data.vocab)  # no dev split
+    one_text = mm.Dataset.split(["abc"], vocab=data.vocab)  # no dev split
     model.data = origin = mm.data.DataOrigin("elsewhere", "0" * 64)
     before = bits(model)
     for examples, name, options in (
         (data, "dev", {}),
         (data, "dev", {"eval_every": 0}),
         (data, "dev", {"should_stop": iter([False, True]).__next__, "steps": 10, "eval_every": 0}),
-        (one_word, "train", {}),
+        (one_text, "train", {}),
     ):
         with pytest.raises(mm.DivergedError, match=rf"step 0: the {name} loss .*1e\+38") as caught:
             mm.train(model, examples, **{"steps": 1, "lr": 1e38, **options})
@@ -193,10 +193,10 @@ def test_model_and_data_must_fit(model):
     with pytest.raises(mm.ArgumentError, match="Vocab"):
         mm.train(model, mm.Dataset.split(["xyz"]))
     with pytest.raises(mm.ArgumentError, match="block_size"):
-        mm.train(model, mm.Dataset.split(mm.load_words()[:500], block_size=2, vocab=model.vocab))
+        mm.train(model, mm.Dataset.split(mm.load_texts()[:500], block_size=2, vocab=model.vocab))
 
 
-def test_one_word_trains():
+def test_one_text_trains():
     data = mm.Dataset.split(["abc"])
     model = mm.MLP(data.vocab, n_embd=2, n_hidden=5)
     history = mm.train(model, data, steps=20)
@@ -209,44 +209,44 @@ def test_one_word_trains():
 
 # -- evaluation ------------------------------------------------------------------------------------
 def test_evaluate_splits_again_the_same_way(tmp_path):
-    words = mm.load_words()
-    data = mm.Dataset.split(words, seed=11)
+    texts = mm.load_texts()
+    data = mm.Dataset.split(texts, seed=11)
     model = mm.MLP(data.vocab, n_embd=2, n_hidden=5)
     mm.train(model, data, steps=50)
     model.save(tmp_path / "m")
     again = mm.MLP.load(tmp_path / "m")
-    found = evaluation.split_as_trained(again, evaluation.find_words(again))
+    found = evaluation.split_as_trained(again, evaluation.find_texts(again))
     for name, split in (("train", data.train), ("dev", data.dev), ("test", data.test)):
         (row,) = evaluation.evaluate(again, found, name)
-        assert (row.split, row.words) == (name, len(split.words))
+        assert (row.split, row.texts) == (name, len(split.texts))
         assert row.loss == model.loss(split.X, split.Y)
         assert row.perplexity == math.exp(row.loss)
     assert [row.split for row in evaluation.evaluate(again, found)] == ["train", "dev"]
     row, origin = evaluation.evaluate_file(again)
-    X, Y = mm.build_dataset(words, data.vocab, data.block_size)
-    assert (row.split, row.words, origin) == ("all", len(words), (words.name, words.sha256, None))
+    X, Y = mm.build_dataset(texts, data.vocab, data.block_size)
+    assert (row.split, row.texts, origin) == ("all", len(texts), (texts.name, texts.sha256, None))
     assert row.loss == pytest.approx(model.loss(X, Y), rel=1e-6)
 
 
 def test_changed_data_are_refused(tmp_path):
-    path = tmp_path / "words.txt"
+    path = tmp_path / "texts.txt"
     path.write_text("anna\nbob\n")
-    data = mm.Dataset.split(mm.load_words(path))
+    data = mm.Dataset.split(mm.load_texts(path))
     model = mm.MLP(data.vocab, n_embd=2, n_hidden=5)
     with pytest.raises(mm.ArgumentError, match="does not remember"):
-        evaluation.find_words(model)
+        evaluation.find_texts(model)
     mm.train(model, data, steps=2)
-    assert evaluation.find_words(model) == ["anna", "bob"]
+    assert evaluation.find_texts(model) == ["anna", "bob"]
     path.write_text("anna\nbob\nnan\n")
     with pytest.raises(mm.ArgumentError, match=f"{path} has changed"):
-        evaluation.find_words(model)
+        evaluation.find_texts(model)
     with pytest.raises(mm.ArgumentError, match=f"{path} has changed"):
         evaluation.evaluate_file(model)
-    assert evaluation.find_words(model, str(path)) == ["anna", "bob", "nan"]
-    assert evaluation.evaluate_file(model, str(path))[0].words == 3
+    assert evaluation.find_texts(model, str(path)) == ["anna", "bob", "nan"]
+    assert evaluation.evaluate_file(model, str(path))[0].texts == 3
     path.unlink()
     with pytest.raises(mm.FileError):
-        evaluation.find_words(model)
+        evaluation.find_texts(model)
 
 
 def test_a_huge_loss_has_no_perplexity(data, model):
@@ -316,7 +316,7 @@ def test_no_nan_is_ever_written(data, model, tmp_path):
 @pytest.mark.skipif(NAMES is None, reason="needs MAKEMORE_NAMES")
 @pytest.mark.parametrize("seed", range(1, 11))
 def test_first_step_loss_of_the_default_initialisation(seed):
-    data = mm.Dataset.split(mm.load_words(NAMES))
+    data = mm.Dataset.split(mm.load_texts(NAMES))
     model = mm.MLP(data.vocab, seed=seed)
     history = mm.train(model, data, steps=1, seed=seed)
     assert abs(history.losses[0] - math.log(27)) < 0.1

@@ -130,7 +130,7 @@ def test_an_embedding_that_is_not_finite():
 
 def test_vowels_of_the_bundled_names_come_together():
     """Shorter than the lecture, and the whole lecture on its own names below."""
-    data = mm.Dataset.split(mm.load_words())
+    data = mm.Dataset.split(mm.load_texts())
     model = mm.MLP(data.vocab, n_hidden=100)
     before = mm.evaluation.vowel_clustering(model)
     mm.train(model, data, steps=60_000, eval_every=0)
@@ -141,7 +141,7 @@ def test_vowels_of_the_bundled_names_come_together():
 
 @pytest.mark.slow
 def test_vowels_of_the_lecture_cluster(names_path):
-    data = mm.Dataset.split(mm.load_words(names_path))
+    data = mm.Dataset.split(mm.load_texts(names_path))
     p_values = []
     for seed in range(1, 6):
         model = mm.MLP(data.vocab, seed=seed)

@@ -38,21 +38,21 @@ class Table(mm.Model):
 
 @cache
 def small_data() -> mm.Dataset:
-    return mm.Dataset.split(mm.load_words()[:2000], block_size=3)
+    return mm.Dataset.split(mm.load_texts()[:2000], block_size=3)
 
 
 @cache
 def tiny_data() -> mm.Dataset:
-    """Words of three letters."""
-    words = ["a", "ab", "abc", "bab", "cab", "abba", "caba", "acab", "bc", "cc", "baca", "b"]
-    return mm.Dataset.split(words * 5, block_size=3, vocab=mm.Vocab(["a", "b", "c"]))
+    """Texts of three letters."""
+    texts = ["a", "ab", "abc", "bab", "cab", "abba", "caba", "acab", "bc", "cc", "baca", "b"]
+    return mm.Dataset.split(texts * 5, block_size=3, vocab=mm.Vocab(["a", "b", "c"]))
 
 
 @cache
 def model_of(kind: str, is_tiny: bool = False) -> Any:
     data = tiny_data() if is_tiny else small_data()
     if kind in ("NGram", "KneserNey"):
-        return getattr(mm, kind)(data.vocab, data.train.words, order=3)
+        return getattr(mm, kind)(data.vocab, data.train.texts, order=3)
     if kind == "Mixture":
         members = [model_of(member, is_tiny) for member in ("MLP", "KneserNey", "NGram")]
         return mm.Mixture(members, [0.5, 0.3, 0.2])
@@ -64,5 +64,5 @@ def model_of(kind: str, is_tiny: bool = False) -> Any:
         return mlp
     frozen = mlp.freeze()
     if kind == "tabulated":  # by asking for more contexts than there are
-        frozen.score(data.words * 20)
+        frozen.score(data.texts * 20)
     return frozen

@@ -50,13 +50,13 @@ FloatArray next(const LanguageModel& model, py::handle prefix) {
   return probs;
 }
 
-// Strings are scored so many tokens at a time, in memory that does not depend on their number.
+// Texts are scored so many tokens at a time, in memory that does not depend on their number.
 constexpr int64_t kTokensAtOnce = 1 << 18;
 
-py::array_t<double> score(const LanguageModel& model, py::object strings, py::object oov,
+py::array_t<double> score(const LanguageModel& model, py::object texts, py::object oov,
                           py::object threads) {
-  if (PyUnicode_Check(strings.ptr())) {
-    throw py::type_error("strings must be an iterable of str, not one str");
+  if (PyUnicode_Check(texts.ptr())) {
+    throw py::type_error("texts must be an iterable of str, not one str");
   }
   const Unknown unknown = unknown_of(oov);
   const int n_threads = threads_of(threads);
@@ -72,10 +72,10 @@ py::array_t<double> score(const LanguageModel& model, py::object strings, py::ob
     tokens.clear();
     offsets.resize(1);
   };
-  Elements elements("strings", strings);
+  Elements elements("texts", texts);
   while (elements.next()) {
     append_tokens(tokens, model.vocabulary(), elements.value(), unknown, [&] {
-      return "strings[" + std::to_string(scores.size() + offsets.size() - 1) + "]";
+      return "texts[" + std::to_string(scores.size() + offsets.size() - 1) + "]";
     });
     offsets.push_back(std::ssize(tokens));
     if (std::ssize(tokens) + std::ssize(offsets) > kTokensAtOnce) score_waiting();
@@ -281,27 +281,27 @@ TypeError
     `prefix` is not a str.
 ArgumentError
     A character is not in the vocabulary, or is the boundary.)")
-      .def("score", &score, "strings"_a, "oov"_a = "error", "threads"_a = py::none(),
-           R"(Return the log-probability of each string and its end.
+      .def("score", &score, "texts"_a, "oov"_a = "error", "threads"_a = py::none(),
+           R"(Return the log-probability of each text and its end.
 
 Parameters
 ----------
-strings : iterable of str
+texts : iterable of str
 oov : {"error", "skip", "-inf"}
     What becomes of characters that are not in the vocabulary: an error, they are left out as if
-    they did not stand there, or the string's score is -inf.
+    they did not stand there, or the text's score is -inf.
 threads : int, optional
     By default the CPUs that this process may use; never changes a bit of the result.
 
 Returns
 -------
-float64 array, shape (strings,)
-    In nats. A string's score is the same bits alone and among others.
+float64 array, shape (texts,)
+    In nats. A text's score is the same bits alone and among others.
 
 Raises
 ------
 TypeError
-    `strings` is a str, or holds something else than str.
+    `texts` is a str, or holds something else than str.
 ArgumentError
     A character is not in the vocabulary, and `oov` is "error"; or `oov` is unknown.)")
       .def("per_char", &per_char, "text"_a, R"(Return how surprising each character and the end is.

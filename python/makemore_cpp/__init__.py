@@ -36,7 +36,7 @@ from makemore_cpp._core import (
     __version__,
     build_info,
 )
-from makemore_cpp.data import Dataset, Vocab, Words, build_dataset, load_words
+from makemore_cpp.data import Dataset, Texts, Vocab, build_dataset, load_texts
 from makemore_cpp.evaluation import Diagnosis, diagnose
 from makemore_cpp.export import (
     export_header,
@@ -97,8 +97,8 @@ __all__ = [
     "Model",
     "NGram",
     "RangeError",
+    "Texts",
     "Vocab",
-    "Words",
     "__version__",
     "build_dataset",
     "build_info",
@@ -111,7 +111,7 @@ __all__ = [
     "get_include",
     "learning_rates",
     "load",
-    "load_words",
+    "load_texts",
     "ops",
     "to_lecture",
     "to_makemore_py",

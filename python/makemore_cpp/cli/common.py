@@ -13,7 +13,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.cli import console, exits
 from makemore_cpp.cli import pictures as cli_pictures
 from makemore_cpp.data.dataset import Dataset
-from makemore_cpp.data.texts import load_words
+from makemore_cpp.data.texts import load_texts
 from makemore_cpp.files import folders
 from makemore_cpp.models.loading import load
 from makemore_cpp.recipe.options import OPTIONS
@@ -153,7 +153,7 @@ def sweep_options(command: Any) -> Any:
 
 def read_data(data: str | None, split_seed: int, boundary: str) -> Dataset:
     """Return the data that the options name."""
-    return Dataset.split(load_words(path_of(data)), seed=split_seed, boundary=boundary)
+    return Dataset.split(load_texts(path_of(data)), seed=split_seed, boundary=boundary)
 
 
 def model_of(run: str) -> Model:

@@ -182,7 +182,7 @@ def _shown(value: float | int | str | None) -> str:
 
 def print_evaluation(title: str, rows: Sequence[SplitLoss]) -> None:
     """Print losses and perplexities of splits."""
-    columns = ("split", "words", "nats per token", "perplexity")
+    columns = ("split", "texts", "nats per token", "perplexity")
     shown = []
     for row in rows:
         is_beyond_floats = row.loss is not None and row.perplexity is None
@@ -197,7 +197,7 @@ def print_diagnosis(found: Diagnosis) -> None:
     rows.append((f"floor with {tokens} of context", found.floor, "", ""))
     print_losses("Loss in nats per token", ("", "train", "dev", "gap"), rows)
     if found.known_share is not None:
-        print_line(f"{100 * found.known_share:.1f} % of the dev words also stand in train.")
+        print_line(f"{100 * found.known_share:.1f} % of the dev texts also stand in train.")
     print_line(found.sentence)
 
 

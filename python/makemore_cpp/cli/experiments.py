@@ -47,14 +47,14 @@ def _add(name: str) -> None:
         out: str | None,
         is_quick: bool,
         as_json: bool,
-        train_words: int | None,
+        train_texts: int | None,
         steps: int | None = None,
         **options: Any,
     ) -> None:
         dataset = cli_common.read_data(data, split_seed, boundary)
         given = {option: value for option, value in options.items() if value is not None}
-        words = train_words or described.train_words or len(dataset.train.words)
-        words = min(words, len(dataset.train.words))
+        texts = train_texts or described.train_texts or len(dataset.train.texts)
+        texts = min(texts, len(dataset.train.texts))
         with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
             table = experiments.run_experiment(
                 name,
@@ -62,7 +62,7 @@ def _add(name: str) -> None:
                 steps=steps,
                 is_quick=is_quick,
                 options=given,
-                train_words=train_words,
+                train_texts=train_texts,
                 **settings,
             )
             cli_common.save_table(folder, table.csv())
@@ -70,11 +70,11 @@ def _add(name: str) -> None:
                 samples = [cell[0].samples for cell in table.cells]
                 result = {"cells": table.records(), "samples": samples}
                 console.print_json(
-                    {"sweep": str(folder), **_setting(dataset, words, table), **result}
+                    {"sweep": str(folder), **_setting(dataset, texts, table), **result}
                 )
             else:
                 cli_common.print_table(described.question, table)
-                for name_of_it, value in _setting(dataset, words, table).items():
+                for name_of_it, value in _setting(dataset, texts, table).items():
                     console.print_line(f"{name_of_it}: {_sentence(value)}")
                 cli_common.print_best(table)
                 _print_samples(table)
@@ -96,9 +96,9 @@ def _add(name: str) -> None:
         options.append(click.option("--steps", type=int, help=text))
     given_for_all = [option for option in OVERRIDES if option not in described.varied]
     fixed = {k: v for grid in described.grids for k, v in grid.items() if k in given_for_all}
-    few = "all" if described.train_words is None else shown(described.train_words)
-    text = f"Train on the first so many words.  [default: {few}]"
-    options.append(click.option("--train-words", type=int, help=text))
+    few = "all" if described.train_texts is None else shown(described.train_texts)
+    text = f"Train on the first so many texts.  [default: {few}]"
+    options.append(click.option("--train-texts", type=int, help=text))
     decorated: Any = run_options(given_for_all, is_list=False, **fixed)(sweep_options(command))
     for option in options:
         decorated = option(decorated)
@@ -146,15 +146,15 @@ def ngram(
         )
 
 
-def _setting(data: Dataset, train_words: int, table: Table) -> dict[str, Any]:
+def _setting(data: Dataset, train_texts: int, table: Table) -> dict[str, Any]:
     """Return what the runs of an experiment have in common, and on what they were trained."""
     runs = [cell[0] for cell in table.cells]
     names = [name for name in DESCRIBING if name not in table.varying]
     return {
         "data": {
             "name": "given" if data.origin is None else data.origin.name or "given",
-            "train words": train_words,
-            "dev words": len(data.dev.words),
+            "train texts": train_texts,
+            "dev texts": len(data.dev.texts),
             "seeds": sorted({row.seed for row in table.rows}),
         },
         "all runs": {name: runs[0].options[name] for name in names},

@@ -45,7 +45,7 @@ EVALUATE_HELP = """\
 Print the losses of RUN, a run folder or model file, on its data, split as in training.
 
 Beside them stand those of counts, and a sentence says whether the model is underfitting, a
-good fit or overfitting. All words together are read one by one, however many they are, and only
+good fit or overfitting. All texts together are read one by one, however many they are, and only
 their loss is printed.
 """
 
@@ -77,11 +77,11 @@ def evaluate(
         return
     if pictures is not None:
         folders.make(pictures)
-    words = evaluation.find_words(model, cli_common.path_of(data))
-    dataset = evaluation.split_as_trained(model, words)
+    texts = evaluation.find_texts(model, cli_common.path_of(data))
+    dataset = evaluation.split_as_trained(model, texts)
     rows = evaluation.evaluate(model, dataset, split_name, threads)
     findings = diagnosis.diagnose(model, dataset, threads)
-    result = {"data": words.name, "sha256": words.sha256, "losses": [row._asdict() for row in rows]}
+    result = {"data": texts.name, "sha256": texts.sha256, "losses": [row._asdict() for row in rows]}
     looks = None
     if split_name == "test":
         looks = _record(run, result)
@@ -90,7 +90,7 @@ def evaluate(
         more = {"diagnosis": findings.as_dict(), "pictures": files, "test_looks": looks}
         console.print_json({"run": run, **result, **more})
         return
-    console.print_evaluation(f"Loss of {run} on {words.name}", rows)
+    console.print_evaluation(f"Loss of {run} on {texts.name}", rows)
     console.print_diagnosis(findings)
     if looks is not None:
         console.print_line(f"looks at the test split recorded beside this model: {looks}")
@@ -107,10 +107,10 @@ def _evaluate_file(
     as_json: bool,
 ) -> None:
     if pictures is not None:
-        raise ArgumentError("--pictures needs the words split as in training, without --split all")
+        raise ArgumentError("--pictures needs the texts split as in training, without --split all")
     row, origin = evaluation.evaluate_file(model, cli_common.path_of(data), threads)
     result = {"data": origin.name, "sha256": origin.sha256, "losses": [row._asdict()]}
-    looks = _record(run, result)  # all words hold those of the test split
+    looks = _record(run, result)  # all texts hold those of the test split
     if as_json:
         console.print_json({"run": run, **result, "test_looks": looks})
         return

@@ -11,8 +11,8 @@ import click
 from makemore_cpp._core import ArgumentError, Error
 from makemore_cpp.cli import console
 from makemore_cpp.cli.common import json_option, model_of
-from makemore_cpp.data.origin import training_words
-from makemore_cpp.data.texts import load_words
+from makemore_cpp.data.origin import training_texts
+from makemore_cpp.data.texts import load_texts
 from makemore_cpp.models.frozen import LanguageModel
 from makemore_cpp.text import completion, sampling, scoring
 from makemore_cpp.text.model import Model
@@ -45,13 +45,13 @@ Print samples of RUN, a run folder or model file, one a line.
     help="Draw another sample for one that has not ended by --max-length, or keep it, cut.",
 )
 @click.option("--unique", is_flag=True, help="Print no sample twice.")
-@click.option("--exclude", metavar="train|FILE", help="Print no word of the training, or of FILE.")
+@click.option("--exclude", metavar="train|FILE", help="Print no text of the training, or of FILE.")
 @json_option
 def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any) -> None:
     """Print samples of RUN, a run folder or model file, one a line."""
     model = model_of(run)
     if exclude is not None:
-        options["exclude"] = _training_words(model) if exclude == "train" else load_words(exclude)
+        options["exclude"] = _training_texts(model) if exclude == "train" else load_texts(exclude)
     cut = 0
     for some in _in_lists(sampling.iter_samples(model, n, **options)):
         if as_json:
@@ -64,14 +64,14 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
         console.note(f"{cut} of {n} samples were cut at {options['max_length']} characters")
 
 
-def _training_words(model: Model) -> Iterable[str]:
+def _training_texts(model: Model) -> Iterable[str]:
     advice = "name their file with --exclude FILE"
     if isinstance(model, LanguageModel) and model.data is not None:
-        return training_words(model.data, advice)
-    words = model.training_words()
-    if words is None:
+        return training_texts(model.data, advice)
+    texts = model.training_texts()
+    if texts is None:
         raise ArgumentError(f"this model does not remember its data; {advice}")
-    return words
+    return texts
 
 
 def _in_lists(samples: Iterator[Sample]) -> Iterator[list[Sample]]:

@@ -112,12 +112,12 @@ def _print_means(title: str, lines: int, tokens: int, total: float, as_json: boo
 
 DEFAULT_RATE = 0.01
 DETECT_HELP = """\
-Print the lines of FILE that are unlike the words that RUN was trained on.
+Print the lines of FILE that are unlike the texts that RUN was trained on.
 
 RUN is a run folder, a model file or the file of a detector.
 
-Before each stands its p-value: the share of good words that are as improbable, compared fairly
-whatever the length. Good words are those of the dev split that do not also stand in train.
+Before each stands its p-value: the share of good texts that are as improbable, compared fairly
+whatever the length. Good texts are those of the dev split that do not also stand in train.
 Lines are read as `score` does; one with an unknown character is always flagged.
 """
 
@@ -128,10 +128,10 @@ Lines are read as `score` does; one with an unknown character is always flagged.
 @click.option(
     "--false-positive-rate",
     type=float,
-    help=f"Share of good words to flag.  [default: {DEFAULT_RATE}]",
+    help=f"Share of good texts to flag.  [default: {DEFAULT_RATE}]",
 )
 @click.option(
-    "--data", help="File whose dev split holds the good words.  [default: that of the training]"
+    "--data", help="File whose dev split holds the good texts.  [default: that of the training]"
 )
 @click.option("--all", "show_all", is_flag=True, help="Print all lines, flagged or ok.")
 @json_option
@@ -143,7 +143,7 @@ def detect(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Print the lines of FILE that are unlike the words that RUN was trained on."""
+    """Print the lines of FILE that are unlike the texts that RUN was trained on."""
     if data == "-" and file == "-":
         raise ArgumentError("standard input cannot be both FILE and --data: name one of them")
     detector = _detector(run, false_positive_rate, data)
@@ -165,7 +165,7 @@ def detect(
 
 
 def _detector(run: str, rate: float | None, data: str | None) -> Detector:
-    """Return the detector that a file holds, or fit one to the words of a net."""
+    """Return the detector that a file holds, or fit one to the texts of a net."""
     model = load(run)
     if isinstance(model, Detector):
         if rate is not None or data is not None:
@@ -177,8 +177,8 @@ def _detector(run: str, rate: float | None, data: str | None) -> Detector:
         raise ArgumentError(
             f"{run} holds no net but {model!r:.60}; save a Detector that is fitted to it"
         )
-    words = evaluation.find_words(model, cli_common.path_of(data))
-    good = evaluation.held_out_words(model, words)
+    texts = evaluation.find_texts(model, cli_common.path_of(data))
+    good = evaluation.held_out_texts(model, texts)
     return Detector.fit(model, good, DEFAULT_RATE if rate is None else rate)
 
 

@@ -26,7 +26,7 @@ from makemore_cpp.cli.common import (
 )
 from makemore_cpp.data import origin
 from makemore_cpp.data.dataset import Dataset
-from makemore_cpp.data.texts import load_words
+from makemore_cpp.data.texts import load_texts
 from makemore_cpp.evaluation import diagnosis
 from makemore_cpp.files import folders
 from makemore_cpp.models.frozen import CHECKPOINT_FILE
@@ -155,7 +155,7 @@ def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
         options["lr_floor"] = None  # the preset's is that of its own schedule
     split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
     dataset = Dataset.split(
-        load_words(cli_common.path_of(data)), block_size, split_seed, boundary=boundary
+        load_texts(cli_common.path_of(data)), block_size, split_seed, boundary=boundary
     )
     model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)
     with folders.new_folder(out, overwrite) as folder:
@@ -257,13 +257,13 @@ def _show_run(
         first, last = history.losses[0], history.last_loss
         sentence = f"Diverged: the losses rose from {first:.4g} to {last:.4g}; try a smaller --lr."
         findings = findings._replace(verdict="diverged", sentence=sentence)
-    known_words = set(run.data.words)
+    known_texts = set(run.data.texts)
     texts = [
         text + console.cut_mark(is_for_people=True) * cut
         for text, cut in iter_samples(model, run.samples)
     ]
-    new = [text for text in texts if text not in known_words]
-    known = [text for text in texts if text in known_words]
+    new = [text for text in texts if text not in known_texts]
+    known = [text for text in texts if text in known_texts]
     done = len(history.losses)
     if as_json:
         console.print_json(

@@ -4,15 +4,15 @@ It imports the files.
 """
 
 from makemore_cpp.data.dataset import Dataset, Split, build_dataset
-from makemore_cpp.data.texts import DataOrigin, Words, load_words
+from makemore_cpp.data.texts import DataOrigin, Texts, load_texts
 from makemore_cpp.data.vocab import Vocab
 
 __all__ = [
     "DataOrigin",
     "Dataset",
     "Split",
+    "Texts",
     "Vocab",
-    "Words",
     "build_dataset",
-    "load_words",
+    "load_texts",
 ]

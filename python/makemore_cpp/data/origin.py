@@ -1,4 +1,4 @@
-"""Where the words of a model are: found again by those who may, and never because a file says so.
+"""Where the texts of a model are: found again by those who may, and never because a file says so.
 
 A model file holds the digest of its data, but no path. The bundled list is known by its digest. A
 run folder remembers the path of its data in a file of its own, which is believed only in the folder
@@ -14,14 +14,14 @@ from pathlib import Path
 
 from makemore_cpp import files
 from makemore_cpp._core import ArgumentError, FileError
-from makemore_cpp.data.dataset import cut_words
+from makemore_cpp.data.dataset import cut_texts
 from makemore_cpp.data.texts import (
     BUNDLED,
     BUNDLED_SHA256,
     DataOrigin,
-    Words,
-    WordStream,
-    open_words,
+    Texts,
+    TextStream,
+    open_texts,
 )
 
 DATA_FILE = "data.json"
@@ -36,8 +36,8 @@ def in_a_file(origin: DataOrigin | None) -> DataOrigin | None:
 
 
 @contextlib.contextmanager
-def open_origin(origin: DataOrigin, advice: str) -> Iterator[WordStream]:
-    """Open the words of `origin` as `open_words` does.
+def open_origin(origin: DataOrigin, advice: str) -> Iterator[TextStream]:
+    """Open the texts of `origin` as `open_texts` does.
 
     Raises
     ------
@@ -47,23 +47,23 @@ def open_origin(origin: DataOrigin, advice: str) -> Iterator[WordStream]:
         They cannot be read, or are no longer a regular file.
     """
     if origin.sha256 == BUNDLED_SHA256:
-        with open_words() as words:
-            yield words
+        with open_texts() as texts:
+            yield texts
         return
     if not origin.name:
         raise ArgumentError(f"nothing says where the data of this model are; {advice}")
     with contextlib.ExitStack() as stack:
         try:
-            words = stack.enter_context(open_words(origin.name, is_regular=True))
+            texts = stack.enter_context(open_texts(origin.name, is_regular=True))
         except FileError as error:
             raise FileError(f"{error}; {advice}") from error
-        yield words
+        yield texts
 
 
 def load_origin(
     origin: DataOrigin, advice: str, since: str = "the training", path: str | None = None
-) -> Words:
-    """Return the words of `origin`, unchanged, from where they were or from `path`.
+) -> Texts:
+    """Return the texts of `origin`, unchanged, from where they were or from `path`.
 
     Raises
     ------
@@ -72,45 +72,45 @@ def load_origin(
     FileError, FormatError
         They cannot be read.
     """
-    with open_words(path) if path is not None else open_origin(origin, advice) as stream:
-        words = stream.load()
-    check_unchanged(words, origin, advice, since, is_named=path is not None)
-    return words
+    with open_texts(path) if path is not None else open_origin(origin, advice) as stream:
+        texts = stream.load()
+    check_unchanged(texts, origin, advice, since, is_named=path is not None)
+    return texts
 
 
 def check_unchanged(
-    words: Words | WordStream,
+    texts: Texts | TextStream,
     origin: DataOrigin,
     advice: str,
     since: str = "the training",
     is_named: bool = False,
 ) -> None:
-    """Raise ArgumentError, which ends with `advice`, unless `words` are still those of `origin`.
+    """Raise ArgumentError, which ends with `advice`, unless `texts` are still those of `origin`.
 
     What a file holds is told, by its digest, only to who has named it.
     """
-    if words.sha256 == origin.sha256:
+    if texts.sha256 == origin.sha256:
         return
     if is_named:
         raise ArgumentError(
-            f"{words.name} does not hold the words of {since}: its SHA-256 is {words.sha256}, "
+            f"{texts.name} does not hold the texts of {since}: its SHA-256 is {texts.sha256}, "
             f"and theirs is {origin.sha256}"
         )
-    raise ArgumentError(f"{words.name} has changed since {since}; {advice}")
+    raise ArgumentError(f"{texts.name} has changed since {since}; {advice}")
 
 
-def training_words(
-    origin: DataOrigin, advice: str = "give the words themselves to be excluded"
+def training_texts(
+    origin: DataOrigin, advice: str = "give the texts themselves to be excluded"
 ) -> list[str]:
-    """Return the train split of the words of `origin`; without a split, all of them.
+    """Return the train split of the texts of `origin`; without a split, all of them.
 
     Raises
     ------
     ArgumentError, FileError, FormatError
         As `load_origin`.
     """
-    words = load_origin(origin, advice)
-    return words if origin.split_seed is None else cut_words(words, origin.split_seed)[0]
+    texts = load_origin(origin, advice)
+    return texts if origin.split_seed is None else cut_texts(texts, origin.split_seed)[0]
 
 
 # -- what a run folder remembers ------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""From a text file to words, one a line, with a memory of where they came from."""
+"""From a file to texts, one a line, with a memory of where they came from."""
 
 import gzip
 import hashlib
@@ -22,7 +22,7 @@ BUNDLED_SHA256 = "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a
 
 
 class DataOrigin(NamedTuple):
-    """Where the words of a model came from, so that they can be found and split again.
+    """Where the texts of a model came from, so that they can be found and split again.
 
     `name` is "names_us2017" for the bundled list, else the absolute path of a file that this
     process, or the training that wrote a run folder, has read; it is empty where nobody knows, as
@@ -35,8 +35,8 @@ class DataOrigin(NamedTuple):
     split_seed: int | None = None
 
 
-class Words(list[str]):
-    """The words of one file: a list that remembers the file's `name` and `sha256`.
+class Texts(list[str]):
+    """The texts of one file: a list that remembers the file's `name` and `sha256`.
 
     `is_lasting` is false where the file cannot be read again, as a pipe or standard input.
     """
@@ -44,9 +44,9 @@ class Words(list[str]):
     is_lasting = True
 
     def __init__(
-        self, words: Iterable[str], name: str, sha256: str, is_lasting: bool = True
+        self, texts: Iterable[str], name: str, sha256: str, is_lasting: bool = True
     ) -> None:
-        super().__init__(words)
+        super().__init__(texts)
         self.name = name
         self.sha256 = sha256
         self.is_lasting = is_lasting
@@ -54,7 +54,7 @@ class Words(list[str]):
 
     def __repr__(self) -> str:
         first = ", ".join(map(shown, self[:3]))
-        return f"Words({len(self):,} of {shown(self.name)}: {first}{', ...' * (len(self) > 3)})"
+        return f"Texts({len(self):,} of {shown(self.name)}: {first}{', ...' * (len(self) > 3)})"
 
     @property
     def is_unchanged(self) -> bool:
@@ -62,15 +62,18 @@ class Words(list[str]):
         return self._digest() == self._digest_at_load
 
     def _digest(self) -> bytes:
-        # No word holds a newline, so joined words are equal only if the lists are.
+        # No text holds a newline, so joined texts are equal only if the lists are.
         return hashlib.sha256("\n".join(self).encode("utf-8", "surrogatepass")).digest()
 
 
-def load_words(path: str | bytes | os.PathLike[str] | None = None) -> Words:
-    r"""Return the words of a text file, one a line, in the file's order.
+Words = Texts  # what older pickles call it
 
-    The text is UTF-8 and split at ``\n`` only. A byte order mark at its start is dropped, white
-    space around a word is stripped, and empty lines are skipped.
+
+def load_texts(path: str | bytes | os.PathLike[str] | None = None) -> Texts:
+    r"""Return the texts of a file, one a line, in the file's order.
+
+    The file is UTF-8 and split at ``\n`` only. A byte order mark at its start is dropped, white
+    space around a text is stripped, and empty lines are skipped.
 
     Parameters
     ----------
@@ -85,16 +88,16 @@ def load_words(path: str | bytes | os.PathLike[str] | None = None) -> Words:
         The file cannot be read.
     FormatError
         A line is not UTF-8 or longer than 1 MiB, there are more than 65,535 distinct characters,
-        or there is no word at all.
+        or there is no text at all.
     """
-    with open_words(path) as stream:
+    with open_texts(path) as stream:
         return stream.load()
 
 
-class WordStream:
-    """The words of one file, read as they are asked for, in bounded memory.
+class TextStream:
+    """The texts of one file, read as they are asked for, in bounded memory.
 
-    `name` is the file's, as `Words` has it.
+    `name` is the file's, as `Texts` has it.
     """
 
     def __init__(self, stream: Stream, shown: str, name: str, is_lasting: bool = True) -> None:
@@ -108,45 +111,45 @@ class WordStream:
         """The SHA-256 of what was read until now."""
         return self._stream.digest.hexdigest()
 
-    def load(self) -> Words:
-        """Return all words at once."""
-        words = list(self)
-        return Words(words, self.name, self.sha256, self._is_lasting)
+    def load(self) -> Texts:
+        """Return all texts at once."""
+        texts = list(self)
+        return Texts(texts, self.name, self.sha256, self._is_lasting)
 
     def __iter__(self) -> Iterator[str]:
         characters: set[str] = set()
-        number = words = 0
-        for number, word in enumerate(
+        number = n_texts = 0
+        for number, text in enumerate(
             chain.from_iterable(read_lines(self._stream, self._shown)), 1
         ):
-            if not word:
+            if not text:
                 continue
-            words += 1
-            characters.update(word)
+            n_texts += 1
+            characters.update(text)
             if len(characters) > MAX_CHARACTERS:
                 raise FormatError(
                     f"line {number} of {self._shown} brings the distinct characters to "
                     f"{len(characters)}; at most {MAX_CHARACTERS} are allowed"
                 )
-            yield word
-        if not words:
+            yield text
+        if not n_texts:
             state = "has only blank lines" if number > 0 else "is empty"
-            raise FormatError(f"{self._shown} {state}; it must hold at least one word")
+            raise FormatError(f"{self._shown} {state}; it must hold at least one text")
 
 
 @contextmanager
-def open_words(
+def open_texts(
     path: str | bytes | os.PathLike[str] | None = None, is_regular: bool = False
-) -> Iterator[WordStream]:
-    """Open a file for `load_words` to read, or for others who need one word at a time.
+) -> Iterator[TextStream]:
+    """Open a file for `load_texts` to read, or for others who need one text at a time.
 
-    It and the stream raise what `load_words` does. With `is_regular` nothing else than a regular
+    It and the stream raise what `load_texts` does. With `is_regular` nothing else than a regular
     file is read, nor waited for.
     """
     if path is None:
         bundled = Path(__file__).with_name(f"{BUNDLED}.txt.gz")
         with gzip.open(bundled) as stream:
-            yield WordStream(stream, BUNDLED, BUNDLED)
+            yield TextStream(stream, BUNDLED, BUNDLED)
         return
     shown = checks.path("path", path)
     on_one_line = shown.replace("\n", "\\n") if len(shown) < 300 else shown[:300] + "…"
@@ -162,7 +165,7 @@ def open_words(
             name = os.path.abspath(shown)
             if is_lasting and name.startswith(("/dev/", "/proc/")):  # of this process alone
                 name = os.path.realpath(shown)
-            yield WordStream(stream, on_one_line, name, is_lasting)
+            yield TextStream(stream, on_one_line, name, is_lasting)
     except UnicodeEncodeError:
         raise FileError(f"cannot read {shown!a}: the path is not UTF-8") from None
     except FileError:

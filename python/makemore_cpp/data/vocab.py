@@ -13,7 +13,7 @@ MAX_CHARACTERS = 65_535  # with the boundary, the 2**16 tokens that the core all
 
 
 class Vocab(Vocabulary):
-    """Distinct characters in token order; token 0 is the boundary, which starts and ends a word.
+    """Distinct characters in token order; token 0 is the boundary, which starts and ends a text.
 
     Parameters
     ----------
@@ -38,29 +38,29 @@ class Vocab(Vocabulary):
         super().__init__(checks.string_list("characters", characters), boundary)
 
     @classmethod
-    def from_words(cls, words: Iterable[str], boundary: str = ".") -> "Vocab":
-        """Return the vocabulary of all characters in `words`, sorted by code point.
+    def from_texts(cls, texts: Iterable[str], boundary: str = ".") -> "Vocab":
+        """Return the vocabulary of all characters in `texts`, sorted by code point.
 
         Raises
         ------
         TypeError
-            `words` is a str, or holds something else than str.
+            `texts` is a str, or holds something else than str.
         ArgumentError
-            A word contains the boundary, or there are more than 65,535 distinct characters.
+            A text contains the boundary, or there are more than 65,535 distinct characters.
         """
         if not isinstance(boundary, str):
             raise TypeError(f"boundary must be a str, not {type(boundary).__name__}")
-        strings = checks.string_list("words", words)
-        characters = sorted(set("".join(strings)))
+        texts = checks.string_list("texts", texts)
+        characters = sorted(set("".join(texts)))
         if boundary in characters:
-            i = next(i for i, word in enumerate(strings) if boundary in word)
+            i = next(i for i, text in enumerate(texts) if boundary in text)
             raise ArgumentError(
-                f"words[{i}] {checks.shown(strings[i])} contains the boundary character "
+                f"texts[{i}] {checks.shown(texts[i])} contains the boundary character "
                 f"{checks.shown(boundary)}; choose another one with the option boundary"
             )
         if len(characters) > MAX_CHARACTERS:
             raise ArgumentError(
-                f"words hold {len(characters)} distinct characters; at most {MAX_CHARACTERS} are "
+                f"texts hold {len(characters)} distinct characters; at most {MAX_CHARACTERS} are "
                 f"allowed, and {characters[MAX_CHARACTERS]!r} is the first beyond"
             )
         return cls(characters, boundary)

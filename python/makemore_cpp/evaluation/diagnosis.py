@@ -14,7 +14,7 @@ from makemore_cpp.models.kneser_ney import KneserNey
 from makemore_cpp.text.model import Model
 
 QUICK_ORDER = 6  # of the lecture's names the best n-grams on dev
-NO_DEV = "No verdict: there is no dev word to try the model on; give it more words."
+NO_DEV = "No verdict: there is no dev text to try the model on; give it more texts."
 OTHER_DATA = "No verdict: the model was not trained on this train split."
 
 
@@ -25,7 +25,7 @@ class Diagnosis(NamedTuple):
     block_size: int
     # The least loss on train that a model of this context can have; of 99 tokens, if there are more
     floor: float
-    known_share: float | None  # of the dev words, those that also stand in train
+    known_share: float | None  # of the dev texts, those that also stand in train
     verdict: Verdict
     sentence: str
 
@@ -70,8 +70,8 @@ def diagnose(
     for name, loss in (("train", this.train), ("dev", this.dev)):
         if loss is not None:
             check_finite(name, loss)
-    # A longer context than the longest word holds nothing more.
-    longest = max(1, *map(len, data.train.words), *map(len, data.dev.words))
+    # A longer context than the longest text holds nothing more.
+    longest = max(1, *map(len, data.train.texts), *map(len, data.dev.texts))
     block_size = min(model.block_size, longest, MAX_ORDER - 1)
     tried = _try_ngrams(data, block_size, longest, quick)
     floor = _floor(data, block_size, tried)
@@ -114,14 +114,14 @@ class _Tried(NamedTuple):
 
 
 def _try_ngrams(data: Dataset, block_size: int, longest: int, quick: bool) -> list[_Tried]:
-    """Return n-grams of rising order until one is worse on dev; none without dev words."""
+    """Return n-grams of rising order until one is worse on dev; none without dev texts."""
     if len(data.dev.Y) == 0:
         return []
     if quick:
         order = min(block_size + 1, QUICK_ORDER)
-        return [_try_ngram(data, KneserNey(data.vocab, data.train.words, order))]
+        return [_try_ngram(data, KneserNey(data.vocab, data.train.texts, order))]
     tried: list[_Tried] = []
-    models = KneserNey.rising(data.vocab, data.train.words)
+    models = KneserNey.rising(data.vocab, data.train.texts)
     for model in islice(models, 1, min(longest + 1, MAX_ORDER)):
         tried.append(_try_ngram(data, model))
         if len(tried) > 1 and tried[-1].dev > tried[-2].dev:
@@ -130,7 +130,7 @@ def _try_ngrams(data: Dataset, block_size: int, longest: int, quick: bool) -> li
 
 
 def _try_ngram(data: Dataset, model: KneserNey) -> _Tried:
-    examples = build_dataset(data.dev.words, data.vocab, model.block_size)
+    examples = build_dataset(data.dev.texts, data.vocab, model.block_size)
     return _Tried(model, model.loss(*examples))
 
 
@@ -138,15 +138,15 @@ def _floor(data: Dataset, block_size: int, tried: list[_Tried]) -> float:
     for ngram in tried:
         if ngram.model.order == block_size + 1:  # it has counted what is needed
             return ngram.model.counts.conditional_entropy()
-    return NGramCounts(data.vocab, data.train.words, block_size + 1).conditional_entropy()
+    return NGramCounts(data.vocab, data.train.texts, block_size + 1).conditional_entropy()
 
 
 def _known_share(data: Dataset) -> float | None:
-    """The share of dev words that also stand in train."""
-    if not data.dev.words:
+    """The share of dev texts that also stand in train."""
+    if not data.dev.texts:
         return None
-    train = set(data.train.words)
-    return sum(word in train for word in data.dev.words) / len(data.dev.words)
+    train = set(data.train.texts)
+    return sum(text in train for text in data.dev.texts) / len(data.dev.texts)
 
 
 def _is_other_data(model: Model, data: Dataset) -> bool:

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.data.dataset import Dataset, Split, cut_words
+from makemore_cpp.data.dataset import Dataset, Split, cut_texts
 from makemore_cpp.data.origin import check_unchanged, load_origin, open_origin
-from makemore_cpp.data.texts import DataOrigin, Words, load_words, open_words
+from makemore_cpp.data.texts import DataOrigin, Texts, load_texts, open_texts
 from makemore_cpp.models.frozen import Net
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.models.ngram import NGram
@@ -36,13 +36,13 @@ class SplitLosses(NamedTuple):
 
 
 class SplitLoss(NamedTuple):
-    """A split, its number of words, the loss (nats per token) and the perplexity.
+    """A split, its number of texts, the loss (nats per token) and the perplexity.
 
     Both are None for an empty split; the perplexity alone is None beyond the range of floats.
     """
 
     split: str
-    words: int
+    texts: int
     loss: float | None
     perplexity: float | None
 
@@ -76,7 +76,7 @@ def compare(
     """
     check_fit(model, data)
     uniform = math.log(len(data.vocab))
-    bigram = NGram(data.vocab, data.train.words, order=2)
+    bigram = NGram(data.vocab, data.train.texts, order=2)
     splits = [split if len(split.Y) else None for split in (data.train, data.dev)]
     guesses = [None if split is None else uniform for split in splits]
     counts = [None if split is None else bigram.loss(split.X[:, -1:], split.Y) for split in splits]
@@ -87,15 +87,15 @@ def compare(
     ]
 
 
-def find_words(model: Net, path: str | None = None) -> Words:
-    """Return the words of a file, or of the data that the model was trained on.
+def find_texts(model: Net, path: str | None = None) -> Texts:
+    """Return the texts of a file, or of the data that the model was trained on.
 
     Raises
     ------
     ArgumentError
         There is no path, and it is not known where the model's data are, or they have changed.
     """
-    return load_words(path) if path is not None else load_origin(_origin_of(model), ADVICE)
+    return load_texts(path) if path is not None else load_origin(_origin_of(model), ADVICE)
 
 
 def _origin_of(model: Net) -> DataOrigin:
@@ -104,20 +104,20 @@ def _origin_of(model: Net) -> DataOrigin:
     return model.data
 
 
-def split_as_trained(model: MLP, words: Words) -> Dataset:
-    """Split words with the model's vocabulary and block size, and the seed of its training.
+def split_as_trained(model: MLP, texts: Texts) -> Dataset:
+    """Split texts with the model's vocabulary and block size, and the seed of its training.
 
     Raises
     ------
     ArgumentError
-        A word does not fit the vocabulary.
+        A text does not fit the vocabulary.
     """
-    return Dataset.split(words, model.block_size, _split_seed(model), vocab=model.vocab)
+    return Dataset.split(texts, model.block_size, _split_seed(model), vocab=model.vocab)
 
 
-def held_out_words(model: Net, words: Words) -> list[str]:
-    """Return the dev words, split as in the model's training, that do not also stand in train."""
-    train, dev, _ = cut_words(words, _split_seed(model))
+def held_out_texts(model: Net, texts: Texts) -> list[str]:
+    """Return the dev texts, split as in the model's training, that do not also stand in train."""
+    train, dev, _ = cut_texts(texts, _split_seed(model))
     known = set(train)
     return [word for word in dev if word not in known]
 
@@ -130,34 +130,34 @@ def _split_seed(model: Net) -> int:
 def evaluate_file(
     model: MLP, path: str | None = None, threads: int | None = None
 ) -> tuple[SplitLoss, DataOrigin]:
-    """Return the loss on all words of a file, or of the model's data, and which file that was.
+    """Return the loss on all texts of a file, or of the model's data, and which file that was.
 
-    The words are read one after another, so that memory does not grow with the file.
+    The texts are read one after another, so that memory does not grow with the file.
 
     Raises
     ------
     ArgumentError
-        As `find_words`; or a character is not in the vocabulary, or the loss not finite.
+        As `find_texts`; or a character is not in the vocabulary, or the loss not finite.
     """
     count = 0
-    word = ""
-    opened = open_origin(_origin_of(model), ADVICE) if path is None else open_words(path)
-    with opened as words:
+    text = ""
+    opened = open_origin(_origin_of(model), ADVICE) if path is None else open_texts(path)
+    with opened as texts:
 
         def counted() -> Iterator[str]:
-            nonlocal count, word
-            for word in words:
+            nonlocal count, text
+            for text in texts:
                 count += 1
-                yield word
+                yield text
 
         try:
             loss = scoring.mean_surprisal(model, counted(), threads=threads)
         except ArgumentError:
-            encode(f"words[{count - 1}]", word, model.vocab)  # raises the same, and shows the word
+            encode(f"texts[{count - 1}]", text, model.vocab)  # raises the same, and shows the text
             raise
     if path is None:
-        check_unchanged(words, _origin_of(model), ADVICE)
-    return _row("all", count, loss), DataOrigin(words.name, words.sha256)
+        check_unchanged(texts, _origin_of(model), ADVICE)
+    return _row("all", count, loss), DataOrigin(texts.name, texts.sha256)
 
 
 def evaluate(
@@ -186,14 +186,14 @@ def evaluate(
 def _split_loss_row(model: MLP, name: str, split: Split, threads: int | None) -> SplitLoss:
     loss = split_loss(model, split, threads)
     if loss is None:
-        return SplitLoss(name, len(split.words), None, None)
-    return _row(name, len(split.words), loss)
+        return SplitLoss(name, len(split.texts), None, None)
+    return _row(name, len(split.texts), loss)
 
 
-def _row(name: str, words: int, loss: float) -> SplitLoss:
+def _row(name: str, texts: int, loss: float) -> SplitLoss:
     check_finite(name, loss)
     perplexity = math.exp(loss) if loss <= MAX_LOG_PERPLEXITY else None
-    return SplitLoss(name, words, loss, perplexity)
+    return SplitLoss(name, texts, loss, perplexity)
 
 
 def check_finite(split_name: str, loss: float) -> None:

@@ -51,7 +51,7 @@ def ngram_table(
     """
     checks.instance("data", data, Dataset)
     longest = checks.integer("max_block_size", max_block_size, 1, MAX_ORDER - 1)
-    models = islice(KneserNey.rising(data.vocab, data.train.words), 1, longest + 1)
+    models = islice(KneserNey.rising(data.vocab, data.train.texts), 1, longest + 1)
     return [_row(data, kneser_ney, smoothing) for kneser_ney in models]
 
 
@@ -59,8 +59,8 @@ def _row(data: Dataset, kneser_ney: KneserNey, smoothing: float) -> NGramRow:
     V, block_size = len(data.vocab), kneser_ney.block_size
     additive = NGram.of_counts(kneser_ney.counts, smoothing)
     unseen_share = additive_loss = kneser_ney_loss = None
-    if data.dev.words:
-        X, Y = build_dataset(data.dev.words, data.vocab, block_size)
+    if data.dev.texts:
+        X, Y = build_dataset(data.dev.texts, data.vocab, block_size)
         unseen_share = additive.counts.unseen_share(X)
         additive_loss = additive.loss(X, Y)
         kneser_ney_loss = kneser_ney.loss(X, Y)

@@ -8,7 +8,7 @@ LARGE_GAP = 0.1
 SMALL_DIFFERENCE = 0.01
 SCATTER = 1.3  # standard deviation of the losses of single tokens, for the lecture's net on names
 
-MANY_KNOWN = 0.5  # with more dev words than this in train, dev says little about new words
+MANY_KNOWN = 0.5  # with more dev texts than this in train, dev says little about new texts
 
 # The last two are not for `judge` to say.
 Verdict = Literal["underfitting", "good fit", "overfitting", "unknown", "diverged"]
@@ -34,11 +34,11 @@ def judge(evidence: Evidence) -> tuple[Verdict, str]:
     """Return the verdict on a model, and the sentence that gives its reason and what to try next.
 
     The loss of the best n-gram that sees no more tokens than the model shows what can be had on
-    new words, as n-grams need no training that could fail. The first rule that holds decides:
+    new texts, as n-grams need no training that could fail. The first rule that holds decides:
 
     1. Train is above what that n-gram has on dev: underfitting. The model has not even learnt the
-       words that it sees, and while that is so, regularisation would only hurt.
-    2. Dev is more than 0.1 above train: overfitting. That is a tenth more perplexity on new words
+       texts that it sees, and while that is so, regularisation would only hurt.
+    2. Dev is more than 0.1 above train: overfitting. That is a tenth more perplexity on new texts
        than on those of the training.
     3. Dev is above that of the n-gram: the model does not get out of the context what is in it.
        That is underfitting, but if train is at the floor already, overfitting.
@@ -61,7 +61,7 @@ def judge(evidence: Evidence) -> tuple[Verdict, str]:
         beside = "" if e.dev > fair else f", though below that of the {order}-gram"
         return "overfitting", (
             f"Overfitting: the loss on dev is {gap:.3f} above that on train{beside}; try weight "
-            "decay, dropout, fewer hidden units, fewer steps or more words."
+            "decay, dropout, fewer hidden units, fewer steps or more texts."
         )
     if is_behind:
         return "underfitting", (
@@ -87,8 +87,8 @@ def _unlearnt(e: Evidence) -> str:
 def _good_fit(e: Evidence, clear: float) -> str:
     if e.known_share > MANY_KNOWN:
         return (
-            f"but {100 * e.known_share:.0f} % of the dev words also stand in train, so that dev "
-            "cannot show overfitting; try the model on other words"
+            f"but {100 * e.known_share:.0f} % of the dev texts also stand in train, so that dev "
+            "cannot show overfitting; try the model on other texts"
         )
     order, best = e.best_ngram
     if e.dev > best + clear:
@@ -98,5 +98,5 @@ def _good_fit(e: Evidence, clear: float) -> str:
         )
     return (
         "the gap is small and no n-gram that was tried is better; for less, try a longer context "
-        "or more words, and look at test at the very end"
+        "or more texts, and look at test at the very end"
     )

@@ -30,7 +30,7 @@ def from_lecture(vocab: Vocab, parameters: Iterable[ArrayLike]) -> MLP:
     Parameters
     ----------
     vocab : Vocab
-        ``Vocab.from_words(words)`` numbers characters as the lecture does, with "." as token 0;
+        ``Vocab.from_texts(texts)`` numbers characters as the lecture does, with "." as token 0;
         of the lecture's ``itos`` it is ``Vocab([itos[i] for i in range(1, len(itos))])``.
     parameters : five arrays of floats, shapes (V,E), (K,H), (H,), (H,V), (V,)
         Tensors of PyTorch in the CPU's memory, NumPy arrays, or what NumPy makes into one. They
@@ -89,7 +89,7 @@ def from_makemore_py(vocab: Vocab, state_dict: Mapping[str, ArrayLike]) -> MLP:
 
     - Its weights are those of nn.Linear, transposed: ``mlp.0.weight`` (H,K) is W1 (K,H).
     - It concatenates the embeddings of a context with the newest token first, we with the oldest.
-    - Token 0 starts a word once; at positions before it stands the token <BLANK>, the last row of
+    - Token 0 starts a text once; at positions before it stands the token <BLANK>, the last row of
       ``wte.weight`` (V+1,E). Our contexts are filled up with token 0.
 
     Where the rows of <BLANK> and of token 0 are the same, C is ``wte.weight`` without the last
@@ -99,12 +99,12 @@ def from_makemore_py(vocab: Vocab, state_dict: Mapping[str, ArrayLike]) -> MLP:
     theirs has <BLANK> where ours has token 0 but for the last. So token 0 at position t adds what
     <BLANK> would add at t - 1 beyond token 0:
     ``(wte[V] - wte[0]) @ W1[t - 1]`` is the new dimension's row of W1 at position t, 0 at t = 0.
-    For all contexts that occur in words, the sums are then the same but for rounding.
+    For all contexts that occur in texts, the sums are then the same but for rounding.
 
     Parameters
     ----------
     vocab : Vocab
-        Of V tokens. ``Vocab.from_words(words)`` numbers characters as makemore.py does.
+        Of V tokens. ``Vocab.from_texts(texts)`` numbers characters as makemore.py does.
     state_dict : mapping
         The five arrays by their names in makemore.py, as ``model.state_dict()`` returns them;
         they are taken as `from_lecture` takes its own. Files are not read.

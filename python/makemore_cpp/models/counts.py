@@ -37,15 +37,15 @@ class Level(NamedTuple):
         return np.add.reduceat(values, self.first[:-1])  # no context is without n-grams
 
 
-def _levels(vocab: Vocab, words: tuple[str, ...]) -> Iterator[Level]:
+def _levels(vocab: Vocab, texts: tuple[str, ...]) -> Iterator[Level]:
     """Count n-grams with contexts of 0, 1, 2, ... tokens, at most 99."""
-    # All examples in the order of the words: the target, and how many tokens of its word precede.
-    tokens, offsets = encode_texts("words", list(words), vocab)
+    # All examples in the order of the texts: the target, and how many tokens of its text precede.
+    tokens, offsets = encode_texts("texts", list(texts), vocab)
     lengths = np.diff(offsets)
     if len(lengths) == 0:
-        raise ArgumentError("words is empty; there must be at least one word to count")
+        raise ArgumentError("texts is empty; there must be at least one text to count")
     ends = np.cumsum(lengths + 1) - 1
-    Y = np.zeros(len(tokens) + len(words), np.int64)
+    Y = np.zeros(len(tokens) + len(texts), np.int64)
     is_token = np.ones(len(Y), np.bool_)
     is_token[ends] = False
     Y[is_token] = tokens
@@ -64,7 +64,7 @@ def _levels(vocab: Vocab, words: tuple[str, ...]) -> Iterator[Level]:
 
 
 class NGramCounts:
-    """How often each token follows each context of 0 to order - 1 tokens in `words`.
+    """How often each token follows each context of 0 to order - 1 tokens in `texts`.
 
     The examples are those of `build_dataset`: "emma" gives, for order 4, ... -> e, ..e -> m,
     .em -> m, emm -> a, mma -> .; shorter contexts are the ends of these.
@@ -72,7 +72,7 @@ class NGramCounts:
     Parameters
     ----------
     vocab : Vocab
-    words : list of str
+    texts : list of str
         At least one.
     order : int
         Of the longest n-grams, 1 to 100; their contexts have order - 1 tokens.
@@ -80,20 +80,20 @@ class NGramCounts:
     Raises
     ------
     TypeError
-        `words` is not a list of str, `vocab` not a Vocab, or `order` not an integer.
+        `texts` is not a list of str, `vocab` not a Vocab, or `order` not an integer.
     ArgumentError
-        There is no word, a character is not in `vocab`, or `order` is outside its range.
+        There is no text, a character is not in `vocab`, or `order` is outside its range.
     """
 
-    def __init__(self, vocab: Vocab, words: Iterable[str], order: int) -> None:
+    def __init__(self, vocab: Vocab, texts: Iterable[str], order: int) -> None:
         order = checks.integer("order", order, 1, MAX_ORDER)
-        texts = tuple(checks.string_list("words", words))
+        texts = tuple(checks.string_list("texts", texts))
         self._set(vocab, texts, list(islice(_levels(vocab, texts), order)))
 
     @classmethod
-    def rising(cls, vocab: Vocab, words: Iterable[str]) -> Iterator["NGramCounts"]:
+    def rising(cls, vocab: Vocab, texts: Iterable[str]) -> Iterator["NGramCounts"]:
         """Yield the counts of order 1, 2, 3 and so on to 100, each for the cost of one level."""
-        texts = tuple(checks.string_list("words", words))
+        texts = tuple(checks.string_list("texts", texts))
         levels: list[Level] = []
         for level in _levels(vocab, texts):
             levels.append(level)
@@ -101,15 +101,15 @@ class NGramCounts:
             counts._set(vocab, texts, levels.copy())
             yield counts
 
-    def _set(self, vocab: Vocab, words: tuple[str, ...], levels: list[Level]) -> None:
+    def _set(self, vocab: Vocab, texts: tuple[str, ...], levels: list[Level]) -> None:
         self.vocab = vocab
-        self.words = words
+        self.texts = texts
         self.levels = levels
         self.order = len(levels)
         self.n_examples = int(levels[0].counts.sum())
 
     def __repr__(self) -> str:
-        counted = f"{self.n_examples:,} tokens of {len(self.words):,} words"
+        counted = f"{self.n_examples:,} tokens of {len(self.texts):,} texts"
         return f"NGramCounts(order={self.order}, vocab_size={len(self.vocab)}): {counted}"
 
     def find_contexts(self, X: Int64) -> list[Int64]:
@@ -187,7 +187,7 @@ class NGramCounts:
     def conditional_entropy(self) -> float:
         """Return the entropy of a token given the order - 1 before it, in nats.
 
-        It is the loss of the unsmoothed n-gram on the words that were counted: no model that sees
+        It is the loss of the unsmoothed n-gram on the texts that were counted: no model that sees
         so many tokens can have a lower one there.
         """
         level = self.levels[-1]

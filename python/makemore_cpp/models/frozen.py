@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from makemore_cpp import _core, checks
 from makemore_cpp._core import FileError
 from makemore_cpp.arrays import Float32, Float64
-from makemore_cpp.data.origin import in_a_file, recalled, training_words
+from makemore_cpp.data.origin import in_a_file, recalled, training_texts
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content, check_types
@@ -69,8 +69,8 @@ class Net(Model):
         """V, the number of tokens."""
         return self.sizes[3]
 
-    def training_words(self) -> frozenset[str] | None:
-        """Return the words that the model was trained on, or None where it does not know them.
+    def training_texts(self) -> frozenset[str] | None:
+        """Return the texts that the model was trained on, or None where it does not know them.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class Net(Model):
         FileError
             The file cannot be read.
         """
-        return None if self.data is None else frozenset(training_words(self.data))
+        return None if self.data is None else frozenset(training_texts(self.data))
 
     def save(self, path: str | bytes | os.PathLike[str]) -> None:
         """Write the model to one safetensors file, atomically; the same model gives the same bytes.
@@ -210,11 +210,11 @@ class LanguageModel(Net):
 
     # The core's own, without the way around through functions for all kinds of models.
     def score(
-        self, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+        self, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
     ) -> Float64:
-        """Return the log-probability of each string and its end, in nats; see `text.score`."""
-        checks.refuse_table("strings", strings)
-        return self._net.score(strings, oov, threads)
+        """Return the log-probability of each text and its end, in nats; see `text.score`."""
+        checks.refuse_table("texts", texts)
+        return self._net.score(texts, oov, threads)
 
     def per_char(self, text: str) -> Float64:
         """Return the surprisal, in nats, of each character and the end; see `text.per_char`."""

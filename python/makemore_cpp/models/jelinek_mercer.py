@@ -30,12 +30,12 @@ class InterpolatedNGram(CountModel):
     Parameters
     ----------
     vocab : Vocab
-    words : list of str
-        The words whose n-grams are counted; at least one.
+    texts : list of str
+        The texts whose n-grams are counted; at least one.
     order : int
         n, 1 to 100.
-    dev_words : list of str
-        Other words, at least one, on which the lambdas are fitted.
+    dev_texts : list of str
+        Other texts, at least one, on which the lambdas are fitted.
 
     Attributes
     ----------
@@ -45,19 +45,19 @@ class InterpolatedNGram(CountModel):
     Raises
     ------
     TypeError
-        `words` or `dev_words` is not a list of str, `vocab` not a Vocab, or `order` no integer.
+        `texts` or `dev_texts` is not a list of str, `vocab` not a Vocab, or `order` no integer.
     ArgumentError
-        There is no word, a character is not in `vocab`, or `order` is outside its range.
+        There is no text, a character is not in `vocab`, or `order` is outside its range.
     """
 
     _KIND: ClassVar = "InterpolatedNGram"
 
     def __init__(
-        self, vocab: Vocab, words: Iterable[str], order: int, dev_words: Iterable[str]
+        self, vocab: Vocab, texts: Iterable[str], order: int, dev_texts: Iterable[str]
     ) -> None:
-        counts = NGramCounts(vocab, words, order)
+        counts = NGramCounts(vocab, texts, order)
         frequencies = _frequencies(counts)
-        self._set(counts, frequencies, _fit(counts, frequencies, dev_words))
+        self._set(counts, frequencies, _fit(counts, frequencies, dev_texts))
 
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         fields, arrays = super()._content()
@@ -99,15 +99,15 @@ def _frequencies(counts: NGramCounts) -> list[Float64]:
     ]
 
 
-def _fit(counts: NGramCounts, frequencies: list[Float64], dev_words: Iterable[str]) -> Float64:
-    """Return the lambdas (order,) that are best on `dev_words`, by expectation maximisation.
+def _fit(counts: NGramCounts, frequencies: list[Float64], dev_texts: Iterable[str]) -> Float64:
+    """Return the lambdas (order,) that are best on `dev_texts`, by expectation maximisation.
 
     Think of a token as drawn by going from the longest context to shorter ones and stopping at
     each that was seen with its lambda. Then lambda is the share of stops among visits.
     """
-    X, Y = build_dataset(dev_words, counts.vocab, counts.block_size)
+    X, Y = build_dataset(dev_texts, counts.vocab, counts.block_size)
     if len(Y) == 0:
-        raise ArgumentError("dev_words is empty; there must be at least one word to fit to")
+        raise ArgumentError("dev_texts is empty; there must be at least one text to fit to")
     ids = counts.find_contexts(X.astype(np.int64))
     ngrams = [counts.find_ngrams(ids[k], Y.astype(np.int64), k) for k in range(counts.order)]
     seen = np.array(ids) >= 0  # (order,N)

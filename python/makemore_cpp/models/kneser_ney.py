@@ -22,8 +22,8 @@ class KneserNey(CountModel):
 
     Every count c of the longest n-grams is reduced by a discount of c, and what is taken from a
     context's counts is given to the distribution of the shorter context. For shorter n-grams the
-    counts are not those of the words but the number of distinct tokens that were seen before the
-    n-gram. Boundaries count as such tokens: in contexts they stand before every word. The shortest
+    counts are not those of the texts but the number of distinct tokens that were seen before the
+    n-gram. Boundaries count as such tokens: in contexts they stand before every text. The shortest
     are interpolated with the uniform distribution, so that no probability is 0.
 
     Stanley F. Chen and Joshua Goodman, "An empirical study of smoothing techniques for language
@@ -32,8 +32,8 @@ class KneserNey(CountModel):
     Parameters
     ----------
     vocab : Vocab
-    words : list of str
-        The words whose n-grams are counted; at least one.
+    texts : list of str
+        The texts whose n-grams are counted; at least one.
     order : int
         1 to 100.
 
@@ -45,21 +45,21 @@ class KneserNey(CountModel):
     Raises
     ------
     TypeError
-        `words` is not a list of str, `vocab` not a Vocab, or `order` not an integer.
+        `texts` is not a list of str, `vocab` not a Vocab, or `order` not an integer.
     ArgumentError
-        There is no word, a character is not in `vocab`, or `order` is outside its range.
+        There is no text, a character is not in `vocab`, or `order` is outside its range.
     """
 
     _KIND: ClassVar = "KneserNey"
 
-    def __init__(self, vocab: Vocab, words: Iterable[str], order: int) -> None:
-        self._set_all(NGramCounts(vocab, words, order))
+    def __init__(self, vocab: Vocab, texts: Iterable[str], order: int) -> None:
+        self._set_all(NGramCounts(vocab, texts, order))
 
     @classmethod
-    def rising(cls, vocab: Vocab, words: Iterable[str]) -> Iterator["KneserNey"]:
+    def rising(cls, vocab: Vocab, texts: Iterable[str]) -> Iterator["KneserNey"]:
         """Yield the models of order 1, 2, 3 and so on to 100, each for the cost of one level."""
         lower: list[Discounted] = []
-        for counts in NGramCounts.rising(vocab, words):
+        for counts in NGramCounts.rising(vocab, texts):
             if counts.order > 1:
                 lower.append(_lower_part(counts, counts.order - 2))
             model = cls.__new__(cls)
@@ -86,7 +86,7 @@ def continuation_counts(counts: NGramCounts, length: int) -> Int64:
     """Return how many distinct tokens were seen before each n-gram with a context of this length.
 
     That is the number of n-grams of the next order that end in it. Every n-gram is the end of
-    one, as boundaries are before every word, so that the result has the order of the n-grams.
+    one, as boundaries are before every text, so that the result has the order of the n-grams.
     """
     V = len(counts.vocab)
     longer = counts.levels[length + 1]
@@ -100,7 +100,7 @@ def discounts_of(counts: Int64) -> Float64:
 
     With n_i the number of counts that are i and Y = n1 / (n1 + 2 n2), the discount of i is
     i - (i + 1) Y n_(i+1) / n_i. Where one of n1 to n4 is 0 or a discount is not positive, as
-    happens with few words, all three are `FALLBACK_DISCOUNTS`.
+    happens with few texts, all three are `FALLBACK_DISCOUNTS`.
     """
     n1, n2, n3, n4 = np.bincount(np.minimum(counts, 5), minlength=5)[1:5].tolist()
     if 0 in (n1, n2, n3, n4):

@@ -129,13 +129,13 @@ class Mixture(Model, Saved):
             [model.target_log_probs(X[:, -model.block_size :], Y) for model in self.models]
         )
 
-    def training_words(self) -> frozenset[str] | None:
-        """Return the words that the members were trained on, as far as these know them.
+    def training_texts(self) -> frozenset[str] | None:
+        """Return the texts that the members were trained on, as far as these know them.
 
         It is None where no member does.
         """
-        each = [model.training_words() for model in self.models]
-        known = [words for words in each if words is not None]
+        each = [model.training_texts() for model in self.models]
+        known = [texts for texts in each if texts is not None]
         return frozenset().union(*known) if known else None
 
 

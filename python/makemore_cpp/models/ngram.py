@@ -53,7 +53,7 @@ class CountModel(Model, Saved):
 
     def __repr__(self) -> str:
         sizes = f"order={self.order}, vocab_size={len(self.vocab)}"
-        return f"{type(self).__name__}({sizes}): {len(self._counts.words):,} words counted"
+        return f"{type(self).__name__}({sizes}): {len(self._counts.texts):,} texts counted"
 
     @property
     def vocab(self) -> Vocab:
@@ -111,13 +111,13 @@ class CountModel(Model, Saved):
             log_p: Float64 = np.log(p)
         return log_p
 
-    def training_words(self) -> frozenset[str]:
-        """Return the words that were counted."""
-        return frozenset(self._counts.words)
+    def training_texts(self) -> frozenset[str]:
+        """Return the texts that were counted."""
+        return frozenset(self._counts.texts)
 
-    # A file holds the words, from which the counts are made again: none can contradict another.
+    # A file holds the texts, from which the counts are made again: none can contradict another.
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        return {**vocab_fields(self.vocab), "order": self.order}, text_arrays(self._counts.words)
+        return {**vocab_fields(self.vocab), "order": self.order}, text_arrays(self._counts.texts)
 
     @staticmethod
     def _take_counts(content: Content) -> NGramCounts:
@@ -161,8 +161,8 @@ class NGram(CountModel):
     Parameters
     ----------
     vocab : Vocab
-    words : list of str
-        The words whose n-grams are counted; at least one.
+    texts : list of str
+        The texts whose n-grams are counted; at least one.
     order : int
         1 to 100.
     smoothing : float
@@ -173,18 +173,18 @@ class NGram(CountModel):
     Raises
     ------
     TypeError
-        `words` is not a list of str, `vocab` not a Vocab, or a number no number.
+        `texts` is not a list of str, `vocab` not a Vocab, or a number no number.
     ArgumentError
-        There is no word, a character is not in `vocab`, or a number is outside its range.
+        There is no text, a character is not in `vocab`, or a number is outside its range.
     """
 
     _KIND: ClassVar = "NGram"
 
     def __init__(
-        self, vocab: Vocab, words: Iterable[str], order: int = 2, smoothing: float = 1.0
+        self, vocab: Vocab, texts: Iterable[str], order: int = 2, smoothing: float = 1.0
     ) -> None:
         smoothing = checks.non_negative("smoothing", smoothing)
-        self._set(NGramCounts(vocab, words, order), smoothing)
+        self._set(NGramCounts(vocab, texts, order), smoothing)
 
     @classmethod
     def of_counts(cls, counts: NGramCounts, smoothing: float = 1.0) -> "NGram":

@@ -250,6 +250,6 @@ def find_data(
     if origin is None or origin.split_seed is None:
         raise ArgumentError("the run to resume does not remember its data")
     advice = "if the data have moved, name their file with --data"
-    words = load_origin(origin, advice, "the run's beginning", path)
+    texts = load_origin(origin, advice, "the run's beginning", path)
     model = state.model
-    return Dataset.split(words, model.block_size, origin.split_seed, boundary=model.vocab.boundary)
+    return Dataset.split(texts, model.block_size, origin.split_seed, boundary=model.vocab.boundary)

@@ -120,11 +120,11 @@ def _train(model: MLP, data: Dataset, cell: Cell, should_stop: Callable[[], bool
 
 
 def with_block_size(data: Dataset, block_size: int) -> Dataset:
-    """Return the same words in the same splits with contexts of another length."""
+    """Return the same texts in the same splits with contexts of another length."""
     if block_size == data.block_size:
         return data
     train_split, dev, test = (
-        Split(split.words, *build_dataset(split.words, data.vocab, block_size))
+        Split(split.texts, *build_dataset(split.texts, data.vocab, block_size))
         for split in (data.train, data.dev, data.test)
     )
     return Dataset(data.vocab, block_size, train_split, dev, test, data.origin)

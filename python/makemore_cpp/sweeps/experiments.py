@@ -10,7 +10,7 @@ from makemore_cpp.data.dataset import Dataset, Split, build_dataset
 from makemore_cpp.sweeps import grids
 from makemore_cpp.sweeps.table import LOSSES, Table
 
-MAX_TRAIN_WORDS = 2**40
+MAX_TRAIN_TEXTS = 2**40
 QUICK = 50  # a quick experiment does this fraction of the work
 
 # About the best of 0.01, 0.03, 0.1, 0.3 and 1 for each batch size, in runs of a second.
@@ -37,8 +37,8 @@ class Experiment:
         Names to draw from each model.
     is_timed : bool
         Runs come one after another, because their time is a result.
-    train_words : int or None
-        Train on so few words.
+    train_texts : int or None
+        Train on so few texts.
     """
 
     question: str
@@ -50,7 +50,7 @@ class Experiment:
     y: tuple[str, ...] = ("train", "dev")
     samples: int = 0
     is_timed: bool = False
-    train_words: int | None = None
+    train_texts: int | None = None
 
     @property
     def varied(self) -> set[str]:
@@ -84,7 +84,7 @@ EXPERIMENTS = {
     ),
     "weight-decay": Experiment(
         "How does weight decay close the gap between train and dev? (exercise 5)",
-        # Far more parameters than so few words can teach: without decay it learns them by heart.
+        # Far more parameters than so few texts can teach: without decay it learns them by heart.
         [
             {
                 "weight_decay": [0.0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
@@ -96,7 +96,7 @@ EXPERIMENTS = {
         columns=("weight_decay", *LOSSES),
         x="weight_decay",
         y=("train", "dev", "gap"),
-        train_words=2000,
+        train_texts=2000,
     ),
     "batch": Experiment(
         "How large should a batch be, at equal time and at equal examples?",
@@ -148,7 +148,7 @@ def run_experiment(
     steps: int | None = None,
     is_quick: bool = False,
     options: Mapping[str, Any] | None = None,
-    train_words: int | None = None,
+    train_texts: int | None = None,
     **settings: Unpack[grids.Settings],
 ) -> Table:
     """Run one of `EXPERIMENTS`.
@@ -163,8 +163,8 @@ def run_experiment(
         Do a fiftieth of the work, to see how it goes.
     options : dict, optional
         Of all runs instead of the experiment's, as in `sweeps.grid`.
-    train_words : int, optional
-        Train on the first so many words, instead of the experiment's number.
+    train_texts : int, optional
+        Train on the first so many texts, instead of the experiment's number.
     settings
         As in `sweeps.grid`: seeds, out, jobs, dask and more.
 
@@ -184,10 +184,10 @@ def run_experiment(
     for option in options or {}:
         if option in experiment.varied:
             raise ArgumentError(f"{option} is what {name!r} varies: it has no value for all runs")
-    if train_words is None:
-        train_words = experiment.train_words
+    if train_texts is None:
+        train_texts = experiment.train_texts
     else:
-        train_words = checks.integer("train_words", train_words, 1, MAX_TRAIN_WORDS)
+        train_texts = checks.integer("train_texts", train_texts, 1, MAX_TRAIN_TEXTS)
     if experiment.is_timed:
         if settings.get("dask") is not None or settings.get("jobs") not in (None, 1):
             raise ArgumentError(f"the runs of {name!r} are timed and so go one after another")
@@ -200,15 +200,15 @@ def run_experiment(
         for grid in experiment.grids
         for combination in grids.combine({"steps": wanted, **grid, **(options or {})})
     ]
-    return grids.run(with_train_words(data, train_words), combinations, **settings)
+    return grids.run(with_train_texts(data, train_texts), combinations, **settings)
 
 
-def with_train_words(data: Dataset, n: int | None) -> Dataset:
-    """Return the data with only the first n words to train on; dev and test stay."""
-    if n is None or n >= len(data.train.words):
+def with_train_texts(data: Dataset, n: int | None) -> Dataset:
+    """Return the data with only the first n texts to train on; dev and test stay."""
+    if n is None or n >= len(data.train.texts):
         return data
-    words = data.train.words[:n]
-    few = Split(words, *build_dataset(words, data.vocab, data.block_size))
+    texts = data.train.texts[:n]
+    few = Split(texts, *build_dataset(texts, data.vocab, data.block_size))
     return Dataset(data.vocab, data.block_size, few, data.dev, data.test, data.origin)
 
 

@@ -46,7 +46,7 @@ def grid(data: Dataset, options: Mapping[str, Any], **settings: Unpack[Settings]
     Parameters
     ----------
     data : Dataset
-        Its words are cut anew for other block sizes.
+        Its texts are cut anew for other block sizes.
     options : dict
         Options of `MLP` (``block_size, n_embd, n_hidden, init``) and of `train` by name, and
         `max_seconds` and `max_examples`, after which a run ends early. A list has the values to
@@ -208,8 +208,8 @@ def _plain(value: Any) -> Any:
 
 def _keys(data: Dataset, cells: Sequence[Cell]) -> list[str]:
     """A key for each cell: the digest of everything that determines its result."""
-    words = [data.train.words, data.dev.words, data.vocab.characters, data.vocab.boundary]
-    data_digest = _digest(words)
+    texts = [data.train.texts, data.dev.texts, data.vocab.characters, data.vocab.boundary]
+    data_digest = _digest(texts)
     return [_digest([__version__, data_digest, cell]) for cell in cells]
 
 
@@ -225,7 +225,7 @@ def _description(data: Dataset, cells: Sequence[Cell], keys: Sequence[str]) -> d
         "version": __version__,
         # Not the file's name: it may have moved.
         "data": None if origin is None else [origin.sha256, origin.split_seed],
-        "words": [len(split.words) for split in (data.train, data.dev)],
+        "words": [len(split.texts) for split in (data.train, data.dev)],
         "seeds": sorted({cell.seed for cell in cells}),
         "samples": cells[0].samples if cells else 0,
         "options": values,

@@ -1,4 +1,4 @@
-"""From log-probabilities of words, whatever their length, to shares of good words."""
+"""From log-probabilities of texts, whatever their length, to shares of good texts."""
 
 from dataclasses import dataclass
 
@@ -9,27 +9,27 @@ from makemore_cpp.arrays import Float64, Int64
 
 MIN_SPREAD = 1e-6  # nats; what is less is rounding
 DECIMALS = 6  # of a standardised score; what differs by less is a tie
-# Of n words neither the mean nor the spread is known well. Their length's variance is taken to be
+# Of n texts neither the mean nor the spread is known well. Their length's variance is taken to be
 # 1 + RARE / (n + 1) times that on the line. With 1, too many held-out names of two letters were
 # among the lowest in 3 to 8 of 100 splits of the names, with 5 in 1 to 3.
 RARE = 5.0
-# Counted among 3,200 words, the lowest 1 % are 32, give or take 6; a curve through the lowest fifth
+# Counted among 3,200 texts, the lowest 1 % are 32, give or take 6; a curve through the lowest fifth
 # is less noisy by a sixth.
 TAIL_SHARE = 0.2
-MIN_TAIL_WORDS = 20
+MIN_TAIL_TEXTS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class LengthNorm:
-    """The mean and the spread of good words' log-probabilities, by length.
+    """The mean and the spread of good texts' log-probabilities, by length.
 
-    The mean of a length is that of its words and of one more on the line through all lengths; the
+    The mean of a length is that of its texts and of one more on the line through all lengths; the
     logarithm of the variance is on such a line, and a rare length gets more, as less is known of
-    it. The few words of a rare length are thus helped by those of all others.
+    it. The few texts of a rare length are thus helped by those of all others.
 
-    A length outside those of the good words is judged by the nearest of them, as if a string were
+    A length outside those of the good texts is judged by the nearest of them, as if a text were
     made of independent tokens: the mean is proportional to their number, the spread to its root.
-    The empty string is as improbable as can be, unless it is one of the good words.
+    The empty text is as improbable as can be, unless it is one of the good texts.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class LengthNorm:
     mean, spread : float64 arrays, shape (lengths,)
         In nats, the spread on the line.
     leverage : float64 array, shape (lengths,)
-        1 / (n + 1) for n words: the variance of the mean as a share of that of a word.
+        1 / (n + 1) for n texts: the variance of the mean as a share of that of a text.
     """
 
     shortest: int
@@ -48,9 +48,9 @@ class LengthNorm:
 
     @classmethod
     def fit(cls, log_probs: Float64, lengths: Int64) -> tuple["LengthNorm", Float64]:
-        """Return the norm of words (n,), and their own standardised log-probabilities (n,).
+        """Return the norm of texts (n,), and their own standardised log-probabilities (n,).
 
-        These vary as those of other words do: a word pulls the mean towards itself, so that it
+        These vary as those of other texts do: a text pulls the mean towards itself, so that it
         differs from it by less than others do, for which its own score makes up.
         """
         shortest = int(lengths.min())
@@ -79,11 +79,11 @@ class LengthNorm:
         """Return the norm that somebody else's numbers make, or raise ArgumentError."""
         is_norm = 0 <= shortest < 2**62 and 0 < len(mean) == len(spread) == len(leverage)
         if not (is_norm and (spread > 0).all() and (leverage > 0).all() and (leverage <= 1).all()):
-            raise ArgumentError("shortest, mean, spread and leverage are not those of good words")
+            raise ArgumentError("shortest, mean, spread and leverage are not those of good texts")
         return cls(shortest, mean, spread, leverage)
 
     def standardise(self, log_probs: Float64, lengths: Int64) -> Float64:
-        """Return the standardised log-probabilities (n,) of other strings."""
+        """Return the standardised log-probabilities (n,) of other texts."""
         row = np.clip(lengths - self.shortest, 0, len(self.mean) - 1)
         nearest = self.shortest + row
         tokens = (lengths + 1) / (nearest + 1)  # with the end, and as a multiple of the nearest's
@@ -105,19 +105,19 @@ def _line(y: Float64, weights: Int64) -> Float64:
 
 @dataclass(frozen=True, eq=False)
 class LowerShares:
-    """The share of good words that score at most as high as a string, which is its p-value.
+    """The share of good texts that score at most as high as a text, which is its p-value.
 
     It is counted, and in the lowest fifth read from a generalised Pareto distribution (Pickands
-    1975) whose mean and variance are those of the words there (Hosking and Wallis 1987).
+    1975) whose mean and variance are those of the texts there (Hosking and Wallis 1987).
 
     Attributes
     ----------
     scores : float64 array, shape (n,)
-        Of the good words, rising.
+        Of the good texts, rising.
     below : float
-        The distribution holds for scores below this one; -inf where there are too few words.
+        The distribution holds for scores below this one; -inf where there are too few texts.
     share : float
-        Of the words, those below.
+        Of the texts, those below.
     shape, scale : float
         k and alpha of the distribution, ``1 - (1 - k x / alpha)^(1/k)`` for `below` - score = x.
     """
@@ -130,9 +130,9 @@ class LowerShares:
 
     @classmethod
     def fit(cls, scores: Float64) -> "LowerShares":
-        """Return the shares among good words of these scores (n,), n at least 1."""
+        """Return the shares among good texts of these scores (n,), n at least 1."""
         rising = np.sort(scores)
-        n = max(round(TAIL_SHARE * len(rising)), MIN_TAIL_WORDS)
+        n = max(round(TAIL_SHARE * len(rising)), MIN_TAIL_TEXTS)
         if 2 * n > len(rising):
             return cls(rising)
         below = float((rising[n - 1] + rising[n]) / 2)
@@ -143,13 +143,13 @@ class LowerShares:
         return cls(rising, below, n / len(rising), (ratio - 1) / 2, scale)
 
     def p_values(self, scores: Float64) -> Float64:
-        """Return the p-values (n,) of scores; n words cannot tell what is less than 1 / (n + 1)."""
-        words = len(self.scores)
-        p: Float64 = (1 + np.searchsorted(self.scores, scores, side="right")) / (1 + words)
+        """Return the p-values (n,) of scores; n texts cannot tell what is less than 1 / (n + 1)."""
+        texts = len(self.scores)
+        p: Float64 = (1 + np.searchsorted(self.scores, scores, side="right")) / (1 + texts)
         low = scores < self.below
         excess = (self.below - scores[low]) / self.scale
         if abs(self.shape) < 1e-9:  # the limit of what follows
             p[low] = self.share * np.exp(-excess)
         else:
             p[low] = self.share * np.maximum(1 - self.shape * excess, 0) ** (1 / self.shape)
-        return np.maximum(p, 1 / (1 + words))
+        return np.maximum(p, 1 / (1 + texts))

@@ -1,4 +1,4 @@
-"""How well a detector tells good words from bad ones, and bad ones to try it on."""
+"""How well a detector tells good texts from bad ones, and bad ones to try it on."""
 
 import random
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Bool, Float64, Int64
 from makemore_cpp.data.vocab import Vocab, check_vocab
 
-Judged = tuple[Int64, Float64, Bool]  # lengths, scores and flags of strings, each (n,)
+Judged = tuple[Int64, Float64, Bool]  # lengths, scores and flags of texts, each (n,)
 
 
 class LengthRow(NamedTuple):
-    """Of one length: strings, those that were flagged, and how many good ones chance explains.
+    """Of one length: texts, those that were flagged, and how many good ones chance explains.
 
-    If every good word were flagged with the probability that was asked for, `flagged_good` would
+    If every good text were flagged with the probability that was asked for, `flagged_good` would
     lie in [low, high] 99 times out of 100.
     """
 
@@ -32,7 +32,7 @@ class LengthRow(NamedTuple):
 
 
 class DetectionReport(NamedTuple):
-    """What became of good and bad strings.
+    """What became of good and bad texts.
 
     `auc` is the probability that a good one scores higher than a bad one.
     """
@@ -51,12 +51,12 @@ class DetectionReport(NamedTuple):
 
 
 def report(false_positive_rate: float, good: Judged, bad: Judged) -> DetectionReport:
-    """Return the report on good and bad strings that a detector has judged.
+    """Return the report on good and bad texts that a detector has judged.
 
     Raises
     ------
     ArgumentError
-        There is no good string or no bad one.
+        There is no good text or no bad one.
     """
     area = auc(good[1], bad[1])
     lengths = []
@@ -69,13 +69,13 @@ def report(false_positive_rate: float, good: Judged, bad: Judged) -> DetectionRe
 
 
 def _count(judged: Judged, length: int) -> tuple[int, int]:
-    """Return the number of strings of a length, and of the flagged ones among them."""
+    """Return the number of texts of a length, and of the flagged ones among them."""
     flags = judged[2][judged[0] == length]
     return len(flags), int(flags.sum())
 
 
 def auc(good: ArrayLike, bad: ArrayLike) -> float:
-    """Return the area under the ROC curve of scores (n,) of good strings and (m,) of bad ones.
+    """Return the area under the ROC curve of scores (n,) of good texts and (m,) of bad ones.
 
     It is the probability that a good one scores higher than a bad one, where a tie counts half
     (Mann and Whitney 1947).
@@ -123,32 +123,32 @@ def binomial_interval(n: int, p: float, level: float = 0.99) -> tuple[int, int]:
     return int(low), int(min(high, n))
 
 
-def shuffled_letters(words: Iterable[str], seed: int = 1) -> list[str]:
-    """Return each word with its characters in random order.
+def shuffled_letters(texts: Iterable[str], seed: int = 1) -> list[str]:
+    """Return each text with its characters in random order.
 
     Raises
     ------
     TypeError
-        `words` is not a list of str.
+        `texts` is not a list of str.
     ArgumentError
         `seed` is outside [0, 2**64).
     """
     rng = random.Random(checks.integer("seed", seed, 0, checks.MAX_SEED))
-    strings = checks.string_list("words", words)
-    return ["".join(rng.sample(word, len(word))) for word in strings]
+    texts = checks.string_list("texts", texts)
+    return ["".join(rng.sample(text, len(text))) for text in texts]
 
 
-def random_letters(words: Iterable[str], vocab: Vocab, seed: int = 1) -> list[str]:
-    """Return strings of the words' lengths, every character of the vocabulary equally likely.
+def random_letters(texts: Iterable[str], vocab: Vocab, seed: int = 1) -> list[str]:
+    """Return texts of the texts' lengths, every character of the vocabulary equally likely.
 
     Raises
     ------
     TypeError
-        `words` is not a list of str, or `vocab` not a Vocab.
+        `texts` is not a list of str, or `vocab` not a Vocab.
     ArgumentError
         `seed` is outside [0, 2**64).
     """
     rng = random.Random(checks.integer("seed", seed, 0, checks.MAX_SEED))
-    strings = checks.string_list("words", words)
+    texts = checks.string_list("texts", texts)
     characters = check_vocab(vocab).characters
-    return ["".join(rng.choices(characters, k=len(word))) for word in strings]
+    return ["".join(rng.choices(characters, k=len(text))) for text in texts]

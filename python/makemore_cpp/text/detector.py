@@ -1,4 +1,4 @@
-"""Which strings are unlike what a model was trained on, fair to their length."""
+"""Which texts are unlike what a model was trained on, fair to their length."""
 
 import math
 from collections.abc import Iterable
@@ -19,19 +19,19 @@ from makemore_cpp.text.scoring import score
 
 
 class Detector(Saved):
-    """Flags strings that are less probable than all but a few good words of their length.
+    """Flags texts that are less probable than all but a few good texts of their length.
 
-    The score of a string is its log-probability, standardised with the mean and the spread of those
-    of good words of its length. So standardised, words of all lengths are much alike (of names with
+    The score of a text is its log-probability, standardised with the mean and the spread of those
+    of good texts of its length. So standardised, texts of all lengths are much alike (of names with
     4 to 10 letters the lowest 1 % lie below -2.6 to -2.7), and are ranked together: a length needs
-    no hundred words of its own to tell which is the lowest in a hundred. `Detector.fit` makes one.
+    no hundred texts of its own to tell which is the lowest in a hundred. `Detector.fit` makes one.
 
     Attributes
     ----------
     model : Model
         It must stay as it was when the detector was fitted; `MLP.freeze` makes sure of that.
     false_positive_rate : float
-        The share of good words that is flagged.
+        The share of good texts that is flagged.
     """
 
     _KIND: ClassVar = "Detector"
@@ -48,16 +48,16 @@ class Detector(Saved):
     def fit(
         cls, model: Model, good: Iterable[str], false_positive_rate: SupportsFloat = 0.01
     ) -> "Detector":
-        """Return the detector that flags this share of words like the good ones, of any length.
+        """Return the detector that flags this share of texts like the good ones, of any length.
 
         Parameters
         ----------
         model : Model
             Of any kind.
         good : list of str
-            At least 1 / false_positive_rate - 1 words that the model was not trained on, such as
-            those of the dev split: words of its training are more probable than others like them.
-            Of n words one learns the rate only up to about ``sqrt(rate * (1 - rate) / n)``.
+            At least 1 / false_positive_rate - 1 texts that the model was not trained on, such as
+            those of the dev split: texts of its training are more probable than others like them.
+            Of n texts one learns the rate only up to about ``sqrt(rate * (1 - rate) / n)``.
         false_positive_rate : float
             Between 0 and 1.
 
@@ -66,25 +66,25 @@ class Detector(Saved):
         TypeError
             `good` is not a list of str, or the rate not a number.
         ArgumentError
-            The rate is not between 0 and 1, there are too few words for it, or the model gives one
+            The rate is not between 0 and 1, there are too few texts for it, or the model gives one
             of them the probability 0.
         """
         rate = _check_rate(false_positive_rate)
-        words = checks.string_list("good", good)
-        if not 1 / (len(words) + 1) <= rate:
+        texts = checks.string_list("good", good)
+        if not 1 / (len(texts) + 1) <= rate:
             raise ArgumentError(
-                f"a false_positive_rate of {rate} needs at least {_least_words(rate)} words in "
-                f"good, not {len(words)}"
+                f"a false_positive_rate of {rate} needs at least {_least_texts(rate)} texts in "
+                f"good, not {len(texts)}"
             )
-        log_probs = score(model, words, oov="-inf")
+        log_probs = score(model, texts, oov="-inf")
         if not np.isfinite(log_probs).all():
             i = int(np.isfinite(log_probs).argmin())
             raise ArgumentError(
-                f"the model gives good[{i}] {checks.shown(words[i])} the log-probability "
-                f"{log_probs[i]}; leave out words with characters that its vocabulary lacks, and "
+                f"the model gives good[{i}] {checks.shown(texts[i])} the log-probability "
+                f"{log_probs[i]}; leave out texts with characters that its vocabulary lacks, and "
                 "smooth a model of counts"
             )
-        norm, standardised = LengthNorm.fit(log_probs, _lengths(words))
+        norm, standardised = LengthNorm.fit(log_probs, _lengths(texts))
         return cls(model, rate, norm, LowerShares.fit(standardised))
 
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -106,72 +106,72 @@ class Detector(Saved):
 
     @property
     def n_good(self) -> int:
-        """The number of good words that the detector was fitted to."""
+        """The number of good texts that the detector was fitted to."""
         return len(self._shares.scores)
 
-    def scores(self, strings: Iterable[str]) -> Float64:
-        """Return the standardised scores (n,): 0 is the mean of good words of the same length.
+    def scores(self, texts: Iterable[str]) -> Float64:
+        """Return the standardised scores (n,): 0 is the mean of good texts of the same length.
 
-        It is -inf for a string with a character that the vocabulary lacks, and for an empty one,
-        unless that is a good word.
+        It is -inf for a text with a character that the vocabulary lacks, and for an empty one,
+        unless that is a good text.
 
         Raises
         ------
         TypeError
-            `strings` is not a list of str.
+            `texts` is not a list of str.
         ArgumentError
-            The model gives a string a probability that is no number.
+            The model gives a text a probability that is no number.
         """
-        return self._scores("strings", checks.string_list("strings", strings))
+        return self._scores("texts", checks.string_list("texts", texts))
 
-    def p_values(self, strings: Iterable[str]) -> Float64:
-        """Return the share (n,) of good words that score at most as high as each string.
+    def p_values(self, texts: Iterable[str]) -> Float64:
+        """Return the share (n,) of good texts that score at most as high as each text.
 
         It is at least 1 / (n_good + 1). Errors are those of `scores`.
         """
-        return self._shares.p_values(self.scores(strings))
+        return self._shares.p_values(self.scores(texts))
 
-    def flags(self, strings: Iterable[str]) -> Bool:
-        """Return whether each string (n,) is flagged: its p-value is at most the rate.
+    def flags(self, texts: Iterable[str]) -> Bool:
+        """Return whether each text (n,) is flagged: its p-value is at most the rate.
 
         Errors are those of `scores`.
         """
-        return self.p_values(strings) <= self.false_positive_rate
+        return self.p_values(texts) <= self.false_positive_rate
 
     def report(self, good: Iterable[str], bad: Iterable[str]) -> DetectionReport:
-        """Return what becomes of good words, not those that it was fitted to, and of bad strings.
+        """Return what becomes of good texts, not those that it was fitted to, and of bad texts.
 
         Raises
         ------
         TypeError
             `good` or `bad` is not a list of str.
         ArgumentError
-            One of them is empty, or the model gives a string a probability that is no number.
+            One of them is empty, or the model gives a text a probability that is no number.
         """
         judged = []
         for name, values in (("good", good), ("bad", bad)):
-            strings = checks.string_list(name, values)
-            scores = self._scores(name, strings)
+            texts = checks.string_list(name, values)
+            scores = self._scores(name, texts)
             flags = self._shares.p_values(scores) <= self.false_positive_rate
-            judged.append((_lengths(strings), scores, flags))
+            judged.append((_lengths(texts), scores, flags))
         return report(self.false_positive_rate, *judged)
 
-    def _scores(self, name: str, strings: list[str]) -> Float64:
-        log_probs = score(self.model, strings, oov="-inf")
+    def _scores(self, name: str, texts: list[str]) -> Float64:
+        log_probs = score(self.model, texts, oov="-inf")
         if np.isnan(log_probs).any():
             i = int(np.isnan(log_probs).argmax())
             raise ArgumentError(
-                f"the model gives {name}[{i}] {checks.shown(strings[i])} a probability that is no "
+                f"the model gives {name}[{i}] {checks.shown(texts[i])} a probability that is no "
                 "number"
             )
-        return self._norm.standardise(log_probs, _lengths(strings))
+        return self._norm.standardise(log_probs, _lengths(texts))
 
     def __repr__(self) -> str:
-        return f"Detector of {self.false_positive_rate:g}, fitted to {self.n_good:,} good words"
+        return f"Detector of {self.false_positive_rate:g}, fitted to {self.n_good:,} good texts"
 
 
-def _lengths(strings: list[str]) -> Int64:
-    return np.fromiter(map(len, strings), np.int64, len(strings))
+def _lengths(texts: list[str]) -> Int64:
+    return np.fromiter(map(len, texts), np.int64, len(texts))
 
 
 def _check_rate(value: SupportsFloat) -> float:
@@ -186,6 +186,6 @@ def _check_rate(value: SupportsFloat) -> float:
     return rate
 
 
-def _least_words(rate: float) -> str:
+def _least_texts(rate: float) -> str:
     """Return the least n with 1 / (n + 1) <= rate, for a sentence."""
     return f"{math.ceil(1 / rate) - 1}" if rate > 1e-15 else f"{1 / rate:.0e}"

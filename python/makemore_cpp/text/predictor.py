@@ -72,8 +72,8 @@ class Predictor(ABC):
         """
         return self.log_probs
 
-    def training_words(self) -> frozenset[str] | None:
-        """Return the words that the model was trained on, or None where it does not know them."""
+    def training_texts(self) -> frozenset[str] | None:
+        """Return the texts that the model was trained on, or None where it does not know them."""
         return None
 
 

@@ -121,7 +121,7 @@ def sample(
     unique : bool
         Give no text twice.
     exclude : collection of str, or "train"
-        Texts not to give; "train" stands for the words that the model was trained on.
+        Texts not to give; "train" stands for the texts that the model was trained on.
     log_probs : bool
         Return the texts' scores too, those of `score`: at temperature 1.
     threads : int, optional
@@ -139,9 +139,9 @@ def sample(
         An argument has a wrong type.
     ArgumentError
         An argument is outside its range, the prefix outside the vocabulary, what the model gives
-        is not a distribution, or it does not know its training words.
+        is not a distribution, or it does not know its training texts.
     FileError
-        The file of the training words cannot be read.
+        The file of the training texts cannot be read.
     Exhausted
         100,000 candidates in a row were left out; `found` holds the texts until then.
 
@@ -280,10 +280,10 @@ def _excluded_texts(model: Predictor, exclude: Iterable[str]) -> frozenset[str]:
         raise ArgumentError(
             f'exclude is {checks.shown(exclude)}; it must be "train" or a collection of str'
         )
-    words = model.training_words()
-    if words is None:
+    texts = model.training_texts()
+    if texts is None:
         raise ArgumentError(
-            'exclude is "train", but this model does not know the words that it was trained on; '
+            'exclude is "train", but this model does not know the texts that it was trained on; '
             "give them instead"
         )
-    return words
+    return texts

@@ -22,49 +22,49 @@ from makemore_cpp.text.predictor import (
 )
 
 OOV = Literal["error", "skip", "-inf"]
-BATCH_TOKENS = 1 << 16  # with the contexts before the first token of each string
+BATCH_TOKENS = 1 << 16  # with the contexts before the first token of each text
 MAX_THREADS = 1024  # as in the core
 
 
 def score(
-    model: Predictor, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> Float64:
-    """Return the log-probability of each string and its end, in nats.
+    """Return the log-probability of each text and its end, in nats.
 
-    A string has the same score alone and among others. One that the model cannot make has -inf.
+    A text has the same score alone and among others. One that the model cannot make has -inf.
 
     Parameters
     ----------
     model : Model
         Of any kind.
-    strings : iterable of str
+    texts : iterable of str
         Read once and never held all at the same time.
     oov : {"error", "skip", "-inf"}
         What becomes of a character that is not in the vocabulary or is its boundary: it is
-        refused, left out as if it did not stand there, or gives its string the score -inf.
+        refused, left out as if it did not stand there, or gives its text the score -inf.
     threads : int, optional
         By default the CPUs that this process may use; only nets use them.
 
     Returns
     -------
-    float64 array, shape (strings,)
+    float64 array, shape (texts,)
 
     Raises
     ------
     TypeError
-        `strings` is a str, or holds something else than str.
+        `texts` is a str, or holds something else than str.
     ArgumentError
         A character is not in the vocabulary and `oov` is "error", or an argument is outside its
         range.
     """
     predictor = predictor_of(model)
-    _check_iterable(strings)
+    _check_iterable(texts)
     if isinstance(predictor, _core.LanguageModel):
-        return predictor.score(strings, oov, threads)
+        return predictor.score(texts, oov, threads)
     checks.choice("oov", oov, get_args(OOV))
     if threads is not None:  # of no use here, but a mistake is one everywhere
         checks.integer("threads", threads, 1, MAX_THREADS)
-    batches = _batches(strings, model.block_size)
+    batches = _batches(texts, model.block_size)
     scores = [_score_batch(model, batch, first, oov) for first, batch in batches]
     return np.concatenate([np.empty(0), *scores])
 
@@ -113,99 +113,93 @@ def per_char(model: Predictor, text: str) -> Float64:
 
 
 def bits_per_char(
-    model: Predictor, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return the mean surprisal of all characters in bits, where each end counts as a character.
 
-    It is inf where the model cannot make one of the strings. The arguments are those of `score`,
+    It is inf where the model cannot make one of the texts. The arguments are those of `score`,
     and so are the errors.
 
     Raises
     ------
     ArgumentError
-        There is no string.
+        There is no text.
     """
-    return mean_surprisal(model, strings, oov=oov, threads=threads) / math.log(2)
+    return mean_surprisal(model, texts, oov=oov, threads=threads) / math.log(2)
 
 
 def perplexity(
-    model: Predictor, strings: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return ``2**bits_per_char``: e to the mean surprisal in nats, ends counted; see there."""
     with np.errstate(over="ignore"):
-        return float(np.exp(mean_surprisal(model, strings, oov=oov, threads=threads)))
+        return float(np.exp(mean_surprisal(model, texts, oov=oov, threads=threads)))
 
 
 def mean_surprisal(
-    model: Predictor, strings: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: Iterable[str], *, oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return `bits_per_char` in nats: the mean loss of all characters and ends; see there."""
     check_model("model", model)
-    _check_iterable(strings)
+    _check_iterable(texts)
     skipped = _outside(model.vocab) if isinstance(oov, str) and oov == "skip" else None
     tokens = 0
 
     def counted() -> Iterator[str]:
         nonlocal tokens
-        for string in strings:
-            if isinstance(string, str):  # `score` refuses what is not
-                tokens += 1 + len(string if skipped is None else skipped.sub("", string))
-            yield string
+        for text in texts:
+            if isinstance(text, str):  # `score` refuses what is not
+                tokens += 1 + len(text if skipped is None else skipped.sub("", text))
+            yield text
 
     scores = score(model, counted(), oov=oov, threads=threads)
     if len(scores) == 0:
-        raise ArgumentError("strings is empty; there must be at least one string")
+        raise ArgumentError("texts is empty; there must be at least one text")
     return -float(scores.sum()) / tokens
 
 
 # -- models that are not frozen nets ---------------------------------------------------------------
-def _check_iterable(strings: object) -> None:
-    checks.refuse_table("strings", strings)
+def _check_iterable(texts: object) -> None:
+    checks.refuse_table("texts", texts)
     # An array without dimensions has __iter__, and refuses.
-    if (
-        isinstance(strings, str)
-        or not hasattr(strings, "__iter__")
-        or getattr(strings, "ndim", 1) == 0
-    ):
-        raise TypeError(f"strings must be an iterable of str, not {type(strings).__name__}")
+    if isinstance(texts, str) or not hasattr(texts, "__iter__") or getattr(texts, "ndim", 1) == 0:
+        raise TypeError(f"texts must be an iterable of str, not {type(texts).__name__}")
 
 
-def _batches(strings: Iterable[str], block_size: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the strings in lists of about as many tokens, each with the number of its first."""
+def _batches(texts: Iterable[str], block_size: int) -> Iterator[tuple[int, list[str]]]:
+    """Yield the texts in lists of about as many tokens, each with the number of its first."""
     batch: list[str] = []
     first = tokens = 0
-    for i, string in enumerate(strings):
-        if not isinstance(string, str):
-            raise TypeError(f"strings[{i}] must be a str, not {type(string).__name__}")
-        batch.append(string)
-        tokens += len(string) + block_size
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise TypeError(f"texts[{i}] must be a str, not {type(text).__name__}")
+        batch.append(text)
+        tokens += len(text) + block_size
         if tokens >= BATCH_TOKENS:
             yield first, batch
             batch, first, tokens = [], i + 1, 0
     yield first, batch
 
 
-def _score_batch(model: Predictor, strings: list[str], first: int, oov: OOV) -> Float64:
+def _score_batch(model: Predictor, texts: list[str], first: int, oov: OOV) -> Float64:
     impossible: list[int] = []
     if oov != "error":
         outside = _outside(model.vocab)
         if oov == "-inf":
-            impossible = [i for i, string in enumerate(strings) if outside.search(string)]
-        strings = [outside.sub("", string) for string in strings]
-    tokens = [
-        encode(f"strings[{first + i}]", string, model.vocab) for i, string in enumerate(strings)
-    ]
+            impossible = [i for i, text in enumerate(texts) if outside.search(text)]
+        texts = [outside.sub("", text) for text in texts]
+    tokens = [encode(f"texts[{first + i}]", text, model.vocab) for i, text in enumerate(texts)]
     lengths = np.array([len(t) for t in tokens], np.int64)
     log_probs = _token_log_probs(model, np.concatenate([np.empty(0, np.int32), *tokens]), lengths)
-    owner = np.repeat(np.arange(len(strings)), lengths + 1)
+    owner = np.repeat(np.arange(len(texts)), lengths + 1)
     # It adds from the first token on, as the core does; NumPy's sum would add in pairs.
-    scores: Float64 = np.bincount(owner, log_probs, len(strings)).astype(np.float64)
+    scores: Float64 = np.bincount(owner, log_probs, len(texts)).astype(np.float64)
     scores[impossible] = -np.inf
     return scores
 
 
 def _token_log_probs(model: Predictor, tokens: Int32, lengths: Int64) -> Float64:
-    """Return the log-probabilities of all tokens and ends of strings of these lengths."""
+    """Return the log-probabilities of all tokens and ends of texts of these lengths."""
     windows, rows, Y = sliding_contexts(tokens, lengths, model.block_size)
     chunk = max(1, CHUNK_ELEMENTS // max(model.block_size, len(model.vocab)))
     parts = [slice(i, i + chunk) for i in range(0, len(Y), chunk)]

@@ -1,4 +1,4 @@
-"""The reader of texts under attack: words, or one sentence that names the file."""
+"""The reader of texts under attack: texts, or one sentence that names the file."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ texts = st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=12).m
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("words") / "words.txt"
+    return tmp_path_factory.mktemp("texts") / "texts.txt"
 
 
 def definition(content: bytes) -> list[str]:
-    text = content.decode().removeprefix("\ufeff")
-    return [word.strip() for word in text.split("\n") if word.strip()]
+    lines = content.decode().removeprefix("\ufeff").split("\n")
+    return [line.strip() for line in lines if line.strip()]
 
 
 @settings(max_examples=5000 if CAMPAIGN else 200, deadline=None, database=None)
@@ -41,10 +41,10 @@ def test_any_bytes(file: Path, content: bytes) -> None:
     except UnicodeDecodeError:
         expected = []
     if expected:
-        assert mm.load_words(file) == expected
+        assert mm.load_texts(file) == expected
         return
-    with pytest.raises(mm.FormatError, match=r"words\.txt") as caught:
-        mm.load_words(file)
+    with pytest.raises(mm.FormatError, match=r"texts\.txt") as caught:
+        mm.load_texts(file)
     assert "\n" not in str(caught.value)
 
 
@@ -53,7 +53,7 @@ def test_a_million_distinct_characters_are_refused(file: Path) -> None:
     lines = ["".join(map(chr, points[i : i + 1000])) for i in range(0, len(points), 1000)]
     file.write_text("\n".join(lines), encoding="utf-8")
     with pytest.raises(mm.FormatError, match=r"line \d+ of .* distinct characters") as caught:
-        mm.load_words(file)
+        mm.load_texts(file)
     assert len(str(caught.value)) < 500
 
 
@@ -63,6 +63,6 @@ def test_a_giant_line_is_refused_in_bounded_memory(file: Path) -> None:
         stream.truncate(1 << 34)  # zeros that take no place
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(mm.FormatError, match=r"line 1 of .* is longer than"):
-        mm.load_words(file)
+        mm.load_texts(file)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 64 * 1024  # KiB
     file.unlink()
