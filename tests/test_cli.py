@@ -282,7 +282,7 @@ def test_a_last_update_that_is_too_large_keeps_the_older_run(tmp_path):
 def test_a_train_loss_that_is_not_finite_keeps_nothing(tmp_path):
     code = (
         "import sys; from makemore_cpp import evaluation; from makemore_cpp.cli.main import main\n"
-        "row = evaluation.SplitLosses('this model', float('inf'), 2.0)\n"
+        "row = evaluation.ModelLosses('this model', float('inf'), 2.0)\n"
         "evaluation.model_losses = lambda *arguments: row\n"
         f"sys.argv = ['makemore_cpp', 'train', *{SMALL}]\n"
         "main()"

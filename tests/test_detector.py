@@ -72,7 +72,7 @@ def test_standardised_scores_forget_the_length(rng):
 def test_texts_of_a_rare_length_are_as_others_expect_them(rng):
     """Their own scores, which the mean and spread have seen, vary like those of texts that come."""
     own, others = [], []
-    for _ in range(300):
+    for _ in range(1000):
         log_probs, lengths, _, _ = drawn_texts(rng, n=800)
         few = np.arange(800) < 3
         lengths[few] = 11  # three texts, on the lines

@@ -18,7 +18,7 @@ OLDER = Path(__file__).parent / "older"
 def test_pickles() -> None:
     things = pickle.loads(lzma.decompress((OLDER / "pickles.xz").read_bytes()))
     classes = {
-        "vocab": mm.Vocab, "data": mm.Dataset, "texts": mm.Texts, "mlp": mm.MLP,
+        "vocab": mm.Vocab, "data": mm.Dataset, "words": mm.Texts, "mlp": mm.MLP,
         "frozen": mm.LanguageModel, "ngram": mm.NGram, "kneser_ney": mm.KneserNey,
         "interpolated": mm.InterpolatedNGram, "mixture": mm.Mixture, "detector": mm.Detector,
         "history": mm.History, "diagnosis": mm.Diagnosis, "origin": mm.data.DataOrigin,
@@ -29,6 +29,8 @@ def test_pickles() -> None:
         assert things[name].score(["anna", "bo"]).tolist() == scores
     assert things["mlp"].to_bytes() == things["bytes"]
     assert things["data"].vocab == things["vocab"]
+    assert things["data"].texts[:1] and things["words"].is_unchanged
+    assert type(things["diagnosis"].losses[0]) is mm.evaluation.ModelLosses
     assert np.isfinite(things["detector"].p_values(["anna"])).all()
 
 

@@ -304,7 +304,7 @@ def test_a_full_disk_leaves_one_run_and_not_halves_of_two(
 
 def test_no_nan_is_ever_written(data, model, tmp_path):
     history = mm.train(model, data, steps=5)
-    bad = [evaluation.SplitLosses("this model", math.nan, 1.0)]
+    bad = [evaluation.ModelLosses("this model", math.nan, 1.0)]
     with pytest.raises(ValueError, match="JSON"):
         runs.save_description(tmp_path, model, history, bad, {})
     assert list(tmp_path.iterdir()) == []

@@ -70,7 +70,7 @@ def choice(name: str, value: object, known: Iterable[str]) -> str:
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     words = tuple(known)
     if value not in words:
-        raise ArgumentError(f"{name} is {shown(value)}; it must be one of {', '.join(words)}")
+        raise ArgumentError(f"{name} is {quoted(value)}; it must be one of {', '.join(words)}")
     return value
 
 
@@ -132,7 +132,7 @@ def refuse_table(name: str, values: object) -> None:
     columns = getattr(values, "columns", None)
     if columns is not None and not callable(columns):
         first = next(iter(columns), None)
-        taken = f"such as {name}[{shown(str(first))}]" if isinstance(first, str) else "as a list"
+        taken = f"such as {name}[{quoted(str(first))}]" if isinstance(first, str) else "as a list"
         kind = type(values).__name__
         raise TypeError(f"{name} is a table ({kind}); give one of its columns, {taken}")
     if isinstance(values, Mapping):
@@ -251,10 +251,10 @@ def path(name: str, value: object) -> str:
     except TypeError:
         raise TypeError(f"{name} must be a path, not {type(value).__name__}") from None
     if "\0" in text:
-        raise ArgumentError(f"{name} {shown(text)} contains a zero byte")
+        raise ArgumentError(f"{name} {quoted(text)} contains a zero byte")
     return text
 
 
-def shown(text: str, most: int = SHOWN_CHARACTERS) -> str:
+def quoted(text: str, most: int = SHOWN_CHARACTERS) -> str:
     """Return the text in quotes for a sentence, only the beginning of a long one."""
     return repr(text if len(text) <= most else text[:most] + "…")

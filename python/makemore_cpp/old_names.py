@@ -1,4 +1,4 @@
-"""Where the classes of older pickles are: their modules had other names.
+"""Where the classes of older pickles are: they or their modules had other names.
 
 A pickle names the module of each class. Those that older releases wrote are found under the old
 names, which are no modules any more and may be dropped with the next format of anything.
@@ -31,9 +31,19 @@ OLD_NAMES = {
     "vowels": "evaluation.vowels",
     "words": "data.texts",
 }
+# The classes of a module that have another name today.
+OLD_CLASSES = {
+    "data.texts": {"Words": "Texts"},
+    "evaluation": {"SplitLosses": "ModelLosses"},
+    "evaluation.losses": {"SplitLosses": "ModelLosses"},
+}
 
 
 def add() -> None:
-    """Let the old names lead to the modules of today."""
+    """Let the old names lead to the modules and classes of today."""
     for old, new in OLD_NAMES.items():
         sys.modules[f"makemore_cpp.{old}"] = importlib.import_module(f"makemore_cpp.{new}")
+    for name, classes in OLD_CLASSES.items():
+        module = importlib.import_module(f"makemore_cpp.{name}")
+        for old, new in classes.items():
+            setattr(module, old, getattr(module, new))

@@ -12,8 +12,8 @@
 #include "base/dispatch.hpp"
 #include "base/thread_pool.hpp"
 #include "makemore/error.hpp"
+#include "net/context_index.hpp"
 #include "net/fold.hpp"
-#include "net/seen_contexts.hpp"
 #include "net/token_tiles.hpp"
 
 namespace makemore {
@@ -175,7 +175,7 @@ BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters,
 BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                           const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   const int64_t T = sizes.block_size, V = sizes.vocab_size;
-  const SeenContexts seen(sizes, X, N, threads);
+  const ContextIndex seen(sizes, X, N, threads);
   Buffer<float> log_p(seen.count() * V);
   for_each_chunk(sizes, parameters, rows_with_logits(sizes), seen.count(), threads, poll,
                  [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
@@ -203,7 +203,7 @@ double mean_loss(const Sizes& sizes, const ConstParameters& parameters, const in
                  const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   check_sizes(sizes);
   check_at_least("the number of examples", N, 1);
-  const auto sums = SeenContexts::worthwhile(sizes, N) ? sums_by_context : sums_one_by_one;
+  const auto sums = ContextIndex::worthwhile(sizes, N) ? sums_by_context : sums_one_by_one;
   double sum = 0;
   for (const double block_sum : sums(sizes, parameters, X, Y, N, checked_threads(threads), poll)) {
     sum += block_sum;

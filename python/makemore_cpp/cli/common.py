@@ -18,7 +18,7 @@ from makemore_cpp.files import folders
 from makemore_cpp.models.loading import load
 from makemore_cpp.recipe.options import OPTIONS
 from makemore_cpp.sweeps.record import ROOT
-from makemore_cpp.sweeps.table import Row, Table, shown
+from makemore_cpp.sweeps.table import Row, Table, cell_text
 from makemore_cpp.text.model import Model
 
 # Options of several commands.
@@ -115,10 +115,11 @@ def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callabl
         for name in reversed(names):
             option = OPTIONS[name]
             default = defaults.get(name, option.default)
+            by_default = "" if default is None else f"  [default: {cell_text(default)}]"
             command = click.option(
                 option_of(name),
                 type=Value(option.kind, option.words, is_list),
-                help=option.help + ("" if default is None else f"  [default: {shown(default)}]"),
+                help=option.help + by_default,
             )(command)
         return command
 
@@ -237,4 +238,4 @@ def print_best(table: Table) -> None:
 def describe(row: Row, table: Table) -> str:
     """Return the options in which a row differs from others of its table."""
     values = {name: row.options[name] for name in table.varying}
-    return ", ".join(f"{name} {shown(v)}" for name, v in values.items() if v is not None)
+    return ", ".join(f"{name} {cell_text(v)}" for name, v in values.items() if v is not None)

@@ -166,11 +166,11 @@ def _table(
         heading = re.sub("[_ ]", "\n", column) if is_split else column
         table.add_column(Text(heading), justify="right" if i > 0 else "left")
     for name, *values in rows:
-        table.add_row(Text(_fit_for(sys.stdout, name)), *map(_shown, values))
+        table.add_row(Text(_fit_for(sys.stdout, name)), *map(_cell, values))
     return table
 
 
-def _shown(value: float | int | str | None) -> str:
+def _cell(value: float | int | str | None) -> str:
     if value is None:
         return "n/a"
     if isinstance(value, str):

@@ -15,7 +15,7 @@ from makemore_cpp.files import folders
 from makemore_cpp.sweeps import experiments
 from makemore_cpp.sweeps.experiments import EXPERIMENTS
 from makemore_cpp.sweeps.record import ROOT
-from makemore_cpp.sweeps.table import Table, shown, to_csv
+from makemore_cpp.sweeps.table import Table, cell_text, to_csv
 
 # What a run is, beside what an experiment varies.
 DESCRIBING = ("block_size", "n_embd", "n_hidden", "init", "steps", "batch_size", "lr", "schedule",
@@ -96,7 +96,7 @@ def _add(name: str) -> None:
         options.append(click.option("--steps", type=int, help=text))
     given_for_all = [option for option in OVERRIDES if option not in described.varied]
     fixed = {k: v for grid in described.grids for k, v in grid.items() if k in given_for_all}
-    few = "all" if described.train_texts is None else shown(described.train_texts)
+    few = "all" if described.train_texts is None else cell_text(described.train_texts)
     text = f"Train on the first so many texts.  [default: {few}]"
     options.append(click.option("--train-texts", type=int, help=text))
     decorated: Any = run_options(given_for_all, is_list=False, **fixed)(sweep_options(command))
@@ -166,7 +166,7 @@ def _sentence(values: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    return "/".join(map(str, value)) if isinstance(value, list | tuple) else shown(value)
+    return "/".join(map(str, value)) if isinstance(value, list | tuple) else cell_text(value)
 
 
 def _print_samples(table: Table) -> None:

@@ -115,7 +115,7 @@ def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> N
         found, gave_up = error.found, error
     log_prob_of_prefix = -float(scoring.per_char(model, prefix)[:-1].sum())
 
-    def shown(text: str, log_prob: float) -> str:
+    def line_of(text: str, log_prob: float) -> str:
         p, given_prefix = math.exp(log_prob), math.exp(min(log_prob - log_prob_of_prefix, 0.0))
         if not as_json:
             return f"{log_prob:12.6f}  {p:11.4g}  {given_prefix:12.4g}  {text}"
@@ -128,6 +128,6 @@ def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> N
 
     if not as_json:
         console.print_line(f"{'log_prob':>12}  {'probability':>11}  {'given prefix':>12}  text")
-    console.print_lines(starmap(shown, found))
+    console.print_lines(starmap(line_of, found))
     if gave_up is not None:
         raise gave_up

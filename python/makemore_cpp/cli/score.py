@@ -49,7 +49,7 @@ def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
     def count_tokens(text: str) -> int:
         return sum(map(known.__contains__, text)) + 1  # the end
 
-    def shown(text: str, log_prob: float) -> str:
+    def line_of(text: str, log_prob: float) -> str:
         if not as_json:
             return f"{log_prob:.6f}\t{text}"
         tokens = count_tokens(text)
@@ -61,7 +61,7 @@ def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
     total = 0.0
     for texts, log_probs in _scored(model, file, oov):
         if not summary:
-            console.print_lines(map(shown, texts, log_probs.tolist()))
+            console.print_lines(map(line_of, texts, log_probs.tolist()))
             continue
         lines += len(texts)
         tokens += sum(map(count_tokens, texts))
@@ -148,7 +148,7 @@ def detect(
         raise ArgumentError("standard input cannot be both FILE and --data: name one of them")
     detector = _detector(run, false_positive_rate, data)
 
-    def shown(number: int, text: str, p_value: float, flagged: bool) -> str:
+    def line_of(number: int, text: str, p_value: float, flagged: bool) -> str:
         if as_json:
             place = {"line": number, "text": text}
             return console.json_line({**place, "p_value": p_value, "flagged": flagged})
@@ -160,7 +160,7 @@ def detect(
         p_values = detector.p_values(texts)
         flags = p_values <= detector.false_positive_rate
         rows = zip(count(done + 1), texts, p_values.tolist(), flags.tolist(), strict=False)
-        console.print_lines(shown(*row) for row in rows if show_all or row[3])
+        console.print_lines(line_of(*row) for row in rows if show_all or row[3])
         done += len(texts)
 
 

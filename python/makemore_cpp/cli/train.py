@@ -214,7 +214,7 @@ def _train(
 
 def _save(
     run: _Run, history: training.History, threads: int | None
-) -> list[evaluation.SplitLosses]:
+) -> list[evaluation.ModelLosses]:
     """Write the model, then what describes it; return its losses beside those of counts."""
     losses = evaluation.model_losses(run.model, run.data, threads)
     done = len(history.losses)
@@ -247,7 +247,7 @@ def _draw(run: _Run, history: training.History) -> None:
 def _show_run(
     run: _Run,
     history: training.History,
-    comparison: list[evaluation.SplitLosses],
+    comparison: list[evaluation.ModelLosses],
     threads: int | None,
     as_json: bool,
 ) -> None:

@@ -103,7 +103,7 @@ def encode_texts(name: str, texts: list[str], vocab: Vocab) -> tuple[Int32, Int6
             try:
                 vocab.encode(text)
             except ArgumentError as error:
-                raise ArgumentError(f"{name}[{i}] {checks.shown(text)}: {error}") from None
+                raise ArgumentError(f"{name}[{i}] {checks.quoted(text)}: {error}") from None
         raise
 
 
@@ -174,16 +174,16 @@ class Dataset:
             There is no text, or a text contains the boundary or a character outside `vocab`.
         """
         seed = checks.integer("seed", seed, 0, checks.MAX_SEED)
-        texts = checks.string_list("texts", texts)
-        if not texts:
+        listed = checks.string_list("texts", texts)
+        if not listed:
             raise ArgumentError("texts is empty; a dataset needs at least one text")
         if vocab is None:
-            vocab = Vocab.from_texts(texts, boundary)
+            vocab = Vocab.from_texts(listed, boundary)
         else:
             # Now, as errors give the text's place in the caller's list.
-            encode_texts("texts", texts, vocab)
+            encode_texts("texts", listed, vocab)
         train, dev, test = (
-            Split(part, *build_dataset(part, vocab, block_size)) for part in cut_texts(texts, seed)
+            Split(part, *build_dataset(part, vocab, block_size)) for part in cut_texts(listed, seed)
         )
         origin = None
         if isinstance(texts, Texts) and texts.is_unchanged:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from makemore_cpp import checks
 from makemore_cpp._core import FileError, FormatError
-from makemore_cpp.checks import shown
+from makemore_cpp.checks import quoted
 from makemore_cpp.data.lines import read_lines
 from makemore_cpp.data.vocab import MAX_CHARACTERS
 from makemore_cpp.files.streams import Stream, read_block
@@ -53,8 +53,8 @@ class Texts(list[str]):
         self._digest_at_load = self._digest()
 
     def __repr__(self) -> str:
-        first = ", ".join(map(shown, self[:3]))
-        return f"Texts({len(self):,} of {shown(self.name)}: {first}{', ...' * (len(self) > 3)})"
+        first = ", ".join(map(quoted, self[:3]))
+        return f"Texts({len(self):,} of {quoted(self.name)}: {first}{', ...' * (len(self) > 3)})"
 
     @property
     def is_unchanged(self) -> bool:
@@ -64,9 +64,6 @@ class Texts(list[str]):
     def _digest(self) -> bytes:
         # No text holds a newline, so joined texts are equal only if the lists are.
         return hashlib.sha256("\n".join(self).encode("utf-8", "surrogatepass")).digest()
-
-
-Words = Texts  # what older pickles call it
 
 
 def load_texts(path: str | bytes | os.PathLike[str] | None = None) -> Texts:

@@ -55,8 +55,8 @@ class Vocab(Vocabulary):
         if boundary in characters:
             i = next(i for i, text in enumerate(texts) if boundary in text)
             raise ArgumentError(
-                f"texts[{i}] {checks.shown(texts[i])} contains the boundary character "
-                f"{checks.shown(boundary)}; choose another one with the option boundary"
+                f"texts[{i}] {checks.quoted(texts[i])} contains the boundary character "
+                f"{checks.quoted(boundary)}; choose another one with the option boundary"
             )
         if len(characters) > MAX_CHARACTERS:
             raise ArgumentError(

@@ -7,8 +7,8 @@ from makemore_cpp.evaluation.diagnosis import Diagnosis, diagnose
 from makemore_cpp.evaluation.hidden_units import Saturation, hidden_activations, saturation
 from makemore_cpp.evaluation.losses import (
     DEFAULT_SPLIT_SEED,
+    ModelLosses,
     SplitLoss,
-    SplitLosses,
     compare,
     evaluate,
     evaluate_file,
@@ -23,10 +23,10 @@ from makemore_cpp.evaluation.vowels import VowelClustering, vowel_clustering
 __all__ = [
     "DEFAULT_SPLIT_SEED",
     "Diagnosis",
+    "ModelLosses",
     "NGramRow",
     "Saturation",
     "SplitLoss",
-    "SplitLosses",
     "VowelClustering",
     "compare",
     "diagnose",

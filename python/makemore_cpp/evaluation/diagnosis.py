@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from makemore_cpp.data.dataset import Dataset, build_dataset
-from makemore_cpp.evaluation.losses import SplitLosses, check_finite, check_fit, compare
+from makemore_cpp.evaluation.losses import ModelLosses, check_finite, check_fit, compare
 from makemore_cpp.evaluation.verdict import Evidence, Verdict, judge
 from makemore_cpp.models.counts import MAX_ORDER, NGramCounts
 from makemore_cpp.models.frozen import Net
@@ -21,7 +21,7 @@ OTHER_DATA = "No verdict: the model was not trained on this train split."
 class Diagnosis(NamedTuple):
     """The losses of a model beside what they mean, in nats per token, and what follows."""
 
-    losses: list[SplitLosses]  # uniform, bigram, the best n-grams, this model
+    losses: list[ModelLosses]  # uniform, bigram, the best n-grams, this model
     block_size: int
     # The least loss on train that a model of this context can have; of 99 tokens, if there are more
     floor: float
@@ -40,7 +40,7 @@ def diagnose(
     data: Dataset,
     threads: int | None = None,
     *,
-    comparison: Sequence[SplitLosses] | None = None,
+    comparison: Sequence[ModelLosses] | None = None,
     quick: bool = False,
 ) -> Diagnosis:
     """Compare a model with counts on train and dev, and say how well it fits.
@@ -52,7 +52,7 @@ def diagnose(
         What the model was trained on, with its vocabulary and block size.
     threads : int, optional
         By default the CPUs that this process may use.
-    comparison : list of SplitLosses, optional
+    comparison : list of ModelLosses, optional
         That of `compare`, where it is known already.
     quick : bool
         Try the n-gram of the model's context alone, at most a 6-gram, instead of longer and longer
@@ -106,11 +106,11 @@ class _Tried(NamedTuple):
     model: KneserNey
     dev: float
 
-    def losses(self) -> SplitLosses:
+    def losses(self) -> ModelLosses:
         """Return a row of the table; train by its distinct examples, as there are far fewer."""
         X, Y, counts = self.model.counts.distinct_examples()
         train = -float(counts @ self.model.target_log_probs(X, Y)) / self.model.counts.n_examples
-        return SplitLosses(f"{self.model.order}-gram, Kneser-Ney", train, self.dev)
+        return ModelLosses(f"{self.model.order}-gram, Kneser-Ney", train, self.dev)
 
 
 def _try_ngrams(data: Dataset, block_size: int, longest: int, quick: bool) -> list[_Tried]:

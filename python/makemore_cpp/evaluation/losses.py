@@ -22,7 +22,7 @@ ADVICE = "name the file to evaluate on with --data"
 MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
 
 
-class SplitLosses(NamedTuple):
+class ModelLosses(NamedTuple):
     """What predicts, and its losses on train and dev in nats per token; None for an empty split."""
 
     name: str
@@ -61,15 +61,15 @@ def check_fit(model: Model, data: Dataset) -> None:
     data.check_fits(model.vocab, model.block_size)
 
 
-def model_losses(model: Model, data: Dataset, threads: int | None = None) -> SplitLosses:
+def model_losses(model: Model, data: Dataset, threads: int | None = None) -> ModelLosses:
     """Return the losses of the model on train and dev."""
     train, dev = (split_loss(model, split, threads) for split in (data.train, data.dev))
-    return SplitLosses("this model", train, dev)
+    return ModelLosses("this model", train, dev)
 
 
 def compare(
-    model: Model, data: Dataset, threads: int | None = None, own: SplitLosses | None = None
-) -> list[SplitLosses]:
+    model: Model, data: Dataset, threads: int | None = None, own: ModelLosses | None = None
+) -> list[ModelLosses]:
     """Return the losses of the uniform guess, of bigram counts and of the model, in this order.
 
     `own`, those of the model, are found as `model_losses` does where they are not given.
@@ -81,8 +81,8 @@ def compare(
     guesses = [None if split is None else uniform for split in splits]
     counts = [None if split is None else bigram.loss(split.X[:, -1:], split.Y) for split in splits]
     return [
-        SplitLosses("uniform, ln V", *guesses),
-        SplitLosses("bigram counts", *counts),
+        ModelLosses("uniform, ln V", *guesses),
+        ModelLosses("bigram counts", *counts),
         model_losses(model, data, threads) if own is None else own,
     ]
 

@@ -63,7 +63,7 @@ def header_name(path: str) -> str:
     stem = Path(path).stem
     if not _is_name(stem):
         raise ArgumentError(
-            f"the name of the file {checks.shown(path)} {NAME_RULE}; give another with name"
+            f"the name of the file {checks.quoted(path)} {NAME_RULE}; give another with name"
         )
     return stem
 
@@ -78,7 +78,7 @@ def header_text(model: MLP, name: str) -> str:
     if not isinstance(name, str):
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not _is_name(name):
-        raise ArgumentError(f"name {checks.shown(name)} {NAME_RULE}")
+        raise ArgumentError(f"name {checks.quoted(name)} {NAME_RULE}")
     stack_bytes = _stack_bytes(model)
     _check_size(model, stack_bytes)
     code_points = [ord(character) for character in model.vocab.itos]
@@ -158,7 +158,7 @@ def _spans(code_points: list[int]) -> str:
             spans[-1] = [spans[-1][0], code_point]
         else:
             spans.append([code_point])
-    shown = ["-".join(map(_shown, span)) for span in spans[:MAX_SPANS]]
+    shown = ["-".join(map(_escaped, span)) for span in spans[:MAX_SPANS]]
     if len(spans) > MAX_SPANS:
         shown.append("and others")
     return fill(
@@ -166,7 +166,7 @@ def _spans(code_points: list[int]) -> str:
     )
 
 
-def _shown(code_point: int) -> str:
+def _escaped(code_point: int) -> str:
     character = chr(code_point)
     is_plain = character.isascii() and character.isalnum()
     return character if is_plain else f"U+{code_point:04X}"

@@ -161,7 +161,7 @@ def _state_arrays(state_dict: Mapping[str, ArrayLike]) -> dict[str, Float32]:
     for name in state_dict:
         if name not in STATE_SHAPES:
             raise ArgumentError(
-                f"state_dict has {checks.shown(str(name))}, which makemore.py --type mlp has not"
+                f"state_dict has {checks.quoted(str(name))}, which makemore.py --type mlp has not"
             )
     return {name: _float32(name, state_dict[name]) for name in STATE_SHAPES}
 

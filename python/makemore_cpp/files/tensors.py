@@ -85,7 +85,7 @@ class Content:
     def check_format(self, format: str, version: int) -> None:
         """Raise ArgumentError unless the file is of this kind, and of a version that exists."""
         if self.format != format:
-            raise ArgumentError(f"its format is {checks.shown(self.format)}, not '{format}'")
+            raise ArgumentError(f"its format is {checks.quoted(self.format)}, not '{format}'")
         found = self.take("version", int)
         if found > version:
             raise ArgumentError(
@@ -132,15 +132,15 @@ class Content:
     def check_nothing_left(self) -> None:
         """Raise ArgumentError for the first field or array that nobody has taken."""
         for name in self._fields:
-            raise ArgumentError(f"the metadata have an unknown field {checks.shown(name)}")
+            raise ArgumentError(f"the metadata have an unknown field {checks.quoted(name)}")
         for name in self._arrays:
-            raise ArgumentError(f"there is an unknown tensor {checks.shown(name)}")
+            raise ArgumentError(f"there is an unknown tensor {checks.quoted(name)}")
 
 
 def _check_is_first(what: str, name: str, left: Mapping[str, Any]) -> None:
     first = next(iter(left))
     if first != name:
-        raise ArgumentError(f"{what} have {checks.shown(first)} where {name} must be")
+        raise ArgumentError(f"{what} have {checks.quoted(first)} where {name} must be")
 
 
 def check_types(what: str, found: Any, types: Mapping[str, tuple[type, ...]]) -> None:

@@ -26,7 +26,7 @@ def _check_counts(state: object, optimizer: str) -> None:
     if isinstance(state, dict) and state and "step" not in state:
         raise ArgumentError(
             "state does not count its steps under 'step'; "
-            f"optimizer_state({checks.shown(str(optimizer))}) makes a state"
+            f"optimizer_state({checks.quoted(str(optimizer))}) makes a state"
         )
 
 

@@ -94,7 +94,7 @@ def _batch_size(name: str, value: Any) -> None:
     if not isinstance(value, str):
         checks.integer(name, value, 1, 2**31 - 1)
     elif value != "all":
-        raise ArgumentError(f"{name} is {checks.shown(value)}, no number and not 'all'")
+        raise ArgumentError(f"{name} is {checks.quoted(value)}, no number and not 'all'")
 
 
 def _option(

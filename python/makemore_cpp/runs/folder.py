@@ -14,7 +14,7 @@ from makemore_cpp import files
 from makemore_cpp._core import FileError
 from makemore_cpp.data.origin import remember
 from makemore_cpp.data.texts import DataOrigin
-from makemore_cpp.evaluation.losses import SplitLosses
+from makemore_cpp.evaluation.losses import ModelLosses
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.training.history import History
@@ -62,7 +62,7 @@ def save_description(
     folder: Path,
     model: MLP,
     history: History,
-    comparison: Iterable[SplitLosses],
+    comparison: Iterable[ModelLosses],
     options: Mapping[str, Any],
 ) -> None:
     """Write the numbers of a run whose model is there; then its checkpoint goes.
@@ -125,7 +125,7 @@ def _described(data: DataOrigin | None) -> dict[str, Any] | None:
     return None if data is None else data._replace(name=os.path.basename(data.name))._asdict()
 
 
-def _metrics(history: History, comparison: Iterable[SplitLosses]) -> Iterable[str]:
+def _metrics(history: History, comparison: Iterable[ModelLosses]) -> Iterable[str]:
     """Yield JSON lines: mean losses of equal windows of steps, evaluations, the final losses."""
     steps = len(history.losses)
     window = -(-steps // METRICS_LINES)

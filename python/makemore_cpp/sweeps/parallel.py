@@ -133,7 +133,7 @@ def _client(dask: str) -> Iterator[Any]:
     try:
         client = Client(dask, timeout=SECONDS_TO_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:  # the latter for what is no address
-        shown = checks.shown(dask)
+        shown = checks.quoted(dask)
         raise ArgumentError(f"dask is {shown}, where no scheduler answers: {error}") from error
     with client:
         yield client

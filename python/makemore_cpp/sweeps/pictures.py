@@ -11,7 +11,7 @@ from makemore_cpp.arrays import Float64
 from makemore_cpp.evaluation.ngram_losses import NGramRow
 from makemore_cpp.plots.style import BLUE, GREY, ORANGE, new_axes, styled, tidy
 from makemore_cpp.sweeps.lr_search import NOISE, RateCurve, recommended
-from makemore_cpp.sweeps.table import Row, Table, mean, shown, spread
+from makemore_cpp.sweeps.table import Row, Table, cell_text, mean, spread
 
 LOSS_LABEL = "loss (nats per token)"
 LINE_COLOURS = (BLUE, ORANGE, "#2f855a", "#6b46c1", "#c53030", "#0987a0", "#b7791f", GREY)
@@ -52,8 +52,8 @@ def heat_map(table: Table, ax: Axes | None = None) -> Axes:
         y, x = rows.index(row), columns.index(column)
         colour = "white" if is_dark[y, x] else "black"
         ax.annotate(_cell_text(cell), (x, y), ha="center", va="center", color=colour, fontsize=10)
-    ax.set_xticks(range(len(columns)), [shown(value) for value in columns])
-    ax.set_yticks(range(len(rows)), [shown(value) for value in rows])
+    ax.set_xticks(range(len(columns)), [cell_text(value) for value in columns])
+    ax.set_yticks(range(len(rows)), [cell_text(value) for value in rows])
     ax.set_xlabel(across)
     ax.set_ylabel(down)
     ax.spines[:].set_visible(False)
@@ -92,7 +92,7 @@ def lines(
     groups: dict[str, list[list[Row]]] = {}
     for cell in table.cells:
         values_of = {name: cell[0].options[name] for name in others}
-        label = ", ".join(f"{k} {shown(v)}" for k, v in values_of.items() if v is not None)
+        label = ", ".join(f"{k} {cell_text(v)}" for k, v in values_of.items() if v is not None)
         groups.setdefault(label, []).append(cell)
     places, ticks = _places(values)
     if ticks is None:
@@ -238,7 +238,7 @@ def _places(values: list[Any]) -> tuple[list[float], list[str] | None]:
     """Where values lie on a logarithmic axis; or side by side, with their names."""
     if len(values) > 1 and all(isinstance(value, float) and value > 0 for value in values):
         return values, None
-    return [float(i) for i in range(len(values))], [shown(value) for value in values]
+    return [float(i) for i in range(len(values))], [cell_text(value) for value in values]
 
 
 def _values(table: Table, name: str) -> list[Any]:

@@ -131,11 +131,11 @@ class Table:
             return share + "diverged"
         value = record[name]
         if _is_option(cell, name):
-            return shown(value)
+            return cell_text(value)
         if isinstance(value, float):
             whole = name in ("parameters", "steps", "examples")
             return f"{value:,.0f}" if whole else f"{value:.{DIGITS.get(name, 4)}f}"
-        return "n/a" if value is None else shown(value)
+        return "n/a" if value is None else cell_text(value)
 
 
 def to_csv(records: Sequence[Mapping[str, Value]]) -> str:
@@ -147,7 +147,7 @@ def to_csv(records: Sequence[Mapping[str, Value]]) -> str:
     return stream.getvalue()
 
 
-def shown(value: Value) -> str:
+def cell_text(value: Value) -> str:
     """Return an option's value or a count for people: 2,000, 0.0001, adamw; None is a dash."""
     if value is None:
         return "-"

@@ -78,7 +78,7 @@ def complete(
         found.sort(key=lambda completion: -completion.log_prob)
     if gave_up:
         raise Exhausted(
-            f"found {len(found):,} of {k:,} completions of {checks.shown(prefix)}; after four "
+            f"found {len(found):,} of {k:,} completions of {checks.quoted(prefix)}; after four "
             "million beginnings the search gave up",
             found,
         )

@@ -80,7 +80,7 @@ class Detector(Saved):
         if not np.isfinite(log_probs).all():
             i = int(np.isfinite(log_probs).argmin())
             raise ArgumentError(
-                f"the model gives good[{i}] {checks.shown(texts[i])} the log-probability "
+                f"the model gives good[{i}] {checks.quoted(texts[i])} the log-probability "
                 f"{log_probs[i]}; leave out texts with characters that its vocabulary lacks, and "
                 "smooth a model of counts"
             )
@@ -161,7 +161,7 @@ class Detector(Saved):
         if np.isnan(log_probs).any():
             i = int(np.isnan(log_probs).argmax())
             raise ArgumentError(
-                f"the model gives {name}[{i}] {checks.shown(texts[i])} a probability that is no "
+                f"the model gives {name}[{i}] {checks.quoted(texts[i])} a probability that is no "
                 "number"
             )
         return self._norm.standardise(log_probs, _lengths(texts))

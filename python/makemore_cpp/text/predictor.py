@@ -111,6 +111,6 @@ def encode(name: str, text: str, vocab: Vocab) -> Int32:
     try:
         return vocab.encode(text)
     except ArgumentError as error:
-        raise ArgumentError(f"{name} {checks.shown(text)}: {error}") from None
+        raise ArgumentError(f"{name} {checks.quoted(text)}: {error}") from None
     except TypeError:
         raise TypeError(f"{name} must be a str, not {type(text).__name__}") from None

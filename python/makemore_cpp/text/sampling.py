@@ -278,7 +278,7 @@ def _excluded_texts(model: Predictor, exclude: Iterable[str]) -> frozenset[str]:
         return frozenset(checks.string_list("exclude", exclude))
     if exclude != "train":
         raise ArgumentError(
-            f'exclude is {checks.shown(exclude)}; it must be "train" or a collection of str'
+            f'exclude is {checks.quoted(exclude)}; it must be "train" or a collection of str'
         )
     texts = model.training_texts()
     if texts is None:

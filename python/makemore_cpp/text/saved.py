@@ -116,7 +116,7 @@ class Saved:
 def reader_of(content: Content) -> Reader:
     """Return what reads a file of this format, or raise ArgumentError where nothing does."""
     if content.format not in _READERS:
-        raise ArgumentError(f"its format is {checks.shown(content.format)}, which is no model's")
+        raise ArgumentError(f"its format is {checks.quoted(content.format)}, which is no model's")
     return _READERS[content.format]
 
 

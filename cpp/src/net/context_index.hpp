@@ -12,13 +12,13 @@
 
 namespace makemore {
 
-class SeenContexts {
+class ContextIndex {
  public:
   // Whether contexts of these sizes are few enough to be numbered, and n examples enough to gain.
   static bool worthwhile(const Sizes& sizes, int64_t n);
 
   // The contexts of X (N,T).  Throws RangeError for a token outside the vocabulary.
-  SeenContexts(const Sizes& sizes, const int32_t* X, int64_t N, int threads);
+  ContextIndex(const Sizes& sizes, const int32_t* X, int64_t N, int threads);
 
   int64_t count() const { return static_cast<int64_t>(codes_.size()); }
 

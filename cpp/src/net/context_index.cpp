@@ -1,5 +1,5 @@
 // Numbering the contexts.
-#include "net/seen_contexts.hpp"
+#include "net/context_index.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -43,13 +43,13 @@ inline int64_t code_of(const int32_t* X, int64_t T, int64_t V) {
 
 }  // namespace
 
-bool SeenContexts::worthwhile(const Sizes& sizes, int64_t n) {
+bool ContextIndex::worthwhile(const Sizes& sizes, int64_t n) {
   const int64_t contexts = possible_contexts(sizes);
   return n >= kMinExamples && contexts <= kMaxContexts &&
          contexts * sizes.vocab_size <= kMaxProbabilities;
 }
 
-SeenContexts::SeenContexts(const Sizes& sizes, const int32_t* X, int64_t N, int threads)
+ContextIndex::ContextIndex(const Sizes& sizes, const int32_t* X, int64_t N, int threads)
     : T_(sizes.block_size), V_(sizes.vocab_size), number_of_code_(possible_contexts(sizes)) {
   std::vector<std::atomic<char>> seen(static_cast<size_t>(possible_contexts(sizes)));
   for_each_block(kBlocks, threads, [&](int64_t block) {
@@ -71,7 +71,7 @@ SeenContexts::SeenContexts(const Sizes& sizes, const int32_t* X, int64_t N, int 
   }
 }
 
-void SeenContexts::copy(int32_t* X, int64_t first, int64_t n) const {
+void ContextIndex::copy(int32_t* X, int64_t first, int64_t n) const {
   for (int64_t i = 0; i < n; ++i) {
     int64_t code = codes_[static_cast<size_t>(first + i)];
     for (int64_t t = T_ - 1; t >= 0; --t) {
@@ -81,7 +81,7 @@ void SeenContexts::copy(int32_t* X, int64_t first, int64_t n) const {
   }
 }
 
-int64_t SeenContexts::number_of(const int32_t* X) const {
+int64_t ContextIndex::number_of(const int32_t* X) const {
   const int64_t code = code_of(X, T_, V_);
   return code < 0 ? -1 : number_of_code_[code] - 1;
 }
