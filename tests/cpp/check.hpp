@@ -1,6 +1,7 @@
 // The few lines of test harness that the C++ tests share: named cases, counted checks.
 #pragma once
 
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -39,13 +40,16 @@ inline void expect(bool ok, const std::string& sentence, const char* file, int l
 inline int run() {
   for (const Case& test : cases()) {
     const int before = failures;
+    const auto begin = std::chrono::steady_clock::now();
     try {
       test.body();
     } catch (const std::exception& error) {
       ++failures;
       std::printf("%s: unexpected exception: %s\n", test.name, error.what());
     }
-    std::printf("%-60s %s\n", test.name, failures == before ? "ok" : "FAILED");
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    std::printf("%-90s %s %6.2f s\n", test.name, failures == before ? "ok" : "FAILED",
+                seconds.count());
   }
   std::printf("%zu cases, %ld checks, %d failures\n", cases().size(), checks, failures);
   return failures == 0 && checks > 0 ? 0 : 1;
