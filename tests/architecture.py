@@ -292,6 +292,8 @@ def stub_signatures(stub: Path) -> Signatures:
     for node in ast.parse(stub.read_text()).body:
         if isinstance(node, ast.FunctionDef):
             found[node.name] = parameters(node)
+        elif isinstance(node, ast.AnnAssign) and not ast.unparse(node.target).startswith("_"):
+            found[ast.unparse(node.target)] = []
         elif isinstance(node, ast.ClassDef):
             found[node.name] = []
             for item in node.body:
@@ -327,7 +329,7 @@ def module_signatures(module: ModuleType) -> Signatures:
         if name.startswith("_"):
             continue
         if not isinstance(value, type):
-            found[name] = docstring_parameters(value)
+            found[name] = docstring_parameters(value) if callable(value) else []
             continue
         found[name] = []
         if issubclass(value, BaseException):

@@ -172,6 +172,8 @@ def test_stub_differences_notice(stub, difference, tmp_path):
     class Compiled:
         __doc__ = "f(a: typing.SupportsInt[int, str], b: object = None) -> None\n\nText."
 
+        def __call__(self) -> None: ...
+
     module = ModuleType("module")
     module.f = Compiled()
     path = tmp_path / "stub.pyi"

@@ -319,7 +319,7 @@ def test_commands_take_any_model(tmp_path: Path) -> None:
     )
     the("Detector").save(path)
     assert [line.split("\t")[1:] for line in printed("detect", path, "--all")] == [
-        [text, text] for text, text in zip(["ok", "flagged"], ["anna", "zo"], strict=True)
+        [flag, text] for flag, text in zip(["ok", "flagged"], ["anna", "zo"], strict=True)
     ]
 
 

@@ -111,10 +111,11 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
     }
     const std::string shown = "state['" + name + "']";
     FloatArray array = float_in_place(shown.c_str(), value);
-    for (const auto& [other, parameter] : parameters.named()) {
-      if (name.ends_with(std::string(".").append(other)))
-        check_same_shape(shown, array, *parameter);
-      check_apart(other, *parameter, shown.c_str(), array);
+    for (size_t i = 0; i < kParameters.size(); ++i) {
+      const FloatArray& parameter = *parameters.arrays.all()[i];
+      const char* const other = kParameters[i].name;
+      if (name.ends_with(std::string(".").append(other))) check_same_shape(shown, array, parameter);
+      check_apart(other, parameter, shown.c_str(), array);
     }
     for (size_t i = 0; i < arguments.arrays.size(); ++i) {
       const std::string earlier = "state['" + arguments.state[i].name + "']";
@@ -134,7 +135,7 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
                                 py::object momentum, py::object beta1, py::object beta2,
                                 py::object epsilon, py::object dropout, py::object threads,
                                 py::object should_stop) {
-  ParameterArguments p = parameters_in_place(C, W1, b1, W2, b2);
+  ParameterArguments p = parameters_in_place({C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
   const Tokens Y_in = tokens_of("Y", Y, {N}, p.sizes.vocab_size);
@@ -192,7 +193,7 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
 
 double mean_loss_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
                   py::object X, py::object Y, py::object threads) {
-  const ParameterArguments p = parameters_of(float_input, C, W1, b1, W2, b2);
+  const ParameterArguments p = parameters_of(float_input, {C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
   const Tokens Y_in = tokens_of("Y", Y, {N}, p.sizes.vocab_size);
@@ -204,7 +205,7 @@ double mean_loss_(py::object C, py::object W1, py::object b1, py::object W2, py:
 
 FloatArray log_probs_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
                       py::object X, py::object threads) {
-  const ParameterArguments p = parameters_of(float_input, C, W1, b1, W2, b2);
+  const ParameterArguments p = parameters_of(float_input, {C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
   const int n_threads = threads_of(threads);
@@ -220,6 +221,9 @@ FloatArray log_probs_(py::object C, py::object W1, py::object b1, py::object W2,
 
 void bind_model(py::module_& m) {
   const auto threads = py::arg("threads") = py::none();
+  py::list parameters;
+  for (const auto& [name, shape] : kParameters) parameters.append(py::make_tuple(name, shape));
+  m.attr("PARAMETERS") = py::tuple(parameters);
   m.def("train_steps", &train_steps_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
         py::arg("b2"), py::arg("X"), py::arg("Y"), py::arg("lr"), py::kw_only(),
         py::arg("batch_size") = py::none(), py::arg("seed") = 1, py::arg("first_step") = py::none(),

@@ -2,52 +2,67 @@
 #include "parameters.hpp"
 
 #include <string>
-#include <utility>
 
 #include "makemore/error.hpp"
 
 namespace makemore::bindings {
 
-Parameters ParameterArguments::mutable_view() {
-  return {C.mutable_data(), W1.mutable_data(), b1.mutable_data(), W2.mutable_data(),
-          b2.mutable_data()};
-}
+Parameters ParameterArguments::mutable_view() { return bindings::mutable_view(arrays); }
 
 ConstParameters ParameterArguments::view() const {
-  return {C.data(), W1.data(), b1.data(), W2.data(), b2.data()};
+  ConstParameters pointers;
+  for (size_t i = 0; i < kParameters.size(); ++i) *pointers.all()[i] = arrays.all()[i]->data();
+  return pointers;
 }
 
-std::array<std::pair<const char*, const FloatArray*>, 5> ParameterArguments::named() const {
-  return {{{"C", &C}, {"W1", &W1}, {"b1", &b1}, {"W2", &W2}, {"b2", &b2}}};
+PerParameter<FloatArray> new_parameters(const Sizes& sizes) {
+  PerParameter<FloatArray> arrays;
+  for (size_t i = 0; i < kParameters.size(); ++i) {
+    *arrays.all()[i] = new_floats(shape_of(kParameters[i], sizes));
+  }
+  return arrays;
 }
 
-ParameterArguments parameters_of(Take take, py::handle C, py::handle W1, py::handle b1,
-                                 py::handle W2, py::handle b2, int64_t V) {
+Parameters mutable_view(PerParameter<FloatArray>& arrays) {
+  Parameters pointers;
+  for (size_t i = 0; i < kParameters.size(); ++i) {
+    *pointers.all()[i] = arrays.all()[i]->mutable_data();
+  }
+  return pointers;
+}
+
+py::tuple tuple_of(const PerParameter<FloatArray>& arrays) {
+  py::tuple tuple(kParameters.size());
+  for (size_t i = 0; i < kParameters.size(); ++i) tuple[i] = *arrays.all()[i];
+  return tuple;
+}
+
+ParameterArguments parameters_of(Take take, const PerParameter<py::handle>& given, int64_t V) {
   ParameterArguments p;
-  p.C = take("C", C, {V, kAny});
-  p.W1 = take("W1", W1, {kAny, kAny});
-  V = p.C.shape(0);
-  const int64_t E = p.C.shape(1), K = p.W1.shape(0), H = p.W1.shape(1);
+  auto& [C, W1, b1, W2, b2] = p.arrays;
+  C = take("C", given.C, {V, kAny});
+  W1 = take("W1", given.W1, {kAny, kAny});
+  V = C.shape(0);
+  const int64_t E = C.shape(1), K = W1.shape(0), H = W1.shape(1);
   if (E == 0 || K % E != 0) {
     throw ArgumentError("W1 has " + std::to_string(K) +
                         " rows, which is not a multiple of the embedding size " +
                         std::to_string(E) + " of C");
   }
-  p.b1 = take("b1", b1, {H});
-  p.W2 = take("W2", W2, {H, V});
-  p.b2 = take("b2", b2, {V});
+  b1 = take("b1", given.b1, {H});
+  W2 = take("W2", given.W2, {H, V});
+  b2 = take("b2", given.b2, {V});
   p.sizes = {K / E, E, H, V};
   check_sizes(p.sizes);
   return p;
 }
 
-ParameterArguments parameters_in_place(py::handle C, py::handle W1, py::handle b1, py::handle W2,
-                                       py::handle b2) {
-  ParameterArguments p = parameters_of(float_in_place, C, W1, b1, W2, b2);
-  const auto arrays = p.named();
+ParameterArguments parameters_in_place(const PerParameter<py::handle>& given) {
+  ParameterArguments p = parameters_of(float_in_place, given);
+  const auto arrays = p.arrays.all();
   for (size_t i = 0; i < arrays.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
-      check_apart(arrays[j].first, *arrays[j].second, arrays[i].first, *arrays[i].second);
+      check_apart(kParameters[j].name, *arrays[j], kParameters[i].name, *arrays[i]);
     }
   }
   return p;

@@ -10,6 +10,7 @@
 #include "bindings.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
+#include "parameters.hpp"
 #include "signal_poll.hpp"
 
 namespace makemore::bindings {
@@ -26,17 +27,14 @@ py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::obje
   const uint64_t seed_value = seed_of("seed", seed);
   const Init init_value = init_named(std::string(text("init", init)));
   check_sizes(sizes);
-  const auto [T, E, H, V] = sizes;
-  FloatArray C = new_floats({V, E}), W1 = new_floats({T * E, H}), b1 = new_floats({H}),
-             W2 = new_floats({H, V}), b2 = new_floats({V});
-  const Parameters parameters{C.mutable_data(), W1.mutable_data(), b1.mutable_data(),
-                              W2.mutable_data(), b2.mutable_data()};
+  PerParameter<FloatArray> arrays = new_parameters(sizes);
+  const Parameters parameters = mutable_view(arrays);
   SignalPoll poll;
   {
     const GilRelease release;
     initial_parameters(parameters, sizes, seed_value, init_value, [&] { poll(); });
   }
-  return py::make_tuple(C, W1, b1, W2, b2);
+  return tuple_of(arrays);
 }
 
 py::array_t<int64_t> batch_rows_(py::object seed, py::object first_step, py::object steps,

@@ -1,6 +1,7 @@
 // SavedModel for Python: NumPy arrays in and out, and the bytes of its file.
 #include <pybind11/stl.h>  // optional
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,25 +33,20 @@ DataOrigin data_origin(const py::object& object) {
 }
 
 ParameterArrays copies_of(const ParameterArguments& p) {
-  const auto copy = [](const FloatArray& array) {
-    return std::vector<float>(array.data(), array.data() + array.size());
-  };
-  ParameterArrays arrays;
-  arrays.C = copy(p.C);
-  arrays.W1 = copy(p.W1);
-  arrays.b1 = copy(p.b1);
-  arrays.W2 = copy(p.W2);
-  arrays.b2 = copy(p.b2);
-  return arrays;
+  ParameterArrays copies;
+  for (size_t i = 0; i < kParameters.size(); ++i) {
+    const FloatArray& array = *p.arrays.all()[i];
+    copies.all()[i]->assign(array.data(), array.data() + array.size());
+  }
+  return copies;
 }
 
 py::tuple arrays_of(const ParameterArrays& arrays, const Sizes& sizes) {
-  const auto [T, E, H, V] = sizes;
-  const auto array = [](const std::vector<float>& values, const Shape& shape) {
-    return py::array_t<float>(shape, values.data());
-  };
-  return py::make_tuple(array(arrays.C, {V, E}), array(arrays.W1, {T * E, H}),
-                        array(arrays.b1, {H}), array(arrays.W2, {H, V}), array(arrays.b2, {V}));
+  PerParameter<FloatArray> copies = new_parameters(sizes);
+  for (size_t i = 0; i < kParameters.size(); ++i) {
+    std::ranges::copy(*arrays.all()[i], copies.all()[i]->mutable_data());
+  }
+  return tuple_of(copies);
 }
 
 SavedModel make_model(const py::object& vocabulary, const py::object& C, const py::object& W1,
@@ -60,7 +56,7 @@ SavedModel make_model(const py::object& vocabulary, const py::object& C, const p
     throw py::type_error("vocabulary must be a Vocabulary, not " + type_name(vocabulary));
   }
   const auto& of_tokens = vocabulary.cast<const Vocabulary&>();
-  const ParameterArguments p = parameters_of(float_input, C, W1, b1, W2, b2, of_tokens.size());
+  const ParameterArguments p = parameters_of(float_input, {C, W1, b1, W2, b2}, of_tokens.size());
   SavedModel model{.sizes = p.sizes, .vocabulary = of_tokens, .parameters = {}, .data = {}};
   model.parameters = copies_of(p);
   if (!data.is_none()) model.data = data_origin(data);

@@ -64,6 +64,8 @@ def log_softmax(logits: ArrayLike, threads: int | None = None) -> Float32: ...
 def sgd_update(w: Float32, dw: ArrayLike, lr: float, weight_decay: float = 0.0) -> None: ...
 
 # -- the model -----------------------------------------------------------------------------------
+PARAMETERS: tuple[tuple[str, str], ...]  # the arrays in their order: their names and shapes
+
 def train_steps(
     C: Float32,
     W1: Float32,

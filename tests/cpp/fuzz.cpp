@@ -159,8 +159,7 @@ bool read_model(std::string_view bytes) {
         const SavedModel model = makemore::model_from_bytes(bytes, "some.file");
         expect(makemore::model_to_bytes(model) == bytes,
                "another file of the same model is accepted");
-        for (const auto* array : {&model.parameters.C, &model.parameters.W1, &model.parameters.b1,
-                                  &model.parameters.W2, &model.parameters.b2}) {
+        for (const auto* array : model.parameters.all()) {
           for (const float value : *array) expect(std::isfinite(value), "NaN is accepted");
         }
       },

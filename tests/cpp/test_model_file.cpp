@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <limits>
@@ -40,8 +41,7 @@ SavedModel small_model() {
                    .parameters = makemore::ParameterArrays(sizes),
                    .data = makemore::DataOrigin{"names.txt", std::string(64, 'a'), 42}};
   float value = -1.5f;
-  for (auto* array : {&model.parameters.C, &model.parameters.W1, &model.parameters.b1,
-                      &model.parameters.W2, &model.parameters.b2}) {
+  for (auto* array : model.parameters.all()) {
     for (float& element : *array) element = value += 0.25f;
   }
   return model;
@@ -49,9 +49,8 @@ SavedModel small_model() {
 
 bool same(const SavedModel& a, const SavedModel& b) {
   return a.sizes == b.sizes && a.vocabulary == b.vocabulary && a.data == b.data &&
-         a.parameters.C == b.parameters.C && a.parameters.W1 == b.parameters.W1 &&
-         a.parameters.b1 == b.parameters.b1 && a.parameters.W2 == b.parameters.W2 &&
-         a.parameters.b2 == b.parameters.b2;
+         std::ranges::equal(a.parameters.all(), b.parameters.all(),
+                            [](const auto* x, const auto* y) { return *x == *y; });
 }
 
 // Whether the bytes are refused in the promised way.
@@ -265,8 +264,8 @@ TEST_CASE("sizes are checked by name before they are multiplied") {
   EXPECT_THROWS(makemore::parameter_counts({1, 1, 1, kHuge}), ArgumentError, "vocab_size must be");
   EXPECT_THROWS(makemore::ParameterArrays({1 << 16, 1 << 16, 1 << 20, 2}), ArgumentError,
                 "more than the limit of " + std::to_string(makemore::kMaxParameters));
-  EXPECT(makemore::parameter_counts({3, 10, 200, 27}).total() == 11'897);
-  EXPECT(makemore::parameter_counts({3, 2, 100, 27}).total() == 3'481);
+  EXPECT(makemore::parameter_count({3, 10, 200, 27}) == 11'897);
+  EXPECT(makemore::parameter_count({3, 2, 100, 27}) == 3'481);
 }
 
 TEST_CASE("a saved model is loaded, and an old one is replaced by nothing but a whole new one") {

@@ -1,8 +1,8 @@
 // The model's sizes and its five parameter arrays, as every part of the library passes them on.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 namespace makemore {
@@ -26,28 +26,35 @@ constexpr int64_t kMaxParameters = 1 << 28;
 // Throws ArgumentError unless every size is positive and within the limits above.
 void check_sizes(const Sizes& sizes);
 
-// The number of elements of C, W1, b1, W2, b2, in this order, and of all five together.
-struct ParameterCounts {
-  int64_t C, W1, b1, W2, b2;
-  int64_t total() const { return C + W1 + b1 + W2 + b2; }
+// The model's arrays in their order, float32 and contiguous.  A shape is written in the letters of
+// `Sizes`, and K.
+struct ParameterKind {
+  const char* name;
+  const char* shape;
 };
-ParameterCounts parameter_counts(const Sizes& sizes);
+constexpr std::array<ParameterKind, 5> kParameters{
+    {{"C", "VE"}, {"W1", "KH"}, {"b1", "H"}, {"W2", "HV"}, {"b2", "V"}}};
 
-// Somebody else's arrays: C (V,E)  W1 (K,H)  b1 (H)  W2 (H,V)  b2 (V), each contiguous.
-template <typename Float>
-struct ParameterPointers {
-  Float* C;
-  Float* W1;
-  Float* b1;
-  Float* W2;
-  Float* b2;
+// One thing for each of the arrays; all() has the order of kParameters.
+template <typename Thing>
+struct PerParameter {
+  Thing C, W1, b1, W2, b2;
+  std::array<Thing*, kParameters.size()> all() { return {&C, &W1, &b1, &W2, &b2}; }
+  std::array<const Thing*, kParameters.size()> all() const { return {&C, &W1, &b1, &W2, &b2}; }
 };
-using Parameters = ParameterPointers<float>;
-using ConstParameters = ParameterPointers<const float>;
 
-// The same five arrays, owned.
-struct ParameterArrays {
-  std::vector<float> C, W1, b1, W2, b2;
+std::vector<int64_t> shape_of(const ParameterKind& parameter, const Sizes& sizes);
+
+// The number of elements of each array, and of all together.
+PerParameter<int64_t> parameter_counts(const Sizes& sizes);
+int64_t parameter_count(const Sizes& sizes);
+
+// Somebody else's arrays.
+using Parameters = PerParameter<float*>;
+using ConstParameters = PerParameter<const float*>;
+
+// The same arrays, owned.
+struct ParameterArrays : PerParameter<std::vector<float>> {
   explicit ParameterArrays(const Sizes& sizes);  // zeros
   ParameterArrays() = default;
   Parameters view() { return {C.data(), W1.data(), b1.data(), W2.data(), b2.data()}; }

@@ -111,7 +111,7 @@ void fill_normal(float* out, int64_t n, uint64_t seed, Purpose purpose, double s
 void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64_t seed, Init init,
                         const std::function<void()>& poll) {
   check_sizes(sizes);
-  const ParameterCounts counts = parameter_counts(sizes);
+  const auto counts = parameter_counts(sizes);
   const bool scaled = init == Init::scaled;
   const double fan_in = static_cast<double>(sizes.block_size * sizes.n_embd);
   const double W1_scale = scaled ? (5.0 / 3.0) / std::sqrt(fan_in) : 1.0;

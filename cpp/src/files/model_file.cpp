@@ -151,12 +151,12 @@ SavedModel read_metadata(const std::string& text) {
 // -- parameters ----------------------------------------------------------------------------------
 // The five arrays as tensors, in the order in which they stand in the file.
 std::vector<Tensor> tensors_of(const Sizes& sizes, const ParameterArrays& arrays) {
-  const auto [T, E, H, V] = sizes;
-  return {{"C", Number::float32, {V, E}, bytes_of(arrays.C)},
-          {"W1", Number::float32, {T * E, H}, bytes_of(arrays.W1)},
-          {"b1", Number::float32, {H}, bytes_of(arrays.b1)},
-          {"W2", Number::float32, {H, V}, bytes_of(arrays.W2)},
-          {"b2", Number::float32, {V}, bytes_of(arrays.b2)}};
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < kParameters.size(); ++i) {
+    tensors.push_back({kParameters[i].name, Number::float32, shape_of(kParameters[i], sizes),
+                       bytes_of(*arrays.all()[i])});
+  }
+  return tensors;
 }
 
 void check_sizes_of_arrays(const SavedModel& model) {
@@ -203,8 +203,7 @@ SavedModel read_model(std::string_view bytes) {
   SavedModel model = read_metadata(file.metadata);
   check_tensors(file.tensors, tensors_of(model.sizes, {}));
   model.parameters = ParameterArrays(model.sizes);
-  auto& [C, W1, b1, W2, b2] = model.parameters;
-  const std::array arrays{&C, &W1, &b1, &W2, &b2};
+  const auto arrays = model.parameters.all();
   for (size_t i = 0; i < arrays.size(); ++i) {
     std::memcpy(arrays[i]->data(), file.tensors[i].data.data(), file.tensors[i].data.size());
   }

@@ -43,13 +43,11 @@ FrozenNet::FrozenNet(const Sizes& sizes, const ConstParameters& from)
       ld_V_(padded(sizes.vocab_size)),
       parameters_(sizes) {
   const auto [T, E, H, V] = sizes;
-  const ParameterCounts counts = parameter_counts(sizes);
+  const auto counts = parameter_counts(sizes);
   const Parameters to = parameters_.view();
-  std::copy_n(from.C, counts.C, to.C);
-  std::copy_n(from.W1, counts.W1, to.W1);
-  std::copy_n(from.b1, counts.b1, to.b1);
-  std::copy_n(from.W2, counts.W2, to.W2);
-  std::copy_n(from.b2, counts.b2, to.b2);
+  for (size_t i = 0; i < kParameters.size(); ++i) {
+    std::copy_n(*from.all()[i], *counts.all()[i], *to.all()[i]);
+  }
   if (are_many_tokens(V)) tiles_.emplace(kernels(), sizes, from);
   if (!tiles_) {
     W2_ = Buffer<float>(H * ld_V_);

@@ -482,16 +482,14 @@ void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batc
 // The arrays of the parameters, and behind them those of each moment of the optimiser.
 std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerState& state,
                                   const Sizes& sizes, Optimizer optimizer) {
-  const ParameterCounts counts = parameter_counts(sizes);
-  const std::pair<const char*, int64_t> wanted[] = {
-      {"C", counts.C}, {"W1", counts.W1}, {"b1", counts.b1}, {"W2", counts.W2}, {"b2", counts.b2}};
+  const auto counts = parameter_counts(sizes);
   std::vector<Parameters> arrays = {parameters};
   std::vector<std::string> names;
   for (const std::string& moment : moments_of(optimizer)) {
-    float* found[5];
-    for (size_t i = 0; i < 5; ++i) {
-      const auto& [parameter, size] = wanted[i];
-      names.push_back(moment + "." + parameter);
+    Parameters found;
+    for (size_t i = 0; i < kParameters.size(); ++i) {
+      const int64_t size = *counts.all()[i];
+      names.push_back(moment + "." + kParameters[i].name);
       const auto array = std::find_if(state.begin(), state.end(), [&](const StateArray& candidate) {
         return candidate.name == names.back();
       });
@@ -502,9 +500,9 @@ std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerS
         throw ArgumentError("state['" + array->name + "'] has " + std::to_string(array->size) +
                             " elements; it must have " + std::to_string(size));
       }
-      found[i] = array->data;
+      *found.all()[i] = array->data;
     }
-    arrays.push_back({found[0], found[1], found[2], found[3], found[4]});
+    arrays.push_back(found);
   }
   for (const StateArray& array : state) {
     if (std::find(names.begin(), names.end(), array.name) == names.end()) {

@@ -321,9 +321,10 @@ def take_parameters(
 ) -> dict[str, Float32]:
     """Return five arrays by the names of the parameters, before which `prefix` stands."""
     T, E, H, V = sizes
-    shapes = {"C": (V, E), "W1": (T * E, H), "b1": (H,), "W2": (H, V), "b2": (V,)}
+    size_of = {"V": V, "E": E, "K": T * E, "H": H}
     return {
-        name: content.array(prefix + name, np.float32, *shape) for name, shape in shapes.items()
+        name: content.array(prefix + name, np.float32, *map(size_of.__getitem__, shape))
+        for name, shape in _core.PARAMETERS
     }
 
 

@@ -17,7 +17,7 @@ from makemore_cpp.models.frozen import LanguageModel, Net, vocab_of
 from makemore_cpp.recipe.options import UpdateOptions, complete_update
 from makemore_cpp.text.predictor import Next
 
-NAMES = ("C", "W1", "b1", "W2", "b2")
+NAMES, SHAPES = zip(*_core.PARAMETERS, strict=True)
 OptimizerState = dict[str, NDArray[Any]]
 
 
@@ -106,7 +106,7 @@ class MLP(Net):
         for name, array in named.items():
             if array.dtype != np.float32:
                 raise TypeError(f"{name} must be float32, not {array.dtype}")
-        checks.parameter_shapes(named, ("VE", "KH", "H", "HV", "V"), {"V": V})
+        checks.parameter_shapes(named, SHAPES, {"V": V})
         model = cls.__new__(cls)
         model._set(vocab, tuple(np.array(array, order="C") for array in named.values()), data)
         return model
