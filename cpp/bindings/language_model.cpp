@@ -10,6 +10,7 @@
 #include "base/check.hpp"
 #include "base/utf8.hpp"
 #include "bindings.hpp"
+#include "classes.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
 #include "scalars.hpp"
@@ -29,6 +30,13 @@ Unknown unknown_of(py::handle value) {
   if (name == "-inf") return Unknown::mark;
   throw ArgumentError("oov is '" + show_text(name) +
                       "'; it must be one of 'error', 'skip', '-inf'");
+}
+
+LanguageModel make_language_model(const py::object& saved) {
+  if (!py::isinstance<SavedModel>(saved)) {
+    throw py::type_error("saved must be a SavedModel, not " + type_name(saved));
+  }
+  return LanguageModel(saved.cast<const SavedModel&>());
 }
 
 FloatArray log_probs(const LanguageModel& model, py::object X, py::object threads) {
@@ -121,6 +129,8 @@ void check_callable(const py::object& next) {
   }
 }
 
+}  // namespace
+
 class PySampler {
  public:
   PySampler(const py::object& next, const py::object& vocabulary, const py::object& block_size,
@@ -167,6 +177,8 @@ class PySampler {
   NextLogProbs next_;               // of a model made in Python,
   std::optional<Sampler> sampler_;  // or this
 };
+
+namespace {
 
 PySampler make_sampler(const py::object& next, const py::object& vocabulary,
                        const py::object& block_size, const py::object& seed,
@@ -223,21 +235,17 @@ py::tuple complete_(const py::object& next, const py::object& vocabulary,
 }  // namespace
 
 void bind_language_model(py::module_& m) {
-  py::class_<LanguageModel>(m, "LanguageModel", R"(A trained model that no longer changes.
+  auto language_model =
+      class_of<LanguageModel>(m, "LanguageModel", R"(A trained model that no longer changes.
 
 Any number of threads may use one object.
 
 Parameters
 ----------
 saved : SavedModel
-    Copied.)")
-      .def(py::init([](const py::object& saved) {
-             if (!py::isinstance<SavedModel>(saved)) {
-               throw py::type_error("saved must be a SavedModel, not " + type_name(saved));
-             }
-             return LanguageModel(saved.cast<const SavedModel&>());
-           }),
-           "saved"_a)
+    Copied.)");
+  def_init(language_model, &make_language_model, "saved"_a);
+  language_model
       .def_property_readonly("vocabulary", &LanguageModel::vocabulary, "Text to tokens and back.")
       .def_property_readonly(
           "sizes",
@@ -318,7 +326,7 @@ TypeError
 ArgumentError
     A character is not in the vocabulary, or is the boundary.)");
 
-  py::class_<PySampler>(m, "Sampler", R"(Samples of one model with the same options.
+  auto sampler = class_of<PySampler>(m, "Sampler", R"(Samples of one model with the same options.
 
 Parameters
 ----------
@@ -335,12 +343,12 @@ Raises
 TypeError
     An argument is of another type.
 ArgumentError
-    An option is outside its range, or the prefix is not in the vocabulary.)")
-      .def(py::init(&make_sampler), "next"_a, "vocabulary"_a, "block_size"_a, py::kw_only(),
+    An option is outside its range, or the prefix is not in the vocabulary.)");
+  def_init(sampler, &make_sampler, "next"_a, "vocabulary"_a, "block_size"_a, py::kw_only(),
            "seed"_a = 42, "temperature"_a = 1.0, "top_k"_a = py::none(), "top_p"_a = 1.0,
-           "prefix"_a = "", "min_length"_a = 0, "max_length"_a = 100)
-      .def("draw", &PySampler::draw, "first"_a, "n"_a, "threads"_a = py::none(),
-           R"(Return samples number `first` to ``first + n - 1``.
+           "prefix"_a = "", "min_length"_a = 0, "max_length"_a = 100);
+  sampler.def("draw", &PySampler::draw, "first"_a, "n"_a, "threads"_a = py::none(),
+              R"(Return samples number `first` to ``first + n - 1``.
 
 Returns
 -------

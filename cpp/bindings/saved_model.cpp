@@ -8,6 +8,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "classes.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model_file.hpp"
@@ -108,7 +109,8 @@ std::string repr(const SavedModel& model) {
 }  // namespace
 
 void bind_saved_model(py::module_& m) {
-  py::class_<SavedModel>(m, "SavedModel", R"(An immutable copy of a model, as its file holds it.
+  auto saved_model =
+      class_of<SavedModel>(m, "SavedModel", R"(An immutable copy of a model, as its file holds it.
 
 Parameters
 ----------
@@ -122,9 +124,10 @@ data : tuple (name, sha256, split_seed), optional
 Raises
 ------
 ArgumentError
-    The shapes do not fit each other and the vocabulary, or a parameter is not finite.)")
-      .def(py::init(&make_model), "vocabulary"_a, "C"_a, "W1"_a, "b1"_a, "W2"_a, "b2"_a,
-           "data"_a = py::none())
+    The shapes do not fit each other and the vocabulary, or a parameter is not finite.)");
+  def_init(saved_model, &make_model, "vocabulary"_a, "C"_a, "W1"_a, "b1"_a, "W2"_a, "b2"_a,
+           "data"_a = py::none());
+  saved_model
       .def_property_readonly(
           "vocabulary", [](const SavedModel& model) { return model.vocabulary; }, "A copy of it.")
       .def_property_readonly(

@@ -10,6 +10,7 @@
 
 #include "arrays.hpp"
 #include "bindings.hpp"
+#include "classes.hpp"
 #include "strings.hpp"
 
 namespace makemore::bindings {
@@ -29,6 +30,10 @@ std::vector<std::string> strings_of(const py::object& texts, const char* name) {
     strings.emplace_back(text(element(name, strings.size()), elements.value()));
   }
   return strings;
+}
+
+Vocabulary make_vocabulary(const py::object& characters, const py::object& boundary) {
+  return Vocabulary(strings_of(characters, "characters"), std::string(text("boundary", boundary)));
 }
 
 py::tuple encode_many(const Vocabulary& vocabulary, const py::object& texts) {
@@ -55,7 +60,8 @@ std::string decode(const Vocabulary& vocabulary, const py::object& tokens) {
 }  // namespace
 
 void bind_vocabulary(py::module_& m) {
-  py::class_<Vocabulary>(m, "Vocabulary", R"(Text to tokens and back, one code point a token.
+  auto vocabulary =
+      class_of<Vocabulary>(m, "Vocabulary", R"(Text to tokens and back, one code point a token.
 
 Parameters
 ----------
@@ -67,12 +73,9 @@ boundary : str
 Raises
 ------
 ArgumentError
-    A character is not exactly one code point, or repeats another one.)")
-      .def(py::init([](const py::object& characters, const py::object& boundary) {
-             return Vocabulary(strings_of(characters, "characters"),
-                               std::string(text("boundary", boundary)));
-           }),
-           "characters"_a, "boundary"_a = ".")
+    A character is not exactly one code point, or repeats another one.)");
+  def_init(vocabulary, &make_vocabulary, "characters"_a, "boundary"_a = ".");
+  vocabulary
       .def_property_readonly("characters", &Vocabulary::characters,
                              "The characters of tokens 1, 2, ..., as a new list.")
       .def_property_readonly("boundary", &Vocabulary::boundary, "How token 0 is shown.")

@@ -18,6 +18,27 @@ MAX_STEPS = 10**9
 SHOWN_CHARACTERS = 40  # of a text in a sentence
 
 
+class _FromConstructor:
+    def __get__(self, owner: object, kind: type) -> Any:
+        if owner is None:
+            return self
+        raise not_constructed(owner)
+
+
+def from_constructor() -> Any:
+    """Return what stands in a class for an attribute that the constructor sets.
+
+    It raises TypeError in objects that were made without, by ``Class.__new__(Class)`` or in a
+    subclass that forgets ``super().__init__()``.
+    """
+    return _FromConstructor()
+
+
+def not_constructed(owner: object) -> TypeError:
+    """Return the error about an object whose constructor has not run."""
+    return TypeError(f"the constructor, __init__, of this {type(owner).__name__} has not run")
+
+
 def integer(name: str, value: SupportsIndex, low: int, high: int) -> int:
     """Return `value` as an int in [low, high]; else TypeError or ArgumentError."""
     try:

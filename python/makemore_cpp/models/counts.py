@@ -85,6 +85,12 @@ class NGramCounts:
         There is no text, a character is not in `vocab`, or `order` is outside its range.
     """
 
+    vocab: Vocab = checks.from_constructor()
+    texts: tuple[str, ...] = checks.from_constructor()
+    levels: list[Level] = checks.from_constructor()
+    order: int = checks.from_constructor()
+    n_examples: int = checks.from_constructor()
+
     def __init__(self, vocab: Vocab, texts: Iterable[str], order: int) -> None:
         order = checks.integer("order", order, 1, MAX_ORDER)
         texts = tuple(checks.string_list("texts", texts))

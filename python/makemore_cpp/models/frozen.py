@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, final
+from typing import TYPE_CHECKING, Any, NamedTuple, Never, Self, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -168,6 +168,11 @@ class LanguageModel(Net):
         set_once("_saved", saved)
         set_once("_vocab", vocab_of(saved) if vocab is None else vocab)
         set_once("_data", data_of(saved) if data is None else data)
+
+    def __getattr__(self, name: str) -> Never:
+        if name in self.__slots__:
+            raise checks.not_constructed(self)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a LanguageModel does not change: {name} cannot be set")

@@ -41,6 +41,9 @@ class Mixture(Model, Saved):
 
     _KIND: ClassVar = "Mixture"
 
+    models: tuple[Model, ...] = checks.from_constructor()
+    weights: Float64 = checks.from_constructor()
+
     def __init__(self, models: Sequence[Model], weights: ArrayLike) -> None:
         self.models = _check_models(models)
         self.weights = _check_weights(weights, len(self.models))

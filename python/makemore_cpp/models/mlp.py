@@ -62,7 +62,9 @@ class MLP(Net):
         A size is not positive or is absurd, or `init` is unknown.
     """
 
-    data: DataOrigin | None
+    data: DataOrigin | None = checks.from_constructor()
+    _arrays: tuple[Float32, ...] = checks.from_constructor()
+    _vocab: Vocab = checks.from_constructor()
 
     def __init__(
         self,

@@ -47,6 +47,9 @@ class CountModel(Model, Saved):
         In the order of their contexts' lengths.
     """
 
+    _counts: NGramCounts = checks.from_constructor()
+    _parts: list[Part] = checks.from_constructor()
+
     def __init__(self, counts: NGramCounts, parts: Sequence[Part]) -> None:
         self._counts = counts
         self._parts = list(parts)

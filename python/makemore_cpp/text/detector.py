@@ -36,6 +36,11 @@ class Detector(Saved):
 
     _KIND: ClassVar = "Detector"
 
+    model: Model = checks.from_constructor()
+    false_positive_rate: float = checks.from_constructor()
+    _norm: LengthNorm = checks.from_constructor()
+    _shares: LowerShares = checks.from_constructor()
+
     def __init__(
         self, model: Model, false_positive_rate: float, norm: LengthNorm, shares: LowerShares
     ) -> None:
