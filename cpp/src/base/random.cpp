@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/check.hpp"
+#include "base/floating_point.hpp"
 #include "base/utf8.hpp"
 #include "makemore/error.hpp"
 
@@ -68,15 +69,20 @@ constexpr double kErfinvTail[] = {-0.000200214257, 0.000100950558, 0.00134934322
                                   -0.00367342844,  0.00573950773,  -0.0076224613,
                                   0.00943887047,   1.00167406,     2.83297682};
 
-}  // namespace
-
-double normal_of_word(uint32_t word) {
+double normal(uint32_t word) {
   const double x = (2.0 * word + 1.0) * 0x1p-32 - 1.0;  // in (-1, 1), exact
   const double w = -natural_log((1.0 - x) * (1.0 + x));
   const double erfinv =
       (w < 5.0 ? polynomial(kErfinvCentre, w - 2.5) : polynomial(kErfinvTail, std::sqrt(w) - 3.0)) *
       x;
   return 1.4142135623730951 * erfinv;
+}
+
+}  // namespace
+
+double normal_of_word(uint32_t word) {
+  const PlainFloatingPoint mode;
+  return mode.here(normal(mode.here(word)));
 }
 
 Init init_named(const std::string& name) {
@@ -101,7 +107,7 @@ void fill_normal(float* out, int64_t n, uint64_t seed, Purpose purpose, double s
     poll_at(i, poll);
     const std::array<uint32_t, 4> words = stream.block(static_cast<uint32_t>(i / 4));
     for (int64_t j = 0; j < 4 && i + j < n; ++j) {
-      out[i + j] = static_cast<float>(normal_of_word(words[static_cast<size_t>(j)]) * scale);
+      out[i + j] = static_cast<float>(normal(words[static_cast<size_t>(j)]) * scale);
     }
   }
 }
@@ -110,6 +116,7 @@ void fill_normal(float* out, int64_t n, uint64_t seed, Purpose purpose, double s
 
 void initial_parameters(const Parameters& parameters, const Sizes& sizes, uint64_t seed, Init init,
                         const std::function<void()>& poll) {
+  const PlainFloatingPoint mode;
   check_sizes(sizes);
   const auto counts = parameter_counts(sizes);
   const bool scaled = init == Init::scaled;

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/floating_point.hpp"
 #include "makemore/error.hpp"
 #include "makemore/machine.hpp"
 
@@ -71,6 +72,7 @@ class Job {
       : size(size), pool_(pool), body_(body) {}
 
   void run(int rank) {
+    const PlainFloatingPoint mode;
     Team team(rank, size, this);
     try {
       body_(team);

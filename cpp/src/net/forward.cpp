@@ -10,6 +10,7 @@
 #include "base/buffer.hpp"
 #include "base/check.hpp"
 #include "base/dispatch.hpp"
+#include "base/floating_point.hpp"
 #include "base/thread_pool.hpp"
 #include "makemore/error.hpp"
 #include "net/context_index.hpp"
@@ -201,6 +202,7 @@ BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters,
 
 double mean_loss(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                  const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+  const PlainFloatingPoint mode;
   check_sizes(sizes);
   check_at_least("the number of examples", N, 1);
   const auto sums = ContextIndex::worthwhile(sizes, N) ? sums_by_context : sums_one_by_one;
@@ -208,11 +210,12 @@ double mean_loss(const Sizes& sizes, const ConstParameters& parameters, const in
   for (const double block_sum : sums(sizes, parameters, X, Y, N, checked_threads(threads), poll)) {
     sum += block_sum;
   }
-  return sum / static_cast<double>(N);
+  return mode.here(sum / static_cast<double>(N));
 }
 
 void log_probs(float* out, const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                int64_t N, int threads, const Poll& poll) {
+  const PlainFloatingPoint mode;
   check_sizes(sizes);
   check_at_least("the number of contexts", N, 0);
   for_each_chunk(sizes, parameters, rows_with_logits(sizes), N, checked_threads(threads), poll,

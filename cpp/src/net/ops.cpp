@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "base/dispatch.hpp"
+#include "base/floating_point.hpp"
 #include "base/thread_pool.hpp"
 #include "makemore/error.hpp"
 #include "net/token_choice.hpp"
@@ -71,6 +72,7 @@ void embedding_forward(float* emb, const float* C, const int32_t* X, int64_t N, 
 
 void embedding_backward(float* dC, const float* demb, const int32_t* X, int64_t N, int64_t T,
                         int64_t E, int64_t V, int threads) {
+  const PlainFloatingPoint mode;
   check_shape(N, T, E);
   check_tokens("X", X, N, T, V);
   std::fill_n(dC, V * E, 0.0f);
@@ -82,12 +84,14 @@ void embedding_backward(float* dC, const float* demb, const int32_t* X, int64_t 
 
 void linear_forward(float* y, const float* x, const float* W, const float* b, int64_t B, int64_t K,
                     int64_t N, int threads) {
+  const PlainFloatingPoint mode;
   check_shape(B, K, N);
   parallel_matmul(y, x, K, 1, W, b, B, N, K, threads);
 }
 
 void linear_backward(float* dx, float* dW, float* db, const float* dy, const float* x,
                      const float* W, int64_t B, int64_t K, int64_t N, int threads) {
+  const PlainFloatingPoint mode;
   check_shape(B, K, N);
   for_each_part(B, B * K * N, threads, [&](int64_t i, int64_t end) {
     kernels().matmul_transposed(dx + i * K, K, dy + i * N, N, W, N, end - i, K, N);
@@ -106,6 +110,7 @@ void linear_tanh_forward(float* h, const float* x, const float* W, const float* 
 void linear_tanh_backward(float* dx, float* dW, float* db, const float* dh, const float* h,
                           const float* x, const float* W, int64_t B, int64_t K, int64_t H,
                           int threads) {
+  const PlainFloatingPoint mode;
   check_shape(B, K, H);
   std::vector<float> dz(static_cast<size_t>(B * H));
   kernels().tanh_backward(dz.data(), dh, h, B * H);
@@ -114,21 +119,23 @@ void linear_tanh_backward(float* dx, float* dW, float* db, const float* dh, cons
 
 double cross_entropy(float* dlogits, const float* logits, const int32_t* Y, int64_t B, int64_t V,
                      int threads) {
+  const PlainFloatingPoint mode;
   check_at_least("the number of rows of logits", B, 1);
   check_at_least("the number of columns of logits", V, 1);
   check_token_vector("Y", Y, B, V);
   std::vector<float> losses(static_cast<size_t>(B));
-  const float scale = 1.0f / static_cast<float>(B);
+  const float scale = 1.0f / static_cast<float>(mode.here(B));
   for_each_part(B, B * V * kElementWork, threads, [&](int64_t i, int64_t end) {
     kernels().cross_entropy(losses.data() + i, dlogits == nullptr ? nullptr : dlogits + i * V,
                             logits + i * V, V, nullptr, Y + i, scale, end - i, V);
   });
   double sum = 0;
   for (const float loss : losses) sum += loss;
-  return sum / static_cast<double>(B);
+  return mode.here(sum / static_cast<double>(B));
 }
 
 void log_softmax(float* out, const float* logits, int64_t B, int64_t V, int threads) {
+  const PlainFloatingPoint mode;
   check_at_least("the number of rows of logits", B, 0);
   check_at_least("the number of columns of logits", V, 1);
   for_each_part(B, B * V * kElementWork, threads, [&](int64_t i, int64_t end) {
@@ -137,11 +144,13 @@ void log_softmax(float* out, const float* logits, int64_t B, int64_t V, int thre
 }
 
 void sgd_update(float* w, const float* dw, double lr, double weight_decay, int64_t n) {
+  const PlainFloatingPoint mode;
   kernels().sgd_update(w, dw, checked_rate("lr", lr), checked_rate("weight_decay", weight_decay),
                        n);
 }
 
 void sample_tokens(int32_t* tokens, const float* log_probs, const double* u, int64_t N, int64_t V) {
+  const PlainFloatingPoint mode;
   TokenChoice choice(V);
   std::vector<double> cumulative(static_cast<size_t>(V));
   for (int64_t i = 0; i < N; ++i) {

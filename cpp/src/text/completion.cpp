@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/check.hpp"
+#include "base/floating_point.hpp"
 #include "makemore/error.hpp"
 #include "makemore/model.hpp"
 #include "net/token_choice.hpp"
@@ -155,6 +156,7 @@ class Search {
 Completions complete(const NextLogProbs& next, int64_t block_size, int64_t vocab_size,
                      std::span<const int32_t> prefix, int64_t k, int64_t max_length,
                      const Poll& poll) {
+  const PlainFloatingPoint mode;
   const auto prefix_length = static_cast<int64_t>(prefix.size());
   check_in_range("block_size", block_size, 1, kMaxBlockSize);
   check_in_range("vocab_size", vocab_size, 1, kMaxVocabSize);

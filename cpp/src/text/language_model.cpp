@@ -5,6 +5,7 @@
 
 #include "base/check.hpp"
 #include "base/dispatch.hpp"
+#include "base/floating_point.hpp"
 #include "base/thread_pool.hpp"
 #include "makemore/error.hpp"
 #include "net/frozen_net.hpp"
@@ -36,6 +37,7 @@ void check_texts(std::span<const int32_t> tokens, std::span<const int64_t> offse
 }  // namespace
 
 LanguageModel::LanguageModel(const SavedModel& model) {
+  const PlainFloatingPoint mode;
   check_model(model);
   vocabulary_ = std::make_shared<Vocabulary>(model.vocabulary);
   net_ = std::make_shared<FrozenNet>(model.sizes, model.parameters.view());
@@ -50,6 +52,7 @@ const Vocabulary& LanguageModel::vocabulary() const { return *vocabulary_; }
 
 void LanguageModel::log_probs(float* out, const int32_t* X, int64_t N, int threads,
                               const Poll& poll) const {
+  const PlainFloatingPoint mode;
   check_at_least("the number of contexts", N, 0);
   const int64_t T = sizes().block_size, V = sizes().vocab_size;
   const int team = checked_threads(threads);
@@ -65,6 +68,7 @@ void LanguageModel::log_probs(float* out, const int32_t* X, int64_t N, int threa
 }
 
 void LanguageModel::next(float* probs, std::string_view prefix) const {
+  const PlainFloatingPoint mode;
   const std::vector<int32_t> context =
       context_behind(vocabulary_->encode(prefix), sizes().block_size);
   const int64_t V = sizes().vocab_size;
@@ -109,6 +113,7 @@ void LanguageModel::score_tokens(double* out, std::span<const int32_t> tokens,
 }
 
 std::vector<double> LanguageModel::surprisals(std::string_view text) const {
+  const PlainFloatingPoint mode;
   const std::vector<int32_t> tokens = vocabulary_->encode(text);
   std::vector<float> log_p(tokens.size() + 1);
   token_log_probs(log_p.data(), *net_, tokens);

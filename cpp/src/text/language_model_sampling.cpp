@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/check.hpp"
+#include "base/floating_point.hpp"
 #include "base/thread_pool.hpp"
 #include "makemore/language_model.hpp"
 #include "makemore/random.hpp"
@@ -73,6 +74,7 @@ Sampler::Sampler(const LanguageModel& model, const SampleOptions& options, std::
 }
 
 Samples Sampler::draw(uint64_t first, int64_t n, int threads, const Poll& poll) const {
+  const PlainFloatingPoint mode;
   check_in_range("n", n, 0, kMaxSamplesAtOnce);
   State& state = *state_;
   const int team = checked_threads(threads);

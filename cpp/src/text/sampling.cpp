@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/check.hpp"
+#include "base/floating_point.hpp"
 #include "makemore/error.hpp"
 #include "makemore/random.hpp"
 #include "net/distinct_contexts.hpp"
@@ -146,6 +147,7 @@ void check_sample_options(const SampleOptions& options, int64_t prefix_length) {
 Samples draw_samples(const NextLogProbs& next, int64_t block_size, int64_t vocab_size,
                      const SampleOptions& options, std::span<const int32_t> prefix, uint64_t first,
                      int64_t n, const Poll& poll) {
+  const PlainFloatingPoint mode;
   const auto prefix_length = static_cast<int64_t>(prefix.size());
   check_sample_options(options, prefix_length);
   check_in_range("block_size", block_size, 1, kMaxBlockSize);

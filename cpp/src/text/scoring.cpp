@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/floating_point.hpp"
 #include "base/thread_pool.hpp"
 #include "net/distinct_contexts.hpp"
 
@@ -198,6 +199,7 @@ void score_by_net(double* out, const FrozenNet& net, const Texts& texts, int thr
 
 void score_tokens(double* out, const FrozenNet& net, std::span<const int32_t> tokens,
                   std::span<const int64_t> offsets, int threads, const Poll& poll) {
+  const PlainFloatingPoint mode;
   const Texts texts{tokens, offsets};
   if (texts.count() == 0) return;
   if (const float* table = net.table(texts.predictions(texts.count()), threads, poll)) {

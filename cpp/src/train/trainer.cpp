@@ -15,6 +15,7 @@
 #include "base/buffer.hpp"
 #include "base/check.hpp"
 #include "base/dispatch.hpp"
+#include "base/floating_point.hpp"
 #include "base/thread_pool.hpp"
 #include "makemore/error.hpp"
 #include "makemore/machine.hpp"
@@ -534,6 +535,7 @@ int64_t train_steps(float* losses, const Parameters& parameters, const Optimizer
                     const Sizes& sizes, const Examples& examples, const double* lr, int64_t steps,
                     uint64_t first_step, const Batches& batches, const TrainOptions& options,
                     const std::function<bool()>& should_stop, const Poll& poll) {
+  const PlainFloatingPoint mode;
   check_arguments(sizes, examples, lr, steps, batches);
   check_options(options, sizes, batch_size_of(batches, examples));
   const std::vector<Parameters> arrays =
