@@ -46,7 +46,8 @@ def adam() -> Arguments:
     options = {"lr": np.array([0.1, 0.2]), "batch_size": 4, "seed": 1, "first_step": 3}
     options |= {"rows": rows, "optimizer": "adam", "state": moments, "weight_decay": 0.1}
     options |= {"decay_biases": True, "momentum": 0.9, "beta1": 0.9, "beta2": 0.99}
-    options |= {"epsilon": 1e-8, "dropout": 0.25, "threads": 2, "should_stop": lambda: False}
+    options |= {"epsilon": 1e-8, "dropout": 0.25, "negatives": 3, "threads": 2}
+    options |= {"should_stop": lambda: False}
     return {**parameters(), "X": X, "Y": Y, **options}
 
 

@@ -193,6 +193,8 @@ def put(value: Any, *keys: str) -> Callable[[dict[str, Any]], object]:
         (put([0.9, 1.5], "options", "betas"), "beta2 = 1.5"),
         (put({}, "options", "betas"), "betas in options in its progress has the wrong type"),
         (put(2.0, "options", "dropout"), "dropout"),
+        (put(0, "options", "negatives"), "negatives is 0"),
+        (put(2.0, "options", "negatives"), "negatives in options in its progress has the wrong"),
         (put(1, "options", "decay_biases"), "decay_biases in options"),
         (put(-0.5, "seconds"), "seconds is -0.5"),
         (put("zeros", "init"), "init is 'zeros'"),

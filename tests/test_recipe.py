@@ -65,6 +65,7 @@ BAD: dict[str, list[Any]] = {
     "weight_decay": [-0.1, math.nan],
     "decay_biases": [1, "yes"],
     "dropout": [1.0, -0.1],
+    "negatives": [0, -1, 2**20 + 1, 1.5, "all"],
     "max_seconds": [-1.0, math.nan],
     "max_examples": [0, 10**16],
 }

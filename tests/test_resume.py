@@ -20,7 +20,8 @@ STEPS = 40
 RUNS: list[dict[str, Any]] = [
     {},
     {"optimizer": "momentum", "momentum": 0.8, "schedule": "inverse", "eval_every": 3},
-    {"optimizer": "adam", "betas": (0.8, 0.95), "lr": 0.01, "schedule": "cosine", "dropout": 0.3},
+    {"optimizer": "adam", "betas": (0.8, 0.95), "lr": 0.01, "schedule": "cosine", "dropout": 0.3,
+     "negatives": 9},
     {
         "optimizer": "adamw", "lr": 0.03, "schedule": "constant", "weight_decay": 0.1,
         "decay_biases": True, "batch_size": "all", "eval_every": 5, "patience": 3,

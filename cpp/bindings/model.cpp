@@ -133,8 +133,8 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
                                 py::object rows, py::object optimizer, py::object state,
                                 py::object weight_decay, py::object decay_biases,
                                 py::object momentum, py::object beta1, py::object beta2,
-                                py::object epsilon, py::object dropout, py::object threads,
-                                py::object should_stop) {
+                                py::object epsilon, py::object dropout, py::object negatives,
+                                py::object threads, py::object should_stop) {
   ParameterArguments p = parameters_in_place({C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
@@ -156,6 +156,10 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
   options.update.beta2 = number("beta2", beta2);
   options.update.epsilon = number("epsilon", epsilon);
   options.dropout = number("dropout", dropout);
+  if (!negatives.is_none()) {
+    options.negatives = integer("negatives", negatives);
+    check_at_least("negatives", options.negatives, 1);
+  }
   options.seed = seed_of("seed", seed);
   options.threads = threads_of(threads);
   if (!should_stop.is_none() && !PyCallable_Check(should_stop.ptr())) {
@@ -230,7 +234,8 @@ void bind_model(py::module_& m) {
         py::arg("rows") = py::none(), py::arg("optimizer") = "sgd", py::arg("state") = py::none(),
         py::arg("weight_decay") = 0.0, py::arg("decay_biases") = false, py::arg("momentum") = 0.9,
         py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8,
-        py::arg("dropout") = 0.0, threads, py::arg("should_stop") = py::none(),
+        py::arg("dropout") = 0.0, py::arg("negatives") = py::none(), threads,
+        py::arg("should_stop") = py::none(),
         R"(Train the five arrays in place, one step per entry of `lr`.
 
 The result depends on the arguments alone: n steps in one call equal any division into calls that
@@ -267,6 +272,9 @@ momentum, beta1, beta2, epsilon : float
     Of the optimisers: in [0, 1), but for epsilon > 0.
 dropout : float
     In [0, 1): the probability of a hidden unit to be 0 for an example; losses are with dropout.
+negatives : int, optional
+    In [1, V): the softmax of a step, and so its loss, is that of the minibatch's targets and so
+    many other tokens, drawn without replacement; by default it is that of all tokens.
 threads : int, optional
     By default the CPUs that this process may use.
 should_stop : callable, optional

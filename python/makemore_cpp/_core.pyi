@@ -89,6 +89,7 @@ def train_steps(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
     dropout: float = 0.0,
+    negatives: int | None = None,
     threads: int | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> Float32: ...

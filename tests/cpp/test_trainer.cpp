@@ -231,6 +231,57 @@ TEST_CASE("a step's cut covers all units and tokens, whatever the shape") {
   }
 }
 
+TEST_CASE(
+    "a sampled softmax: the same bits with any threads and division, and all tokens at most") {
+  for_each_isa([] {
+    for (const int64_t V : {2, 27, 1003}) {
+      const double dropout = V == 27 ? 0 : 0.25;
+      for (const int64_t negatives : {int64_t{1}, V / 2, V - 1}) {
+        const Problem start({2, 3, 20, V}, 700);
+        const std::vector<double> lr(6, 0.1);
+        for (const Batches batches : {Batches{}, Batches{Batches::Kind::all, 0, nullptr}}) {
+          const auto options = [&](int threads) {
+            TrainOptions o = on_threads(threads, dropout);
+            o.negatives = negatives;
+            return o;
+          };
+          Problem one = start;
+          const std::vector<float> losses = one.train(lr, batches, options(1));
+          for (const int threads : {2, 3, 7}) {
+            Problem many = start;
+            EXPECT(many.train(lr, batches, options(threads)) == losses);
+            EXPECT(same(one.parameters, many.parameters));
+          }
+          Problem divided = start;
+          std::vector<float> parts = divided.train({0.1, 0.1}, batches, options(2));
+          const std::vector<float> rest =
+              divided.train(std::vector<double>(4, 0.1), batches, options(1), 2);
+          parts.insert(parts.end(), rest.begin(), rest.end());
+          EXPECT(parts == losses && same(one.parameters, divided.parameters));
+          if (negatives < V - 1) continue;
+          const std::vector<float> full = Problem(start).train(lr, batches, on_threads(2, dropout));
+          for (size_t i = 0; i < full.size(); ++i) {
+            EXPECT(std::abs(full[i] - losses[i]) < 1e-3f * full[i]);
+          }
+        }
+      }
+    }
+  });
+  Problem problem({2, 3, 20, 27}, 700);
+  for (const int64_t negatives : {-1, 27}) {
+    TrainOptions options;
+    options.negatives = negatives;
+    EXPECT_THROWS(problem.train({0.1}, {}, options), ArgumentError, "negatives = ");
+  }
+  // Targets of rows that no step uses may be no tokens: they count for nothing.
+  problem.Y[5] = 1 << 30;
+  problem.Y[6] = -1;
+  const std::vector<int64_t> rows = {0, 1};
+  TrainOptions options;
+  options.negatives = 3;
+  EXPECT(problem.train({0.1}, {Batches::Kind::given, 2, rows.data()}, options).size() == 1);
+}
+
 TEST_CASE("embeddings that do not occur keep their bits, also those that are not finite") {
   Problem problem({2, 3, 10, 1000}, 40);
   problem.parameters.C[999 * 3] = -0.0f;  // zeros keep their sign

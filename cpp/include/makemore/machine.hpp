@@ -31,6 +31,7 @@ struct StepCut {
   int64_t tile_tokens;  // of a group, at most, that all examples pass while they are in cache
   int64_t chunk_rows;   // examples that go through the net together
 };
-StepCut cut_step(int64_t batch_size, const Sizes& sizes);
+// With negatives, the groups are of the candidates, of which a step has at most so many.
+StepCut cut_step(int64_t batch_size, const Sizes& sizes, int64_t negatives = 0);
 
 }  // namespace makemore

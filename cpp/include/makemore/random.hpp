@@ -24,7 +24,8 @@ enum class Purpose : uint32_t {
   b2 = 4,
   batch = 5,
   sample = 6,
-  dropout = 7
+  dropout = 7,
+  negatives = 8
 };
 
 std::array<uint32_t, 4> philox(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);

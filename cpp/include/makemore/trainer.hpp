@@ -35,7 +35,13 @@ struct TrainOptions {
   // are multiplied by 1 / (1 - dropout).  Losses of steps are with dropout.  Srivastava et al.,
   // "Dropout: a simple way to prevent neural networks from overfitting", 2014.
   double dropout = 0;
-  uint64_t seed = 1;  // of the drawn batches and the dropout
+  // Where it is not 0, a step's softmax is that of the minibatch's targets and so many other
+  // tokens, drawn without replacement; with the vocabulary's size less 1 it is that of all tokens.
+  // Losses of steps are by that softmax, and the steps touch the rows of W2 and b2, and of their
+  // moments, of these tokens alone.  The proposal is the root of 1 + how often a token is a target
+  // in all examples.
+  int64_t negatives = 0;
+  uint64_t seed = 1;  // of the drawn batches, the dropout and the negatives
   int threads = 0;    // 0: all available; never changes a result
 };
 

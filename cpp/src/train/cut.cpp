@@ -5,6 +5,7 @@
 #include "base/check.hpp"
 #include "makemore/machine.hpp"
 #include "net/token_tiles.hpp"
+#include "train/negatives.hpp"
 
 namespace makemore {
 
@@ -75,9 +76,13 @@ StepCut cut_along_units(int64_t batch_size, const Sizes& sizes) {
 
 }  // namespace
 
-StepCut cut_step(int64_t batch_size, const Sizes& sizes) {
+StepCut cut_step(int64_t batch_size, const Sizes& sizes, int64_t negatives) {
   check_at_least("batch_size", batch_size, 1);
   check_sizes(sizes);
+  if (negatives > 0) {
+    const auto [T, E, H, V] = sizes;
+    return cut_along_tokens(batch_size, {T, E, H, most_candidates(V, negatives, batch_size)});
+  }
   const bool along_tokens = are_many_tokens(sizes.vocab_size) && batch_size >= kMinRowsAlongTokens;
   return along_tokens ? cut_along_tokens(batch_size, sizes) : cut_along_units(batch_size, sizes);
 }

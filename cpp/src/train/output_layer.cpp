@@ -15,48 +15,63 @@ constexpr float kLowest = std::numeric_limits<float>::lowest();
 }  // namespace
 
 OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
-                         int64_t moments)
+                         int64_t moments, int64_t most_candidates)
     : sizes_(sizes),
       scale_(1.0f / static_cast<float>(batch_size)),
       ld_(padded(sizes.n_hidden)),
       ld_rows_(padded(cut.chunk_rows)),
       is_one_chunk_(batch_size <= cut.chunk_rows),
+      tile_tokens_(cut.tile_tokens),
+      groups_(cut.token_groups.size()),
       W2T_(sizes.vocab_size * ld_, moments),
       b2_(b2),
+      rows_(most_candidates * ld_),
+      first_logits_(most_candidates),
       scaled_h_(cut.chunk_rows * ld_),
       hT_(sizes.n_hidden * ld_rows_),
-      e_(sizes.vocab_size * ld_rows_),
       max_(ld_rows_),
       weight_(ld_rows_),
-      tile_of_token_(sizes.vocab_size),
       targets_(batch_size),
       target_logits_(batch_size) {
-  int64_t begin = 0;
-  for (const int64_t tokens : cut.token_groups) {
-    Group group;
-    group.tokens = {begin, begin + tokens};
+  const int64_t tokens = most_candidates > 0 ? most_candidates : sizes.vocab_size;
+  e_ = Buffer<float>(tokens * ld_rows_);
+  tile_of_token_ = Buffer<int32_t>(tokens);
+  const auto groups = static_cast<int64_t>(groups_.size());
+  const int64_t of_group = (tokens + groups - 1) / groups;
+  const int64_t of_tile = std::min(of_group, tile_tokens_);
+  for (Group& group : groups_) {
+    const int64_t rows = is_one_chunk_ ? of_tile : of_group;
+    group.factor = Buffer<float>(kPanel);
+    group.dlogits = Buffer<float>(of_tile * kPanel);
+    group.db2_of_tile = Buffer<float>(of_tile);
+    group.dW2T = Buffer<float>(rows * ld_);
+    group.db2 = Buffer<float>(rows);
+    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_),
+                      Buffer<float>(sizes.n_hidden * ld_rows_)};
+  }
+  const int64_t tiles = groups * ((of_group + tile_tokens_ - 1) / tile_tokens_);
+  tile_max_ = Buffer<float>(tiles * ld_rows_);
+  cut_in_groups(tokens);
+}
+
+// Fewer tokens than the constructor has room for have no more tiles.
+void OutputLayer::cut_in_groups(int64_t tokens) {
+  tiles_.clear();
+  const auto groups = static_cast<int64_t>(groups_.size());
+  for (int64_t g = 0; g < groups; ++g) {
+    Group& group = group_of(g);
+    group.tokens = share_of(tokens, g, groups);
+    const auto [begin, end] = group.tokens;
     const auto first_tile = static_cast<int64_t>(tiles_.size());
-    const int64_t tiles = (tokens + cut.tile_tokens - 1) / cut.tile_tokens;
+    const int64_t tiles = (end - begin + tile_tokens_ - 1) / tile_tokens_;
     for (int64_t i = 0; i < tiles; ++i) {
-      const Range share = share_of(tokens, i, tiles);
+      const Range share = share_of(end - begin, i, tiles);
       std::fill(&tile_of_token_[begin + share.begin], &tile_of_token_[begin + share.end],
                 static_cast<int32_t>(first_tile + i));
       tiles_.push_back({begin + share.begin, share.end - share.begin});
     }
     group.tiles = {first_tile, first_tile + tiles};
-    const int64_t most = std::min(tokens, cut.tile_tokens);
-    const int64_t rows = is_one_chunk_ ? most : tokens;
-    group.factor = Buffer<float>(kPanel);
-    group.dlogits = Buffer<float>(most * kPanel);
-    group.db2_of_tile = Buffer<float>(most);
-    group.dW2T = Buffer<float>(rows * ld_);
-    group.db2 = Buffer<float>(rows);
-    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_),
-                      Buffer<float>(sizes.n_hidden * ld_rows_)};
-    groups_.push_back(std::move(group));
-    begin += tokens;
   }
-  tile_max_ = Buffer<float>(static_cast<int64_t>(tiles_.size()) * ld_rows_);
   target_starts_.resize(tiles_.size() + 1);
 }
 
@@ -78,9 +93,11 @@ void OutputLayer::for_each_panel(const Chunk& chunk, const Body& body) const {
   }
 }
 
-void OutputLayer::sort_targets(const DistinctContexts& contexts, const Chunk& chunk) {
+void OutputLayer::sort_targets(const DistinctContexts& contexts, const int32_t* Y,
+                               const Chunk& chunk, const Candidates* candidates) {
   const int32_t* const starts = contexts.starts() + chunk.first;
-  const int32_t* const Y = contexts.Y();
+  candidates_ = candidates;
+  if (candidates != nullptr && chunk.is_first) cut_in_groups(candidates->count);
   std::fill(target_starts_.begin(), target_starts_.end(), 0);
   for (int64_t k = starts[0]; k < starts[chunk.count]; ++k) {
     ++target_starts_[static_cast<size_t>(tile_of_token_[Y[k]])];
@@ -120,17 +137,37 @@ void OutputLayer::take_hidden(const Kernels& kernel, const HiddenBlock& block, c
   });
 }
 
+void OutputLayer::gather_candidates(const Group& group) {
+  for (int64_t i = group.tokens.begin; i < group.tokens.end; ++i) {
+    const int64_t token = candidates_->tokens[i];
+    std::copy_n(W2T_.value() + token * ld_, ld_, &rows_[i * ld_]);
+    first_logits_[i] = b2_.value()[token] + candidates_->corrections[i];
+  }
+}
+
+bool OutputLayer::update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
+                                    const float* dW2T, const float* db2) {
+  bool finite = true;
+  for (int64_t v = 0; v < tile.tokens; ++v) {
+    const int64_t token = candidates_->tokens[tile.begin + v];
+    finite &= update(kernel, rule, rule.weight_decay, W2T_, token * ld_, dW2T + v * ld_, ld_);
+    finite &= update(kernel, rule, rule.bias_decay, b2_, token, db2 + v, 1);
+  }
+  return finite;
+}
+
 void OutputLayer::forward(const Kernels& kernel, int64_t g, const Chunk& chunk) {
   const int64_t H = sizes_.n_hidden;
   Group& group = group_of(g);
+  if (candidates_ != nullptr && chunk.is_first) gather_candidates(group);
   float* const max = group.exchange.max.get();
   float* const sum = group.exchange.sum.get();
   std::fill_n(max, ld_rows_, kLowest);
   std::fill_n(sum, ld_rows_, 0.0f);
   for (int64_t t = group.tiles.begin; t < group.tiles.end; ++t) {
     const Tile& tile = tiles_[static_cast<size_t>(t)];
-    const float* const w = W2T_.value() + tile.begin * ld_;
-    const float* const b2 = b2_.value() + tile.begin;
+    const float* const w = rows() + tile.begin * ld_;
+    const float* const b2 = first_logits() + tile.begin;
     int64_t next_target = target_starts_[static_cast<size_t>(t)];
     for_each_panel(chunk, [&](const Panel& panel) {
       const int64_t columns = panel.columns;
@@ -190,7 +227,7 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
   // Backwards, since what pass 1 did last is still in cache.
   for (int64_t t = group.tiles.end - 1; t >= group.tiles.begin; --t) {
     const Tile& tile = tiles_[static_cast<size_t>(t)];
-    const float* const w = W2T_.value() + tile.begin * ld_;
+    const float* const w = rows() + tile.begin * ld_;
     const int64_t place_of_tile = is_one_chunk_ ? 0 : tile.begin - group.tokens.begin;
     float* const dw = &group.dW2T[place_of_tile * ld_];
     float* const db2 = &group.db2[place_of_tile];
@@ -223,6 +260,10 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
       db2[v] = (chunk.is_first ? 0.0f : db2[v]) + db2_of_tile[v] * scale_;
     }
     if (rule == nullptr) continue;
+    if (candidates_ != nullptr) {
+      group.finite &= update_candidates(kernel, *rule, tile, dw, db2);
+      continue;
+    }
     group.finite &=
         update(kernel, *rule, rule->weight_decay, W2T_, tile.begin * ld_, dw, tile.tokens * ld_);
     group.finite &= update(kernel, *rule, rule->bias_decay, b2_, tile.begin, db2, tile.tokens);

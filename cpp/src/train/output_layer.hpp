@@ -10,6 +10,11 @@
 //
 // The exponentials of a chunk are kept between the two passes.  To compute the logits again, as is
 // done where memory is short, would cost a quarter to a third more time.
+//
+// Where the softmax is sampled, the tokens are the candidates of the step: their rows are copied
+// side by side for the products, and updated where they are.  No other row is touched: a moment of
+// the optimiser is what it was when its token was last a candidate, and weight decay is for
+// candidates only, since all else would be a pass over W2 that sampling is there to spare.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +27,7 @@
 #include "makemore/model.hpp"
 #include "net/distinct_contexts.hpp"
 #include "train/hidden_block.hpp"
+#include "train/negatives.hpp"
 #include "train/update.hpp"
 
 namespace makemore {
@@ -34,16 +40,19 @@ struct Chunk {
 
 class OutputLayer {
  public:
-  // b2 (V) and its moments belong to the trainer, who packs them.
+  // b2 (V) and its moments belong to the trainer, who packs them.  With most_candidates > 0 the
+  // softmax is sampled.
   OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
-              int64_t moments);
+              int64_t moments, int64_t most_candidates);
 
   // Exact copies of W2 or a moment of it out of the caller's arrays, and back into them.
   void pack(const Kernels& kernel, int64_t which, const Parameters& from);
   void unpack(const Kernels& kernel, int64_t which, const Parameters& to) const;
 
-  // Finds the targets of each tile among those of a chunk.
-  void sort_targets(const DistinctContexts& contexts, const Chunk& chunk);
+  // Finds the targets Y (B), by context, of each tile among those of a chunk.  With candidates,
+  // these are the tokens of the step, and Y is places among them.
+  void sort_targets(const DistinctContexts& contexts, const int32_t* Y, const Chunk& chunk,
+                    const Candidates* candidates);
 
   // Takes over the hidden units of a block after its forward pass.
   void take_hidden(const Kernels& kernel, const HiddenBlock& block, const Chunk& chunk);
@@ -63,8 +72,6 @@ class OutputLayer {
 
   // dh of the hidden units of a block: the sum of the groups' parts.
   void give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk);
-
-  Range tokens_of(int64_t group) const { return groups_[static_cast<size_t>(group)].tokens; }
 
   // Whether all parameters of a group are finite, after the last update.
   bool& finite(int64_t group) { return groups_[static_cast<size_t>(group)].finite; }
@@ -95,6 +102,14 @@ class OutputLayer {
   };
 
   Group& group_of(int64_t group) { return groups_[static_cast<size_t>(group)]; }
+  void cut_in_groups(int64_t tokens);
+  void gather_candidates(const Group& group);
+  bool update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
+                         const float* dW2T, const float* db2);
+
+  // Rows (tokens,ld) of W2T for the products, and what their logits begin with.
+  const float* rows() const { return candidates_ ? rows_.get() : W2T_.value(); }
+  const float* first_logits() const { return candidates_ ? first_logits_.get() : b2_.value(); }
   template <typename Body>
   void for_each_panel(const Chunk& chunk, const Body& body) const;
   template <typename Take>
@@ -111,13 +126,16 @@ class OutputLayer {
   const int64_t ld_;       // of W2T and h: H, padded with zeros
   const int64_t ld_rows_;  // of arrays with one column per context: those of a chunk, padded
   const bool is_one_chunk_;
+  const int64_t tile_tokens_;
   std::vector<Group> groups_;
   std::vector<Tile> tiles_;
-  Weights W2T_;                    // (V,ld)
-  Weights& b2_;                    // (V)
-  Buffer<float> scaled_h_, hT_;    // (chunk_rows,ld): h / B; (panels,H,columns)
-  Buffer<float> e_;                // (V,ld_rows), by tiles and in these by panels
-  Buffer<float> tile_max_;         // (tiles,ld_rows)
+  Weights W2T_;                             // (V,ld)
+  Weights& b2_;                             // (V)
+  const Candidates* candidates_ = nullptr;  // of the step, where the softmax is sampled
+  Buffer<float> rows_, first_logits_;       // (most,ld) (most): W2T, and b2 plus the corrections
+  Buffer<float> scaled_h_, hT_;             // (chunk_rows,ld): h / B; (panels,H,columns)
+  Buffer<float> e_;                         // (V,ld_rows), by tiles and in these by panels
+  Buffer<float> tile_max_;                  // (tiles,ld_rows)
   Buffer<float> max_, weight_;     // (ld_rows): of all logits; examples over sum of e^(logit - max)
   Buffer<int32_t> tile_of_token_;  // (V)
   Buffer<Target> targets_;         // (B), by tiles and in these by contexts

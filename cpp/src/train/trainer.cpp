@@ -23,6 +23,7 @@
 #include "net/distinct_contexts.hpp"
 #include "net/fold.hpp"
 #include "train/hidden_block.hpp"
+#include "train/negatives.hpp"
 #include "train/output_layer.hpp"
 #include "train/update.hpp"
 
@@ -43,12 +44,13 @@ bool all_inside(const int32_t* tokens, int64_t n, int64_t V) {
 // The examples of one step, made in three parts: rows are chosen, copied, and folded.
 class Batch {
  public:
-  Batch(const Sizes& sizes, int64_t batch_size, bool share_contexts)
+  Batch(const Sizes& sizes, int64_t batch_size, bool share_contexts, int64_t most_candidates)
       : rows(batch_size),
         X(batch_size * sizes.block_size),
         Y(batch_size),
         contexts(sizes.block_size, batch_size, share_contexts),
         fold(sizes, batch_size),
+        candidates(most_candidates, batch_size),
         sizes_(sizes),
         B_(batch_size) {}
 
@@ -86,6 +88,7 @@ class Batch {
   Buffer<int32_t> X, Y;  // (B,T) (B)
   DistinctContexts contexts;
   Fold fold;                 // of the contexts
+  Candidates candidates;     // where the softmax is sampled
   std::exception_ptr error;  // of making this batch: it counts only if the step is done
 
  private:
@@ -97,7 +100,7 @@ class Trainer {
  public:
   // `arrays` are the parameters and behind them the optimiser's moments.
   Trainer(const Sizes& sizes, const std::vector<Parameters>& arrays, const Examples& examples,
-          const Batches& batches, const TrainOptions& options)
+          const Batches& batches, const TrainOptions& options, const Poll& poll)
       : kernel_(kernels()),
         sizes_(sizes),
         examples_(examples),
@@ -106,15 +109,21 @@ class Trainer {
         moments_(static_cast<int64_t>(arrays.size()) - 1),
         B_(batch_size_of(batches, examples)),
         ld_V_(padded(sizes.vocab_size)),
-        cut_(cut_step(B_, sizes)),
+        cut_(cut_step(B_, sizes, options.negatives)),
         losses_(B_),
         loss_sums_(std::max(cut_.hidden_blocks.size(), cut_.token_groups.size())),
         C_(sizes.vocab_size * sizes.n_embd, moments_),
         dC_(sizes.vocab_size * sizes.n_embd),
         b2_(ld_V_, moments_) {
     const bool cuts_tokens = !cut_.token_groups.empty();
+    const int64_t candidates =
+        options.negatives > 0 ? most_candidates(sizes.vocab_size, options.negatives, B_) : 0;
+    if (options.negatives > 0) {
+      negatives_ = std::make_unique<Negatives>(examples.Y, examples.count, sizes.vocab_size,
+                                               options.negatives, options.seed, poll);
+    }
     if (cuts_tokens) {
-      output_ = std::make_unique<OutputLayer>(sizes, cut_, B_, b2_, moments_);
+      output_ = std::make_unique<OutputLayer>(sizes, cut_, B_, b2_, moments_, candidates);
     } else {
       db2_ = Buffer<float>(ld_V_);
       db2_chunk_ = Buffer<float>(ld_V_);
@@ -125,7 +134,7 @@ class Trainer {
     // One batch is in use while the next is made; a batch of all examples is made once.
     const int batch_count = batches.kind == Batches::Kind::all ? 1 : 2;
     for (int i = 0; i < batch_count; ++i) {
-      prepared_.push_back(std::make_unique<Batch>(sizes, B_, !drops));
+      prepared_.push_back(std::make_unique<Batch>(sizes, B_, !drops, candidates));
     }
     const BlockUse use{prepared_[0]->fold.max_rows(),
                        cut_.chunk_rows,
@@ -174,7 +183,10 @@ class Trainer {
             if (step + 1 < steps && should_stop && should_stop()) end = step + 1;
           } else if (next != nullptr) {
             fold_batch(step + 1);
+            draw_candidates(step + 1, first_step);
             if (has_batch_of_its_own(step + 2, steps)) choose_rows(step + 2, first_step);
+          } else if (step + 1 < steps) {
+            draw_candidates(step + 1, first_step);
           }
         };
         team.run(2, finish, 1);  // task 0 is the calling thread's: should_stop may belong to it
@@ -220,6 +232,7 @@ class Trainer {
       batch_of(0).copy(examples_, begin, std::min(B_, begin + kExamplesPerPoll));
     }
     fold_batch(0, poll);
+    draw_candidates(0, first_step);
   }
 
   void choose_rows(int64_t step, uint64_t first_step) {
@@ -258,6 +271,13 @@ class Trainer {
     contexts_[static_cast<size_t>(step)] = batch.contexts.count();
   }
 
+  void draw_candidates(int64_t step, uint64_t first_step) {
+    Batch& batch = batch_of(step);
+    if (!negatives_ || batch.error) return;
+    negatives_->draw(kernel_, batch.candidates, first_step + static_cast<uint64_t>(step),
+                     batch.contexts.Y(), B_);
+  }
+
   // Everything of a step but what finish_step does: chunk after chunk of contexts forward and
   // backward, then the update.  On the way the next batch is copied.
   void forward_backward_update(Team& team, const Batch& batch, int64_t contexts, Batch* next,
@@ -276,7 +296,8 @@ class Trainer {
     if (!output_) return;
     team.run(1, [&](int64_t) { sum_embedding_gradients(batch.fold); });
     team.run(group_count(), [&](int64_t g) {
-      output_->finite(g) &= update_embeddings(batch.fold, output_->tokens_of(g), rule);
+      const Range tokens = share_of(sizes_.vocab_size, g, group_count());
+      output_->finite(g) &= update_embeddings(batch.fold, tokens, rule);
     });
   }
 
@@ -313,7 +334,10 @@ class Trainer {
       if (chunk.is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
       block(i).forward(kernel_, rows, chunk.count, drop, chunk.first);
       output_->take_hidden(kernel_, block(i), chunk);
-      if (i == blocks - 1) output_->sort_targets(batch.contexts, chunk);
+      if (i != blocks - 1) return;
+      const Candidates* const candidates = negatives_ ? &batch.candidates : nullptr;
+      const int32_t* const Y = negatives_ ? candidates->places.get() : batch.contexts.Y();
+      output_->sort_targets(batch.contexts, Y, chunk, candidates);
     });
     team.run(groups, [&](int64_t g) { output_->forward(kernel_, g, chunk); });
     team.run(groups, [&](int64_t g) {
@@ -461,7 +485,8 @@ class Trainer {
   Buffer<float> db2_, db2_chunk_;  // (ld_V)
   Buffer<float> dlogits_;          // (chunk_rows, ld_V)
   std::vector<std::unique_ptr<HiddenBlock>> blocks_;
-  std::unique_ptr<OutputLayer> output_;  // none where the blocks own W2
+  std::unique_ptr<OutputLayer> output_;   // none where the blocks own W2
+  std::unique_ptr<Negatives> negatives_;  // none where the softmax is that of all tokens
   // A plain step without decay leaves a finite embedding as it is where its gradient is 0: then
   // only those that occur are touched.
   bool skips_embeddings_ = false;
@@ -473,6 +498,9 @@ constexpr int64_t kMaxBatchTokens = 1 << 28;
 void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batch_size) {
   check_update_options(options.update);
   check_fraction("dropout", options.dropout);
+  if (options.negatives != 0) {
+    check_in_range("negatives", options.negatives, 1, sizes.vocab_size - 1);
+  }
   if (options.dropout > 0 &&
       batch_size > (int64_t{1} << 32) / dropout_blocks_per_row(sizes.n_hidden)) {
     throw ArgumentError("a batch of " + std::to_string(batch_size) +
@@ -541,8 +569,8 @@ int64_t train_steps(float* losses, const Parameters& parameters, const Optimizer
   const std::vector<Parameters> arrays =
       arrays_of(parameters, state, sizes, options.update.optimizer);
   const int threads = checked_threads(options.threads);
-  Trainer trainer(sizes, arrays, examples, batches, options);
   if (steps == 0) return 0;
+  Trainer trainer(sizes, arrays, examples, batches, options, poll);
   const int64_t done = trainer.run(losses, lr, steps, first_step, threads, should_stop, poll);
   trainer.write_back(arrays);
   return done;

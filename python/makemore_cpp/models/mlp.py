@@ -274,6 +274,14 @@ class MLP(Net):
             In [0, 1), by default 0: the probability with which a hidden unit is 0 for an example,
             while the others are divided by 1 - dropout. Losses of steps are with dropout, all
             others without.
+        negatives : int, optional
+            In [1, V): a sampled softmax, for a vocabulary that is large. The softmax of a step,
+            and so its loss, is that of the minibatch's targets and so many other tokens, drawn
+            without replacement from (seed, step) with weights that are roots of 1 + how often
+            each token is in Y; their logits are less ln(how often they were to be expected). With
+            V - 1 it is the softmax of all tokens, as by default. A step changes W2, b2 and their
+            moments where they belong to these tokens, and leaves all others as they are: also
+            without weight decay and with moments that do not fade.
 
         Returns
         -------

@@ -71,6 +71,11 @@ class Option:
         numbers: tuple[type, ...] = (int, float) if self.kind is float else (self.kind,)
         return (*numbers, *(str,) * bool(self.words), *(type(None),) * (self.default is None))
 
+    def check_value(self, name: str, value: Any) -> None:
+        """Raise what is wrong with a value; only an option whose default is None may be None."""
+        if value is not None or self.default is not None:
+            self.check(name, value)
+
 
 def _integer(low: int, high: int) -> Callable[[str, Any], object]:
     return partial(checks.integer, low=low, high=high)
@@ -179,6 +184,10 @@ class Recipe:
     dropout: float = _option(
         "update", float, 0.0, checks.fraction, "Share of the hidden units that are left out."
     )
+    negatives: int | None = _option(
+        "update", int, None, _integer(1, 2**20),
+        "Tokens that the softmax of a step has beside its targets.", default_text="all",
+    )  # fmt: skip
     max_seconds: float | None = _option(
         "budget", float, None, checks.non_negative, "End a run after this time."
     )
@@ -189,8 +198,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():
             value = getattr(self, name)
-            if value is not None or option.default is not None:
-                option.check(name, value)
+            option.check_value(name, value)
             object.__setattr__(self, name, _plain(value))
         _check_owners(vars(self))
 
@@ -260,7 +268,7 @@ def complete_update(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     _check_names(options, UPDATE_DEFAULTS)
     for name, value in options.items():
-        OPTIONS[name].check(name, value)
+        OPTIONS[name].check_value(name, value)
     complete = {**UPDATE_DEFAULTS, **options}
     complete["betas"] = tuple(complete["betas"])
     _check_owners(complete)
@@ -309,6 +317,7 @@ class UpdateOptions(TypedDict, total=False):
     weight_decay: float
     decay_biases: bool
     dropout: float
+    negatives: int | None
 
 
 class TrainingOptions(UpdateOptions, total=False):

@@ -3,6 +3,7 @@
 It imports nothing of the package.
 """
 
+from makemore_cpp.reference.negatives import candidates, proposal_weights
 from makemore_cpp.reference.net import (
     cross_entropy,
     embedding_backward,
@@ -31,6 +32,7 @@ __all__ = [
     "MOMENTS",
     "adam_update",
     "batch_rows",
+    "candidates",
     "cross_entropy",
     "dropout_mask",
     "embedding_backward",
@@ -45,6 +47,7 @@ __all__ = [
     "loss_and_gradients",
     "mean_loss",
     "momentum_update",
+    "proposal_weights",
     "sample_tokens",
     "sample_uniforms",
     "sampling_weights",

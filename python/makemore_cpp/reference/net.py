@@ -18,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from makemore_cpp.reference.negatives import candidates, proposal_weights
 from makemore_cpp.reference.random import (
     batch_rows,
     dropout_mask,
@@ -142,11 +143,16 @@ def train_steps(
     beta2: float = 0.999,
     epsilon: float = 1e-8,
     dropout: float = 0.0,
+    negatives: int | None = None,
 ) -> Array:
     """Minibatch descent: one step for each learning rate, on the five parameters in place.
 
     Weight decay is on C, W1 and W2, not on the biases (the paper's) unless asked for; losses never
     include it.
+
+    With negatives, the softmax of a step is that of its `candidates`, drawn with the targets Y as
+    proposal, and so is its loss.  Of W2, b2 and their moments it changes those of the candidates
+    alone, as PyTorch's SparseAdam does, also by weight decay and momentum.
 
     Parameters
     ----------
@@ -165,17 +171,31 @@ def train_steps(
         rows = batch_rows(seed, first_step, len(rates), batch_size, len(X))
     parameters = {"C": C, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
     losses = np.empty(len(rates), C.dtype)
+    weights = proposal_weights(Y, len(b2)) if negatives else None
+    tokens: Any = slice(None)  # of the softmax: all
     for s, rate in enumerate(rates):
         batch = slice(None) if isinstance(rows, str) else rows[s]
         x, y, step = X[batch], Y[batch], first_step + s
         mask = dropout_mask(seed, step, len(x), len(b1), dropout) if dropout else None
-        losses[s], gradients = loss_and_gradients(C, W1, b1, W2, b2, x, y, mask)
+        first_logits = b2
+        if weights is not None and negatives:
+            tokens, expected = candidates(seed, step, weights, y, negatives)
+            y = np.searchsorted(np.unique(y), y)  # places among the tokens
+            first_logits = (b2[tokens] - np.log(expected)).astype(b2.dtype)
+        losses[s], gradients = loss_and_gradients(
+            C, W1, b1, W2[:, tokens], first_logits, x, y, mask
+        )
         for (name, w), dw in zip(parameters.items(), gradients, strict=True):
             decay = weight_decay if decay_biases or w.ndim == 2 else 0.0
             moments = [(state or {})[f"{moment}.{name}"] for moment in MOMENTS[optimizer]]
+            place = (..., tokens) if name in ("W2", "b2") else ...
+            arrays = [array[place] for array in (w, *moments)]  # copies where tokens are chosen
             update(
-                optimizer, w, moments, dw, rate, decay, step + 1, momentum, beta1, beta2, epsilon
-            )
+                optimizer, arrays[0], arrays[1:], dw, rate, decay, step + 1,
+                momentum, beta1, beta2, epsilon,
+            )  # fmt: skip
+            for array, changed in zip((w, *moments), arrays, strict=True):
+                array[place] = changed
     return losses
 
 

@@ -14,7 +14,10 @@ Float64 = NDArray[np.float64]
 UInt64 = NDArray[np.uint64]
 
 # What a stream is for.  A number in this table never changes its meaning.
-PURPOSES = {"C": 0, "W1": 1, "b1": 2, "W2": 3, "b2": 4, "batch": 5, "sample": 6, "dropout": 7}
+PURPOSES = {
+    "C": 0, "W1": 1, "b1": 2, "W2": 3, "b2": 4, "batch": 5, "sample": 6, "dropout": 7,
+    "negatives": 8,
+}  # fmt: skip
 
 LOW = np.uint64(0xFFFFFFFF)
 HALF = np.uint64(32)

@@ -30,6 +30,9 @@ FORMAT = "makemore_cpp checkpoint"
 VERSION = 1
 
 NUMBER = (int, float)
+# Options that earlier releases had not: a file holds them only where they are not the default, so
+# that theirs are read, and all others are as they were.
+YOUNGER = ("negatives",)
 MAX_SAMPLES = 10**6
 MAX_PROGRESS_BYTES = 1 << 14
 
@@ -98,9 +101,14 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
 
 def _text(checkpoint: Checkpoint) -> str:
     state = checkpoint.state
+    is_said = {
+        name: value
+        for name, value in state.options.items()
+        if name not in YOUNGER or value != OPTIONS[name].default
+    }
     text = tensors.canonical(
         {
-            "options": state.options,
+            "options": is_said,
             "examples_sha256": state.examples_sha256,
             "seconds": state.seconds,
             "init": checkpoint.init,
@@ -200,6 +208,8 @@ def _parse(text: str) -> dict[str, Any]:
     options = progress["options"]
     if isinstance(options.get("betas"), list):  # JSON has no tuples
         options["betas"] = tuple(options["betas"])
+    for name in YOUNGER:
+        options.setdefault(name, OPTIONS[name].default)
     option_types = {name: OPTIONS[name].types for name in names_of("training", "update")}
     option_types["eval_every"] = (int,)  # what was done, also where nothing was said
     check_types("options in its progress", options, option_types)

@@ -1,0 +1,111 @@
+// Systematic sampling by Deville, in whole numbers, so that every machine draws the same tokens.
+#include "train/negatives.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "makemore/random.hpp"
+
+namespace makemore {
+
+namespace {
+
+// Units of weight for each root of a count.
+constexpr double kUnitsOfWeight = 1024;
+
+constexpr int64_t kTargetsPerPoll = 1 << 20;
+
+// A whole number in [0, n), from a uniform one; n is below 2^37.
+int64_t whole_below(int64_t n, uint64_t word) {
+  const double u = static_cast<double>(word >> 11) * 0x1p-53;
+  return std::min(static_cast<int64_t>(u * static_cast<double>(n)), n - 1);
+}
+
+}  // namespace
+
+Negatives::Negatives(const int32_t* Y, int64_t N, int64_t vocab_size, int64_t negatives,
+                     uint64_t seed, const Poll& poll)
+    : negatives_(negatives),
+      seed_(seed),
+      weights_(static_cast<size_t>(vocab_size)),
+      order_(static_cast<size_t>(vocab_size)),
+      place_(static_cast<size_t>(vocab_size), -1) {
+  others_.reserve(static_cast<size_t>(vocab_size));
+  for (int64_t i = 0; i < N; ++i) {
+    if (i % kTargetsPerPoll == 0 && poll) poll();
+    const int32_t token = Y[i];  // which the caller may change at the same time
+    if (token >= 0 && token < vocab_size) ++weights_[static_cast<size_t>(token)];
+  }
+  for (int64_t& weight : weights_) {  // until here a count
+    weight = static_cast<int64_t>(kUnitsOfWeight * std::sqrt(static_cast<double>(weight + 1)));
+    total_weight_ += weight;
+  }
+  std::iota(order_.begin(), order_.end(), 0);
+  std::stable_sort(order_.begin(), order_.end(), [&](int32_t a, int32_t b) {
+    return weights_[static_cast<size_t>(a)] > weights_[static_cast<size_t>(b)];
+  });
+}
+
+void Negatives::draw(const Kernels& kernel, Candidates& to, uint64_t step, const int32_t* Y,
+                     int64_t B) {
+  const auto weight_of = [&](int32_t token) { return weights_[static_cast<size_t>(token)]; };
+  int64_t count = 0;
+  int64_t total = total_weight_;  // of the tokens among which is still to be drawn
+  const auto take = [&](int32_t token, float expected) {
+    to.tokens[count] = token;
+    to.corrections[count++] = 1 / expected;  // for now
+  };
+  for (int64_t b = 0; b < B; ++b) {
+    int32_t& place = place_[static_cast<size_t>(Y[b])];
+    if (place < 0) {
+      place = static_cast<int32_t>(count);
+      total -= weight_of(Y[b]);
+      take(Y[b], 1);
+    }
+    to.places[b] = place;
+  }
+  others_.clear();
+  for (const int32_t token : order_) {
+    if (place_[static_cast<size_t>(token)] < 0) others_.push_back(token);
+  }
+  for (int64_t i = 0; i < count; ++i) place_[static_cast<size_t>(to.tokens[i])] = -1;
+
+  auto next = others_.begin();
+  int64_t left = std::min(negatives_, static_cast<int64_t>(others_.size()));
+  for (; left > 0 && left * weight_of(*next) >= total; --left) {  // as good as certain: taken
+    total -= weight_of(*next);
+    take(*next++, 1);
+  }
+  // A line on which each of the others is as long as `left` times its weight, hence shorter than
+  // `total`, is cut in as many parts of that length; of each part one token is taken.
+  const RandomStream stream(seed_, Purpose::negatives, step);
+  const float expected_of_weight = static_cast<float>(left) / static_cast<float>(total);
+  int64_t end = left > 0 ? left * weight_of(*next) : 0;  // of `next`, from the begin of the part
+  bool is_taken = false;  // the token at the begin, in the part before
+  for (int64_t part = 0; part < left; ++part) {
+    const auto words = stream.block(static_cast<uint32_t>(part));
+    const auto word64 = [&](size_t i) { return uint64_t{words[i + 1]} << 32 | words[i]; };
+    const auto go_to = [&](int64_t point) {  // the token that holds it
+      while (end <= point) end += left * weight_of(*++next);
+    };
+    // What reaches in from the part before, unless it was taken there, is now taken as often as
+    // makes up for that; a point behind it chooses otherwise.
+    const int64_t before = left * weight_of(*next) - end;
+    const bool reaches_in = before > 0;
+    const int64_t after = reaches_in ? end : 0;
+    if (!reaches_in || is_taken || whole_below(total - before, word64(0)) >= after) {
+      go_to(after + whole_below(total - after, word64(2)));
+    }
+    take(*next, static_cast<float>(weight_of(*next)) * expected_of_weight);
+    const auto taken = next;
+    if (part + 1 == left) break;
+    go_to(total);
+    is_taken = next == taken;
+    end -= total;
+  }
+  kernel.log(to.corrections.get(), to.corrections.get(), count);
+  to.count = count;
+}
+
+}  // namespace makemore
