@@ -247,3 +247,9 @@ def test_a_constructor_in_many_threads() -> None:
         with ThreadPoolExecutor(4) as pool:
             assert sum(pool.map(lambda _, c=construct: c(), range(4))) == 1
         assert one.characters == ["a"]
+
+
+def test_a_part_of_another_object_needs_no_constructor() -> None:
+    model = _core.LanguageModel(BINDINGS["LanguageModel"]()[1]["saved"])
+    assert model.vocabulary.decode(model.vocabulary.encode("ab")) == "ab"
+    assert _core.complete(model, model.vocabulary, 2, "a", 1)[0]

@@ -45,7 +45,7 @@ class type_caster<T, std::enable_if_t<makemore::bindings::is_class_for_python<T>
  private:
   friend class type_caster_generic;
   void load_value(value_and_holder&& object) {
-    if (!object.holder_constructed()) {
+    if (object.value_ptr() == nullptr) {
       const handle self(reinterpret_cast<PyObject*>(object.inst));
       throw type_error("the constructor, __init__, of this " + makemore::bindings::type_name(self) +
                        " has not run");
