@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import os
 from pathlib import Path
@@ -228,7 +229,7 @@ def test_an_epoch_of_words() -> None:
     if not path:
         pytest.skip("MAKEMORE_BROWN is not set")
     X, Y, V = word_examples(Path(path))
-    n, B, T, E, H = len(Y) * 9 // 10, 64, 3, 30, 100
+    n, B, T, E, H = len(Y) * 9 // 10, 256, 3, 30, 100
     lr = np.linspace(0.002, 0.0, n // B)
     perplexities = []
     for negatives in (None, 1024):
@@ -248,8 +249,6 @@ def test_an_epoch_of_words() -> None:
 
 def word_examples(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
     """Contexts of three words and the next, of words seen more than three times; 0 is any other."""
-    import gzip
-
     words = np.array(gzip.decompress(path.read_bytes()).decode().lower().split())
     _, ids, counts = np.unique(words, return_inverse=True, return_counts=True)
     is_often = counts > 3
