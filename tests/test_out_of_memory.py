@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 
+import failing_allocations
 import pytest
 from command_line import environment
-from extent import SANITIZED
+from extent import CAMPAIGN, SANITIZED
 
 OUT_OF_MEMORY = """
 import resource, sys
@@ -57,3 +59,11 @@ def test_memory_that_cannot_be_had_is_a_memory_error() -> None:
         env=environment(),
     )  # fmt: skip
     assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(SANITIZED, reason="the sanitizer has its own allocations")
+@pytest.mark.skipif(sys.platform != "linux", reason="others preload in another way")
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+def test_an_allocation_that_fails_is_a_memory_error_or_changes_nothing() -> None:
+    code, printed = failing_allocations.run(most=2000 if CAMPAIGN else 40)
+    assert code == 0, printed[-2000:]

@@ -4,7 +4,9 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
+#include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <vector>
 
 #include "scalars.hpp"
@@ -58,10 +60,17 @@ Shape shape_of(const py::array& array);
 // A new array.
 FloatArray new_floats(const Shape& shape);
 
-// A new array (n) that holds a copy.
+// A new array that holds a copy.  (Where there is no memory for it, pybind11's own way returns none
+// in place of an error.)
+template <typename T>
+py::array_t<T> array_of(const T* values, const Shape& shape) {
+  py::array_t<T> array(shape);
+  std::copy_n(values, array.size(), array.mutable_data());
+  return array;
+}
 template <typename T>
 py::array_t<T> array_of(const std::vector<T>& values) {
-  return py::array_t<T>(static_cast<py::ssize_t>(values.size()), values.data());
+  return array_of(values.data(), {std::ssize(values)});
 }
 
 }  // namespace makemore::bindings

@@ -1,4 +1,6 @@
 // The core's errors as Python classes that also derive from the built-in ones.
+#include <stdexcept>
+
 #include "bindings.hpp"
 #include "makemore/error.hpp"
 
@@ -47,6 +49,9 @@ void translate(std::exception_ptr pointer) {
     PyErr_SetString(classes.file, error.what());
   } catch (const Error& error) {
     PyErr_SetString(classes.error, error.what());
+  } catch (const std::runtime_error&) {
+    // pybind11's own, about a list or bytes that Python had no memory for and has said so.
+    if (PyErr_Occurred() == nullptr || !PyErr_ExceptionMatches(PyExc_MemoryError)) throw;
   }
 }
 

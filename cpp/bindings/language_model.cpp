@@ -155,7 +155,7 @@ class PySampler {
     const Samples drawn = samples(static_cast<uint64_t>(first_sample), count, threads_of(threads));
     const auto* const endings = reinterpret_cast<const uint8_t*>(drawn.endings.data());
     return py::make_tuple(strings_of(drawn.tokens, drawn.offsets, vocabulary_),
-                          py::array_t<uint8_t>(count, endings));
+                          array_of(endings, {count}));
   }
 
  private:

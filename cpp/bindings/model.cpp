@@ -127,14 +127,13 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
   return arguments;
 }
 
-py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::object W2,
-                                py::object b2, py::object X, py::object Y, py::object lr,
-                                py::object batch_size, py::object seed, py::object first_step,
-                                py::object rows, py::object optimizer, py::object state,
-                                py::object weight_decay, py::object decay_biases,
-                                py::object momentum, py::object beta1, py::object beta2,
-                                py::object epsilon, py::object dropout, py::object negatives,
-                                py::object threads, py::object should_stop) {
+FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
+                        py::object X, py::object Y, py::object lr, py::object batch_size,
+                        py::object seed, py::object first_step, py::object rows,
+                        py::object optimizer, py::object state, py::object weight_decay,
+                        py::object decay_biases, py::object momentum, py::object beta1,
+                        py::object beta2, py::object epsilon, py::object dropout,
+                        py::object negatives, py::object threads, py::object should_stop) {
   ParameterArguments p = parameters_in_place({C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
@@ -182,17 +181,20 @@ py::array_t<float> train_steps_(py::object C, py::object W1, py::object b1, py::
       return true;
     }
   };
-  std::vector<float> losses(static_cast<size_t>(steps));
+  // Made before the first step: without memory for it nothing has changed.
+  FloatArray losses = new_floats({steps});
+  float* const losses_out = losses.mutable_data();
   int64_t done = 0;
   {
     const GilRelease release;
-    done = train_steps(losses.data(), parameters, state_in.state, p.sizes,
+    done = train_steps(losses_out, parameters, state_in.state, p.sizes,
                        {X_in.data(), Y_in.data(), N}, rates.data(), steps,
                        static_cast<uint64_t>(first), batches, options, stop, [&] { poll(); });
   }
   if (state_in.count) *state_in.count->mutable_data() = first + done;
   if (interruption) std::rethrow_exception(interruption);
-  return py::array_t<float>(done, losses.data());
+  if (done < steps) losses.resize({done});
+  return losses;
 }
 
 double mean_loss_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
