@@ -105,8 +105,8 @@ BINDINGS: Calls = {
     "sample_tokens": lambda: (_core.sample_tokens, {
         "log_probs": uniform(tokens(N, T)), "u": np.linspace(0, 0.9, N)}),
     "Vocabulary": lambda: (
-        lambda **options: _core.Vocabulary(**options).characters,
-        {"characters": ["a", "b"], "boundary": "."}),
+        lambda **options: _core.Vocabulary(**options).tokens,
+        {"tokens": ["a", "b"], "boundary": "."}),
     "Vocabulary.encode": lambda: (vocabulary().encode, {"text": "abcd"}),
     "Vocabulary.encode_many": lambda: (vocabulary().encode_many, {"texts": ["ab", "", "dd"]}),
     "Vocabulary.decode": lambda: (vocabulary().decode, {"tokens": tokens(N)}),
@@ -170,7 +170,7 @@ def counts() -> mm.NGram:
 
 
 TEXT_FUNCTIONS: Calls = {
-    "Vocab": lambda: (mm.Vocab, {"characters": ["a", "b"], "boundary": "."}),
+    "Vocab": lambda: (mm.Vocab, {"tokens": ["a", "b"], "boundary": "."}),
     "Vocab.from_texts": lambda: (mm.Vocab.from_texts, {"texts": texts(), "boundary": "."}),
     "build_dataset": lambda: (
         lambda texts, block_size: mm.build_dataset(texts, vocab(), block_size),

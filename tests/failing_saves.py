@@ -75,6 +75,15 @@ def has_strace() -> bool:
     return subprocess.run(probe, capture_output=True).returncode == 0
 
 
+def last_looks(lines: list[str]) -> set[int]:
+    """The lines in which, all being synced, a folder is opened to see whether it may go.
+
+    Such a failure loses nothing, and is no reason to end otherwise than well.
+    """
+    last = max((i for i, line in enumerate(lines) if " fsync(" in line), default=len(lines))
+    return {i for i, line in enumerate(lines) if i > last and "O_DIRECTORY" in line}
+
+
 def calls_of_saves(folder: Path, log: Path) -> list[Call]:
     """Every call that has to do with the folder of a run, from its first save on."""
     numbers: Counter[tuple[str, str]] = Counter()
@@ -83,12 +92,13 @@ def calls_of_saves(folder: Path, log: Path) -> list[Call]:
     lines = log.read_text(errors="replace").splitlines()
     renames = [re.search(r'rename.*"(\.makemore-[^"]*)".*"([^"]*)"', line) for line in lines]
     targets = dict(found.groups() for found in renames if found)
-    for line in lines:
+    looks = last_looks(lines)
+    for i, line in enumerate(lines):
         found = re.match(r"(?P<thread>\d+) +(?P<kind>\w+)\(", line)
         if found:
             numbers[found.groups()] += 1  # strace counts those of each thread
             begins = calls or ".makemore-" in line
-            if begins and str(folder) in line:
+            if begins and str(folder) in line and i not in looks:
                 temporary = re.search(r"\.makemore-[\w-]*\.tmp", line)
                 file = targets.get(temporary[0], "") if temporary else ""
                 if CHECKPOINT_FILE in line:

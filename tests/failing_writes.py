@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from command_line import environment, is_one_sentence, run
-from failing_saves import CALLS, ERRORS, STRACE, Call, has_strace
+from failing_saves import CALLS, ERRORS, STRACE, Call, has_strace, last_looks
 
 from makemore_cpp.files import folders
 
@@ -85,10 +85,7 @@ class Harness:
         sentence = ended.stderr.decode()
         is_told = "is missing: " in sentence or "is not recorded: " in sentence
         if ended.returncode == 0:
-            # Where all is written, a folder is opened to see whether it is empty and may go.
-            may_pass = call.may_pass or call.is_of_removal
-            may_pass |= call.is_kept and "O_DIRECTORY" in call.shown
-            if not is_told and not may_pass:
+            if not is_told and not call.may_pass and not call.is_of_removal:
                 return "it ended with exit code 0 and no sentence"
         elif ended.returncode != 2 or not is_one_sentence(sentence):
             return f"it ended with {ended.returncode}: {sentence}"
@@ -135,7 +132,7 @@ def calls_in(folder: Path, log: Path) -> Iterator[Call]:
     numbers: dict[tuple[str, str], int] = {}
     writes = False
     lines = log.read_text(errors="replace").splitlines()
-    last_sync = max((i for i, line in enumerate(lines) if " fsync(" in line), default=len(lines))
+    looks = last_looks(lines)
     for i, line in enumerate(lines):
         found = re.match(r"(?P<thread>\d+) +(?P<kind>\w+)\(", line)
         if not found:
@@ -145,8 +142,8 @@ def calls_in(folder: Path, log: Path) -> Iterator[Call]:
         writes |= str(folder) in line and ("O_CREAT" in line or found["kind"] == "mkdir")
         # The folder is the current one, which strace shows before every path; some are absolute.
         named = re.sub(r'AT_FDCWD<[^>]*>(?=, "/)', "", line)
-        if writes and re.search(re.escape(str(folder)) + r'[/>"]', named):
-            yield Call(found["kind"], numbers[key], line, i > last_sync, "")
+        if writes and i not in looks and re.search(re.escape(str(folder)) + r'[/>"]', named):
+            yield Call(found["kind"], numbers[key], line, False, "")
 
 
 def main() -> int:

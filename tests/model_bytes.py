@@ -35,7 +35,7 @@ def metadata_of(model: SavedModel) -> dict[str, Any]:
         "n_hidden": b1.shape[0],
         "vocab_size": C.shape[0],
         "boundary": model.vocabulary.boundary,
-        "characters": model.vocabulary.characters,
+        "characters": model.vocabulary.tokens,
         "data": origin,
         "digest": ZERO_DIGEST,
     }

@@ -36,7 +36,8 @@ from makemore_cpp import _core, reference
 from makemore_cpp.reference import random as reference_random
 
 WITHOUT_ARGUMENTS = {
-    "Vocabulary.characters", "Vocabulary.boundary", "Vocabulary.__len__", "Vocabulary.__eq__",
+    "Vocabulary.tokens", "Vocabulary.separator", "Vocabulary.unknown", "Vocabulary.boundary",
+    "Vocabulary.__len__", "Vocabulary.__eq__",
     "SavedModel.vocabulary", "SavedModel.block_size", "SavedModel.parameters", "SavedModel.data",
     "SavedModel.to_bytes", "LanguageModel.vocabulary", "LanguageModel.sizes",
 }  # fmt: skip

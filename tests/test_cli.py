@@ -317,9 +317,7 @@ def test_samples_that_do_not_end_are_drawn_again(trained):
     keep = ("--max-length", 2, "--unfinished", "keep")
     out, error = run(folder, "sample", "runs/1", "-n", 30, *keep)
     assert max(map(len, out.splitlines())) == 2, "the mark is for a terminal"
-    cut = int(
-        re.fullmatch(r"makemore_cpp: (\d+) of 30 samples were cut at 2 characters\n", error)[1]
-    )
+    cut = int(re.fullmatch(r"makemore_cpp: (\d+) of 30 samples were cut at 2 tokens\n", error)[1])
     assert 0 < cut < 30
 
 

@@ -75,7 +75,7 @@ def test_sample_prints_what_the_library_draws(folder, model):
     assert out.splitlines() == [text for text, _ in expected]
     cut = sum(cut for _, cut in expected)
     assert 0 < cut < 3000
-    assert error == f"makemore_cpp: {cut} of 3000 samples were cut at 7 characters\n"
+    assert error == f"makemore_cpp: {cut} of 3000 samples were cut at 7 tokens\n"
     out, _ = run(folder, "sample", "m", *arguments, "--json")
     assert [json.loads(line) for line in out.splitlines()] == [one._asdict() for one in expected]
     whole = list(mm.text.iter_samples(model, 3000, unfinished="redo", **options))

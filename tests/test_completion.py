@@ -144,7 +144,7 @@ def test_bad_prefixes(model, prefix, error, sentence):
         ({"max_length": 0}, mm.ArgumentError, "max_length = 0"),
         ({"max_length": 2**40}, mm.ArgumentError, "max_length ="),
         ({"max_length": "5"}, TypeError, "max_length must"),
-        ({"prefix": "abcd", "max_length": 3}, mm.ArgumentError, "prefix has 4 characters"),
+        ({"prefix": "abcd", "max_length": 3}, mm.ArgumentError, "prefix has 4 tokens"),
     ],
 )
 def test_bad_options(model, options, error, sentence):

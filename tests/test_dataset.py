@@ -111,7 +111,7 @@ def test_endless_line_is_refused_early():
 
 
 def test_too_many_characters_are_refused_by_line(tmp_path, monkeypatch):
-    monkeypatch.setattr(texts_module, "MAX_CHARACTERS", 3)
+    monkeypatch.setattr(texts_module, "MAX_TOKENS", 3)
     assert len(mm.load_texts(write(tmp_path, b"ab\n\nc\n"))) == 2
     with pytest.raises(mm.FormatError, match=r"line 4 of .* distinct characters to 4; at most 3"):
         mm.load_texts(write(tmp_path, b"ab\n\nc\nd\n"))
@@ -169,7 +169,7 @@ def test_boundary_in_a_text_names_the_option():
 
 
 def test_too_many_characters_are_refused_by_name(monkeypatch):
-    monkeypatch.setattr(vocab_module, "MAX_CHARACTERS", 2)
+    monkeypatch.setattr(vocab_module, "MAX_TOKENS", 2)
     with pytest.raises(mm.ArgumentError, match=r"3 distinct characters; at most 2.*'c'"):
         mm.Vocab.from_texts(["a", "b", "c"])
 
@@ -190,7 +190,7 @@ def test_a_long_text_is_shown_in_part():
 
 
 def test_vocab_says_what_it_does():
-    for name in ("characters", "boundary", "encode", "encode_many", "decode"):
+    for name in ("tokens", "characters", "boundary", "encode", "encode_many", "decode"):
         assert vars(mm.Vocab)[name].__doc__
     vocab = mm.Vocab(["a", "b"])
     tokens, offsets = vocab.encode_many(["ab", "", "b"])

@@ -64,7 +64,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "load": (mm.load, {"path": "missing"}),
     "MLP.load": (mm.MLP.load, {"path": "missing"}),
     "from_bytes": (mm.MLP.from_bytes, {"data": b"", "name": "bytes"}),
-    "Vocab": (mm.Vocab, {"characters": ["a"], "boundary": "."}),
+    "Vocab": (mm.Vocab, {"tokens": ["a"], "boundary": "."}),
     "from_texts": (mm.Vocab.from_texts, {"texts": TEXTS, "boundary": "."}),
     "split": (mm.Dataset.split, {"texts": TEXTS, "block_size": 2, "seed": 1, "boundary": ".",
         "vocab": None}),

@@ -72,7 +72,7 @@ def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     other = mm.MLP(mm.Dataset.split(mm.load_texts()).vocab, block_size=3)
     namespace = {**other.parameters, "state_dict": mm.to_makemore_py(other)}
     python = blocks(README, "python")
-    assert len(python) == 4
+    assert len(python) == 5
     for block in python:
         if importlib.util.find_spec("onnx") is None:
             block = re.sub(r"^.*export_onnx.*$", "", block, flags=re.MULTILINE)

@@ -443,7 +443,7 @@ def test_other_characters():
         ({"prefix": "a."}, mm.ArgumentError, "prefix 'a.': .*boundary"),
         ({"prefix": "a\ud800"}, mm.ArgumentError, "prefix 'a.ud800'"),
         ({"prefix": "X" * 1_000_000}, mm.ArgumentError, "prefix 'X{40}…': the character 'X'"),
-        ({"prefix": "abcd", "max_length": 3}, mm.ArgumentError, "prefix has 4 characters"),
+        ({"prefix": "abcd", "max_length": 3}, mm.ArgumentError, "prefix has 4 tokens"),
         ({"prefix": b"a"}, TypeError, "prefix must be a str, not bytes"),
         ({"prefix": None}, TypeError, "prefix must be a str, not NoneType"),
         ({"exclude": "anna"}, mm.ArgumentError, "exclude is 'anna'; it must be \"train\" or a"),

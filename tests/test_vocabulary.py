@@ -31,7 +31,7 @@ def test_tokens_are_the_places_of_the_characters(case: tuple[list[str], str, lis
     stoi = {character: place for place, character in enumerate([boundary, *characters])}
     vocabulary = Vocabulary(characters, boundary=boundary)
     assert len(vocabulary) == len(stoi)
-    assert (vocabulary.characters, vocabulary.boundary) == (characters, boundary)
+    assert (vocabulary.tokens, vocabulary.boundary) == (characters, boundary)
     for text in texts:
         tokens = vocabulary.encode(text)
         assert tokens.dtype == np.int32
@@ -99,12 +99,12 @@ def test_a_wrong_text_is_refused_by_character_and_position(text: str, sentence: 
 @pytest.mark.parametrize(
     ("characters", "boundary", "sentence"),
     [
-        ([], ".", "characters is empty"),
-        (["a", "b", "a"], ".", r"characters\[2\] repeats 'a' of characters\[0\]"),
-        (["a", "."], ".", r"characters\[1\] is the boundary '.'"),
-        (["a", "bc"], ".", r"characters\[1\] must be exactly one Unicode code point, got 'bc'"),
-        (["a", ""], ".", r"characters\[1\] must be exactly one"),
-        (["\udc80"], ".", r"characters\[0\] has the lone surrogate U\+DC80"),
+        ([], ".", "tokens is empty"),
+        (["a", "b", "a"], ".", r"tokens\[2\] repeats 'a' of tokens\[0\]"),
+        (["a", "."], ".", r"tokens\[1\] is the boundary '.'"),
+        (["a", "bc"], ".", r"tokens\[1\] must be exactly one Unicode code point, got 'bc'"),
+        (["a", ""], ".", r"tokens\[1\] must be exactly one"),
+        (["\udc80"], ".", r"tokens\[0\] has the lone surrogate U\+DC80"),
         (["a"], "", "boundary must be exactly one"),
         (["a"], "..", "boundary must be exactly one"),
         (["a"], "\ud800", "boundary has the lone surrogate"),

@@ -296,8 +296,8 @@ Parameters
 ----------
 texts : iterable of str
 oov : {"error", "skip", "-inf"}
-    What becomes of characters that are not in the vocabulary: an error, they are left out as if
-    they did not stand there, or the text's score is -inf.
+    What becomes of tokens that are not in the vocabulary: an error, they are left out as if they
+    did not stand there, or the text's score is -inf.
 threads : int, optional
     By default the CPUs that this process may use; never changes a bit of the result.
 

@@ -30,9 +30,27 @@ bool append_code_points(std::vector<int32_t>& tokens, const Vocabulary& vocabula
   return true;
 }
 
+// A lone surrogate is no part of a word: false.
+bool append_words(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
+                  Unknown unknown) {
+  Py_ssize_t bytes = 0;
+  const char* const utf8 = PyUnicode_AsUTF8AndSize(string.ptr(), &bytes);
+  if (utf8 == nullptr) {
+    PyErr_Clear();
+    return false;
+  }
+  try {
+    vocabulary.append(tokens, {utf8, static_cast<size_t>(bytes)}, unknown);
+    return true;
+  } catch (const ArgumentError&) {
+    return false;
+  }
+}
+
 // The characters of a vocabulary that has only ASCII.
 struct AsciiTable {
-  explicit AsciiTable(const Vocabulary& vocabulary) : is_ascii(vocabulary.size() <= 128) {
+  explicit AsciiTable(const Vocabulary& vocabulary)
+      : is_ascii(vocabulary.size() <= 128 && !vocabulary.has_words()) {
     for (int32_t token = 0; is_ascii && token < vocabulary.size(); ++token) {
       const char32_t c = vocabulary.code_point_of(token);
       is_ascii = c < 128;
@@ -54,6 +72,10 @@ PyObject* ascii_string(std::span<const int32_t> tokens, const AsciiTable& table)
 }
 
 PyObject* any_string(std::span<const int32_t> tokens, const Vocabulary& vocabulary) {
+  if (vocabulary.has_words()) {
+    const std::string text = vocabulary.decode(tokens);
+    return PyUnicode_FromStringAndSize(text.data(), std::ssize(text));
+  }
   std::u32string code_points(tokens.size(), U'\0');
   std::transform(tokens.begin(), tokens.end(), code_points.begin(),
                  [&](int32_t token) { return vocabulary.code_point_of(token); });
@@ -81,6 +103,7 @@ bool Elements::next() {
 
 bool append_known(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
                   Unknown unknown) {
+  if (vocabulary.has_words()) return append_words(tokens, vocabulary, string, unknown);
   const auto length = static_cast<size_t>(PyUnicode_GET_LENGTH(string.ptr()));
   const void* const data = PyUnicode_DATA(string.ptr());
   const auto text = [&]<typename CodePoint>(CodePoint) {

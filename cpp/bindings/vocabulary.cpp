@@ -4,6 +4,7 @@
 #include <pybind11/operators.h>
 #include <pybind11/stl.h>  // lists of str
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,12 @@ std::vector<std::string> strings_of(const py::object& texts, const char* name) {
   return strings;
 }
 
-Vocabulary make_vocabulary(const py::object& characters, const py::object& boundary) {
-  return Vocabulary(strings_of(characters, "characters"), std::string(text("boundary", boundary)));
+Vocabulary make_vocabulary(const py::object& tokens, const py::object& boundary,
+                           const py::object& separator, const py::object& unknown) {
+  std::optional<std::string> stand_in;
+  if (!unknown.is_none()) stand_in = text("unknown", unknown);
+  return Vocabulary(strings_of(tokens, "tokens"), std::string(text("boundary", boundary)),
+                    std::string(text("separator", separator)), stand_in);
 }
 
 py::tuple encode_many(const Vocabulary& vocabulary, const py::object& texts) {
@@ -60,26 +65,16 @@ std::string decode(const Vocabulary& vocabulary, const py::object& tokens) {
 }  // namespace
 
 void bind_vocabulary(py::module_& m) {
-  auto vocabulary =
-      class_of<Vocabulary>(m, "Vocabulary", R"(Text to tokens and back, one code point a token.
-
-Parameters
-----------
-characters : sequence of str
-    The distinct characters of tokens 1, 2, ...; at most 65535.
-boundary : str
-    How token 0, the start and end of a text, is shown; not one of the characters.
-
-Raises
-------
-ArgumentError
-    A character is not exactly one code point, or repeats another one.)");
-  def_init(vocabulary, &make_vocabulary, "characters"_a, "boundary"_a = ".");
+  auto vocabulary = class_of<Vocabulary>(m, "Vocabulary",
+                                         "Text to tokens and back; makemore_cpp.Vocab tells how.");
+  def_init(vocabulary, &make_vocabulary, "tokens"_a, "boundary"_a = ".", "separator"_a = "",
+           "unknown"_a = py::none());
   vocabulary
-      .def_property_readonly("characters", &Vocabulary::characters,
-                             "The characters of tokens 1, 2, ..., as a new list.")
+      .def_property_readonly("tokens", &Vocabulary::tokens, "Tokens 1, 2, ..., as a new list.")
       .def_property_readonly("boundary", &Vocabulary::boundary, "How token 0 is shown.")
-      .def("__len__", &Vocabulary::size, "V, the number of tokens: the characters and token 0.")
+      .def_property_readonly("separator", &Vocabulary::separator, "What stands between tokens.")
+      .def_property_readonly("unknown", &Vocabulary::unknown, "What stands for unknown tokens.")
+      .def("__len__", &Vocabulary::size, "V, the number of tokens, token 0 included.")
       .def(py::self == py::self)
       .def("__repr__",
            [](const Vocabulary& vocabulary) {

@@ -70,6 +70,8 @@ const std::vector<std::string> kWords = {"{",
                                          "__metadata__",
                                          "makemore",
                                          "characters",
+                                         "tokens",
+                                         ",\"separator\":\" \",\"unknown\":null",
                                          "boundary",
                                          "split_seed",
                                          "block_size",
@@ -207,11 +209,11 @@ bool read_text(std::string_view bytes) {
       " at position ");
   const bool one = accepts<makemore::ArgumentError>(
       [&] {
-        const std::vector<std::string> characters = Vocabulary({std::string(bytes)}).characters();
+        const std::vector<std::string> characters = Vocabulary({std::string(bytes)}).tokens();
         expect(characters == std::vector<std::string>{std::string(bytes)},
                "a character is changed");
       },
-      "characters[0]");
+      "tokens[0]");
   expect(makemore::is_utf8(makemore::show_text(bytes)), "what a sentence shows is not UTF-8");
   expect(makemore::is_utf8(bytes) || !(known || one), "what is not UTF-8 is accepted");
   return known;
@@ -220,19 +222,21 @@ bool read_text(std::string_view bytes) {
 // -- seeds
 // ------------------------------------------------------------------------------------------
 
-std::string model_bytes(const std::vector<std::string>& characters, int64_t n_hidden,
+std::string model_bytes(const Vocabulary& vocabulary, int64_t n_hidden,
                         std::optional<makemore::DataOrigin> data) {
-  const makemore::Sizes sizes{2, 1, n_hidden, std::ssize(characters) + 1};
-  SavedModel model{sizes, Vocabulary(characters), makemore::ParameterArrays(sizes), data};
+  const makemore::Sizes sizes{2, 1, n_hidden, vocabulary.size()};
+  SavedModel model{sizes, vocabulary, makemore::ParameterArrays(sizes), data};
   model.parameters.C[0] = 1.5f;
   model.parameters.b1.back() = -1e-30f;
   return makemore::model_to_bytes(model);
 }
 
 std::vector<std::string> model_seeds() {
-  return {
-      model_bytes({"a"}, 1, {}), model_bytes({"a", "\xC3\xA9", "\""}, 3, {}),
-      model_bytes({"\n", "\\"}, 2, makemore::DataOrigin{"names.txt", std::string(64, 'a'), 42})};
+  return {model_bytes(Vocabulary({"a"}), 1, {}),
+          model_bytes(Vocabulary({"a", "\xC3\xA9", "\""}), 3, {}),
+          model_bytes(Vocabulary({"the", "\xC3\xA9t\xC3\xA9"}, "</s>", " ", "the"), 1, {}),
+          model_bytes(Vocabulary({"\n", "\\"}), 2,
+                      makemore::DataOrigin{"names.txt", std::string(64, 'a'), 42})};
 }
 
 std::vector<std::string> tensor_seeds() {

@@ -75,7 +75,7 @@ TEST_CASE("text to tokens and back") {
   const Vocabulary vocabulary({"a", "\xC3\xA9", "\xF0\x9F\x98\x80", std::string(1, '\0')}, "#");
   EXPECT(vocabulary.size() == 5);
   EXPECT(vocabulary.boundary() == "#");
-  EXPECT(vocabulary.characters().size() == 4 && vocabulary.characters()[1] == "\xC3\xA9");
+  EXPECT(vocabulary.tokens().size() == 4 && vocabulary.tokens()[1] == "\xC3\xA9");
   const std::string text = std::string(
                                "\xF0\x9F\x98\x80"
                                "a\xC3\xA9") +
@@ -84,8 +84,8 @@ TEST_CASE("text to tokens and back") {
   EXPECT(vocabulary.decode(vocabulary.encode(text)) == text);
   EXPECT(vocabulary.encode("").empty() && vocabulary.decode({}).empty());
   EXPECT(vocabulary.decode(std::vector<int32_t>{0, 1, 0}) == "#a#");
-  EXPECT(vocabulary == Vocabulary(vocabulary.characters(), "#"));
-  EXPECT(!(vocabulary == Vocabulary(vocabulary.characters(), "$")));
+  EXPECT(vocabulary == Vocabulary(vocabulary.tokens(), "#"));
+  EXPECT(!(vocabulary == Vocabulary(vocabulary.tokens(), "$")));
 }
 
 TEST_CASE("text that is not in the vocabulary is refused by character and position") {
@@ -100,13 +100,13 @@ TEST_CASE("text that is not in the vocabulary is refused by character and positi
 }
 
 TEST_CASE("vocabularies that cannot be are refused by place") {
-  EXPECT_THROWS(Vocabulary({}), ArgumentError, "characters is empty");
-  EXPECT_THROWS(Vocabulary({"a", "b", "a"}), ArgumentError, "characters[2] repeats 'a'");
-  EXPECT_THROWS(Vocabulary({"a", "."}), ArgumentError, "characters[1] is the boundary '.'");
-  EXPECT_THROWS(Vocabulary({"a", "bc"}), ArgumentError, "characters[1] must be exactly one");
-  EXPECT_THROWS(Vocabulary({"a", ""}), ArgumentError, "characters[1] must be exactly one");
-  EXPECT_THROWS(Vocabulary({"\xED\xA0\x80"}), ArgumentError, "characters[0] is not valid UTF-8");
-  EXPECT_THROWS(Vocabulary({"\xC1\x81"}), ArgumentError, "characters[0] is not valid UTF-8");
+  EXPECT_THROWS(Vocabulary({}), ArgumentError, "tokens is empty");
+  EXPECT_THROWS(Vocabulary({"a", "b", "a"}), ArgumentError, "tokens[2] repeats 'a'");
+  EXPECT_THROWS(Vocabulary({"a", "."}), ArgumentError, "tokens[1] is the boundary '.'");
+  EXPECT_THROWS(Vocabulary({"a", "bc"}), ArgumentError, "tokens[1] must be exactly one");
+  EXPECT_THROWS(Vocabulary({"a", ""}), ArgumentError, "tokens[1] must be exactly one");
+  EXPECT_THROWS(Vocabulary({"\xED\xA0\x80"}), ArgumentError, "tokens[0] is not valid UTF-8");
+  EXPECT_THROWS(Vocabulary({"\xC1\x81"}), ArgumentError, "tokens[0] is not valid UTF-8");
   EXPECT_THROWS(Vocabulary({"a"}, ""), ArgumentError, "boundary must be exactly one");
   EXPECT_THROWS(Vocabulary({"a"}, "\xFF"), ArgumentError, "boundary is not valid UTF-8");
 }
@@ -122,6 +122,31 @@ TEST_CASE("the largest vocabulary works and one more token is refused") {
       (vocabulary.encode(characters.back()) == std::vector<int32_t>{makemore::kMaxVocabSize - 1}));
   characters.push_back("a");
   EXPECT_THROWS(Vocabulary(characters), ArgumentError, "more than the limit of 65536 tokens");
+}
+
+TEST_CASE("words: split at white space, joined by spaces, and one stands for the others") {
+  const Vocabulary words({"<unk>", "the", "caf\xC3\xA9"}, "</s>", " ", "<unk>");
+  EXPECT(words.has_words() && words.size() == 4 && words.boundary() == "</s>");
+  EXPECT(words.unknown() == "<unk>" && words.separator() == " " && words.tokens()[1] == "the");
+  const std::vector<int32_t> tokens = words.encode(
+      " the\xE3\x80\x80"
+      "caf\xC3\xA9\n\nx the");
+  EXPECT((tokens == std::vector<int32_t>{2, 3, 1, 2}));
+  EXPECT(words.decode(std::vector<int32_t>{2, 0, 1}) == "the </s> <unk>");
+  EXPECT(words.encode("").empty() && words.encode(" \t").empty());
+  EXPECT_THROWS(words.encode("the </s>"), ArgumentError, "'</s>' at position 1 is the boundary");
+  EXPECT_THROWS(words.encode("the \xC3"), ArgumentError, "not valid UTF-8 at position 1 (byte 4)");
+
+  const Vocabulary strict({"a", "b"}, "</s>", " ");
+  EXPECT_THROWS(strict.encode("a c"), ArgumentError, "the word 'c' at position 1 is not in");
+  std::vector<int32_t> found;
+  strict.append(found, "a c b </s>", makemore::Unknown::skip);
+  EXPECT((found == std::vector<int32_t>{1, 2}));
+  strict.append(found, "c", makemore::Unknown::mark);
+  EXPECT(found.back() == makemore::kUnknownToken);
+  EXPECT(!(strict == Vocabulary({"a", "b"}, "</s>", " ", "a")) && !strict.unknown());
+  EXPECT_THROWS(Vocabulary({"a b"}, "</s>", " "), ArgumentError, "tokens[0] contains white space");
+  EXPECT_THROWS(Vocabulary({"a"}, "", " "), ArgumentError, "boundary is empty");
 }
 
 int main() { return check::run(); }

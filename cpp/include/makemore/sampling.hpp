@@ -20,7 +20,7 @@ struct SampleOptions {
   double temperature = 1;    // divides log-probabilities; 0: always the most probable token
   int64_t top_k = 0;         // only so many of the most probable tokens; 0: all
   double top_p = 1;          // only the most probable tokens, as few as have this probability
-  int64_t min_length = 0;    // no text ends before it has so many characters
+  int64_t min_length = 0;    // no text ends before it has so many tokens
   int64_t max_length = 100;  // a text that would be longer is cut here
 };
 constexpr int64_t kMaxSampleLength = 1'000'000;

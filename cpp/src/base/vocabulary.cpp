@@ -1,5 +1,7 @@
-// Text to tokens and back, every character checked.
+// Text to tokens and back, every token checked.
 #include "makemore/vocabulary.hpp"
+
+#include <utility>
 
 #include "base/check.hpp"
 #include "base/utf8.hpp"
@@ -10,13 +12,21 @@ namespace makemore {
 
 namespace {
 
-// `place` is what an error calls the string: boundary, characters[3].
-char32_t only_code_point(const std::string& text, const std::string& place) {
-  size_t at = 0;
-  const char32_t code_point = text.empty() ? 0 : next_code_point(text, at);
-  if (code_point == kNotUtf8) {
+std::string place_of(size_t i) { return "tokens[" + std::to_string(i) + "]"; }
+
+std::string at_position(int64_t position) { return " at position " + std::to_string(position); }
+
+// `place` is what an error calls the string: boundary, tokens[3].
+void check_utf8(const std::string& text, const std::string& place) {
+  if (!is_utf8(text)) {
     throw ArgumentError(place + " is not valid UTF-8: '" + show_text(text) + "'");
   }
+}
+
+char32_t only_code_point(const std::string& text, const std::string& place) {
+  check_utf8(text, place);
+  size_t at = 0;
+  const char32_t code_point = text.empty() ? 0 : next_code_point(text, at);
   if (text.empty() || at != text.size()) {
     throw ArgumentError(place + " must be exactly one Unicode code point, got '" + show_text(text) +
                         "'");
@@ -24,56 +34,155 @@ char32_t only_code_point(const std::string& text, const std::string& place) {
   return code_point;
 }
 
-std::string at_position(int64_t position) { return " at position " + std::to_string(position); }
+// What Python's str.split() splits at.
+bool is_space(char32_t c) {
+  if (c < 0x80) return c == ' ' || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F);
+  return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
+         c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
+}
+
+// The next word of a text behind `at`, which moves behind it; empty where there is none.  Throws
+// ArgumentError where the bytes are not UTF-8; `position` is that of the word.
+std::string_view next_word(std::string_view text, size_t& at, int64_t position) {
+  size_t begin = at;
+  while (at < text.size()) {
+    const size_t end = at;
+    const char32_t c = next_code_point(text, at);
+    if (c == kNotUtf8) {
+      throw ArgumentError("the text is not valid UTF-8" + at_position(position) + " (byte " +
+                          std::to_string(at) + ")");
+    }
+    if (!is_space(c)) continue;
+    if (end > begin) return text.substr(begin, end - begin);
+    begin = at;
+  }
+  return text.substr(begin);
+}
+
+void check_word(const std::string& word, const std::string& place) {
+  check_utf8(word, place);
+  if (word.empty()) throw ArgumentError(place + " is empty: a word has characters");
+  for (size_t at = 0; at < word.size();) {
+    if (is_space(next_code_point(word, at))) {
+      throw ArgumentError(place + " contains white space, which separates words: '" +
+                          show_text(word) + "'");
+    }
+  }
+}
+
+[[noreturn]] void refuse_boundary(const std::string& what) {
+  throw ArgumentError(what + ": choose another one with the option boundary");
+}
+
+[[noreturn]] void refuse(const std::string& token, bool is_boundary, int64_t position) {
+  if (is_boundary) {
+    refuse_boundary(token + at_position(position) +
+                    " is the boundary, which marks start and end and cannot be part of a text");
+  }
+  throw ArgumentError(token + at_position(position) + " is not in the vocabulary");
+}
 
 }  // namespace
 
-Vocabulary::Vocabulary(const std::vector<std::string>& characters, const std::string& boundary) {
-  if (characters.empty())
-    throw ArgumentError("characters is empty: a vocabulary needs at least one");
-  if (characters.size() >= static_cast<size_t>(kMaxVocabSize)) {
-    throw ArgumentError(std::to_string(characters.size()) +
-                        " characters and the boundary are more than the limit of " +
+Vocabulary::Vocabulary(const std::vector<std::string>& tokens, const std::string& boundary,
+                       const std::string& separator, const std::optional<std::string>& unknown) {
+  if (!separator.empty() && separator != " ") {
+    throw ArgumentError("separator is '" + show_text(separator) +
+                        "'; it must be '' for characters or ' ' for words");
+  }
+  if (tokens.empty()) throw ArgumentError("tokens is empty: a vocabulary needs at least one");
+  if (tokens.size() >= static_cast<size_t>(kMaxVocabSize)) {
+    throw ArgumentError(std::to_string(tokens.size()) +
+                        " tokens and the boundary are more than the limit of " +
                         std::to_string(kMaxVocabSize) + " tokens");
   }
   direct_.fill(kUnknownToken);
+  if (separator.empty()) {
+    take_characters(tokens, boundary);
+  } else {
+    take_words(tokens, boundary);
+  }
+  if (!unknown) return;
+  for (size_t i = 0; i < tokens.size() && unknown_ == kUnknownToken; ++i) {
+    if (tokens[i] == *unknown) unknown_ = static_cast<int32_t>(i + 1);
+  }
+  if (unknown_ == kUnknownToken) {
+    throw ArgumentError("unknown is '" + show_text(*unknown) + "', which is not among the tokens");
+  }
+  for (char32_t c = 0; c < direct_.size(); ++c) {
+    const bool is_boundary = !has_words() && c == itos_[0];
+    if (direct_[c] == kUnknownToken && !is_boundary) direct_[c] = unknown_;
+  }
+}
+
+void Vocabulary::take_characters(const std::vector<std::string>& characters,
+                                 const std::string& boundary) {
   itos_.push_back(only_code_point(boundary, "boundary"));
   for (size_t i = 0; i < characters.size(); ++i) {
-    const std::string place = "characters[" + std::to_string(i) + "]";
-    const char32_t character = only_code_point(characters[i], place);
+    const char32_t character = only_code_point(characters[i], place_of(i));
     if (character == itos_[0]) {
-      throw ArgumentError(place + " is the boundary " + show_character(character) +
-                          ": choose another one with the option boundary");
+      refuse_boundary(place_of(i) + " is the boundary " + show_character(character));
     }
     const auto [known, is_new] = stoi_.emplace(character, static_cast<int32_t>(itos_.size()));
     if (!is_new) {
-      throw ArgumentError(place + " repeats " + show_character(character) + " of characters[" +
-                          std::to_string(known->second - 1) + "]");
+      throw ArgumentError(place_of(i) + " repeats " + show_character(character) + " of " +
+                          place_of(static_cast<size_t>(known->second - 1)));
     }
     itos_.push_back(character);
     if (character < direct_.size()) direct_[character] = known->second;
   }
 }
 
-int64_t Vocabulary::size() const { return static_cast<int64_t>(itos_.size()); }
+void Vocabulary::take_words(const std::vector<std::string>& words, const std::string& boundary) {
+  check_word(boundary, "boundary");
+  words_.push_back(boundary);
+  for (size_t i = 0; i < words.size(); ++i) {
+    check_word(words[i], place_of(i));
+    if (words[i] == boundary) {
+      refuse_boundary(place_of(i) + " is the boundary '" + show_text(boundary) + "'");
+    }
+    const auto [known, is_new] =
+        token_of_word_.emplace(words[i], static_cast<int32_t>(words_.size()));
+    if (!is_new) {
+      throw ArgumentError(place_of(i) + " repeats '" + show_text(words[i]) + "' of " +
+                          place_of(static_cast<size_t>(known->second - 1)));
+    }
+    words_.push_back(words[i]);
+  }
+}
 
-std::string Vocabulary::boundary() const { return decode(std::vector<int32_t>{0}); }
+int64_t Vocabulary::size() const {
+  return static_cast<int64_t>(has_words() ? words_.size() : itos_.size());
+}
 
-std::vector<std::string> Vocabulary::characters() const {
-  std::vector<std::string> all(itos_.size() - 1);
-  for (size_t i = 0; i < all.size(); ++i) append_utf8(all[i], itos_[i + 1]);
+std::string Vocabulary::token(int32_t token) const {
+  if (has_words()) return words_[static_cast<size_t>(token)];
+  std::string text;
+  append_utf8(text, itos_[static_cast<size_t>(token)]);
+  return text;
+}
+
+std::optional<std::string> Vocabulary::unknown() const {
+  if (unknown_ == kUnknownToken) return std::nullopt;
+  return token(unknown_);
+}
+
+std::vector<std::string> Vocabulary::tokens() const {
+  std::vector<std::string> all;
+  for (int32_t i = 1; i < size(); ++i) all.push_back(token(i));
   return all;
 }
 
 std::vector<int32_t> Vocabulary::encode(std::string_view text) const {
   std::vector<int32_t> tokens;
-  tokens.reserve(text.size());
+  if (!has_words()) tokens.reserve(text.size());
   append(tokens, text);
   return tokens;
 }
 
 void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
                         Unknown unknown) const {
+  if (has_words()) return append_words(tokens, text, unknown);
   int64_t position = 0;
   for (size_t at = 0; at < text.size(); ++position) {
     const char32_t character = next_code_point(text, at);
@@ -84,15 +193,27 @@ void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
     const int32_t token = token_of(character);
     if (token != kUnknownToken || unknown == Unknown::mark) {
       tokens.push_back(token);
-    } else if (unknown == Unknown::skip) {
-      continue;
-    } else if (character == itos_[0]) {
-      throw ArgumentError("the character " + show_character(character) + at_position(position) +
-                          " is the boundary, which marks start and end and cannot be part of a "
-                          "text: choose another one with the option boundary");
-    } else {
-      throw ArgumentError("the character " + show_character(character) + at_position(position) +
-                          " is not in the vocabulary");
+    } else if (unknown == Unknown::error) {
+      refuse("the character " + show_character(character), character == itos_[0], position);
+    }
+  }
+}
+
+void Vocabulary::append_words(std::vector<int32_t>& tokens, std::string_view text,
+                              Unknown unknown) const {
+  size_t at = 0;
+  for (int64_t position = 0;; ++position) {
+    const std::string_view word = next_word(text, at, position);
+    if (word.empty()) return;
+    const bool is_boundary = word == words_[0];
+    const auto found = token_of_word_.find(word);
+    const int32_t token = found != token_of_word_.end() ? found->second
+                          : is_boundary                 ? kUnknownToken
+                                                        : unknown_;
+    if (token != kUnknownToken || unknown == Unknown::mark) {
+      tokens.push_back(token);
+    } else if (unknown == Unknown::error) {
+      refuse("the word '" + show_text(word) + "'", is_boundary, position);
     }
   }
 }
@@ -100,7 +221,14 @@ void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
 std::string Vocabulary::decode(std::span<const int32_t> tokens) const {
   check_token_vector("tokens", tokens.data(), static_cast<int64_t>(tokens.size()), size());
   std::string text;
-  for (const int32_t token : tokens) append_utf8(text, itos_[static_cast<size_t>(token)]);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    if (!has_words()) {
+      append_utf8(text, itos_[static_cast<size_t>(tokens[i])]);
+    } else {
+      if (i > 0) text += ' ';
+      text += words_[static_cast<size_t>(tokens[i])];
+    }
+  }
   return text;
 }
 

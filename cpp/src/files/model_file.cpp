@@ -45,6 +45,12 @@ void check_description(const SavedModel& model) {
 }
 
 // -- metadata ------------------------------------------------------------------------------------
+// Whether the tokens are characters, and none stands for unknown ones: the first files know no
+// other vocabulary, and have no members for it.
+bool is_plain(const Vocabulary& vocabulary) {
+  return !vocabulary.has_words() && !vocabulary.unknown();
+}
+
 std::string write_metadata(const SavedModel& model) {
   std::string text;
   const auto member = [&text](const char* key) -> std::string& {
@@ -59,14 +65,21 @@ std::string write_metadata(const SavedModel& model) {
   member("n_embd") += std::to_string(E);
   member("n_hidden") += std::to_string(H);
   member("vocab_size") += std::to_string(V);
-  json::append_string(member("boundary"), model.vocabulary.boundary());
-  member("characters") += '[';
+  const Vocabulary& vocabulary = model.vocabulary;
+  json::append_string(member("boundary"), vocabulary.boundary());
+  member(is_plain(vocabulary) ? "characters" : "tokens") += '[';
   bool is_first = true;
-  for (const std::string& character : model.vocabulary.characters()) {
+  for (const std::string& token : vocabulary.tokens()) {
     if (!std::exchange(is_first, false)) text += ',';
-    json::append_string(text, character);
+    json::append_string(text, token);
   }
   text += ']';
+  if (!is_plain(vocabulary)) {
+    json::append_string(member("separator"), vocabulary.separator());
+    const std::optional<std::string> unknown = vocabulary.unknown();
+    member("unknown");
+    unknown ? json::append_string(text, *unknown) : void(text += "null");
+  }
   member("data");
   if (!model.data) return text + "null}";
   text += "{\"name\":";
@@ -110,6 +123,29 @@ std::optional<DataOrigin> read_origin(json::Reader& reader) {
   return data;
 }
 
+Vocabulary read_vocabulary(json::Reader& reader) {
+  reader.expect(",\"boundary\":");
+  const std::string boundary = reader.string();
+  const bool is_general = reader.accept(",\"tokens\":[");
+  if (!is_general) reader.expect(",\"characters\":[");
+  std::vector<std::string> tokens;
+  if (!reader.accept("]")) {
+    do {
+      tokens.push_back(reader.string());
+    } while (reader.accept(","));
+    reader.expect("]");
+  }
+  if (!is_general) return Vocabulary(tokens, boundary);
+  reader.expect(",\"separator\":");
+  const std::string separator = reader.string();
+  reader.expect(",\"unknown\":");
+  std::optional<std::string> unknown;
+  if (!reader.accept("null")) unknown = reader.string();
+  Vocabulary vocabulary(tokens, boundary, separator, unknown);
+  if (is_plain(vocabulary)) throw ArgumentError("the tokens are characters, but not named so");
+  return vocabulary;
+}
+
 // The model without its parameters.
 SavedModel read_metadata(const std::string& text) {
   json::Reader reader(text, "the metadata");
@@ -123,23 +159,13 @@ SavedModel read_metadata(const std::string& text) {
   sizes.n_hidden = reader.size();
   reader.expect(",\"vocab_size\":");
   sizes.vocab_size = reader.size();
-  reader.expect(",\"boundary\":");
-  const std::string boundary = reader.string();
-  reader.expect(",\"characters\":[");
-  std::vector<std::string> characters;
-  if (!reader.accept("]")) {
-    do {
-      characters.push_back(reader.string());
-    } while (reader.accept(","));
-    reader.expect("]");
-  }
+  // The vocabulary into a variable of its own: GCC 12 destroys members twice when an exception
+  // leaves the initialisation of nested aggregates.
+  Vocabulary vocabulary = read_vocabulary(reader);
   reader.expect(",\"data\":");
   std::optional<DataOrigin> data = read_origin(reader);
   reader.expect("}");
   reader.expect_end();
-  // The vocabulary into a variable of its own: GCC 12 destroys members twice when an exception
-  // leaves the initialisation of nested aggregates.
-  Vocabulary vocabulary(characters, boundary);
   SavedModel model{.sizes = sizes,
                    .vocabulary = std::move(vocabulary),
                    .parameters = {},

@@ -21,7 +21,7 @@ namespace {
 struct Node {
   int64_t parent;  // -1: the prefix
   int32_t token;   // 0: the text ends here
-  int32_t length;  // characters, prefix included
+  int32_t length;  // tokens, prefix included
 };
 
 struct Candidate {
@@ -165,7 +165,7 @@ Completions complete(const NextLogProbs& next, int64_t block_size, int64_t vocab
   check_token_vector("prefix", prefix.data(), prefix_length, vocab_size);
   if (prefix_length > max_length) {
     throw ArgumentError("the prefix has " + std::to_string(prefix_length) +
-                        " characters, more than max_length " + std::to_string(max_length));
+                        " tokens, more than max_length " + std::to_string(max_length));
   }
   return Search(next, block_size, vocab_size, prefix, k, max_length).run(poll);
 }

@@ -140,7 +140,7 @@ void check_sample_options(const SampleOptions& options, int64_t prefix_length) {
   check_in_range("min_length", options.min_length, 0, options.max_length);
   if (prefix_length > options.max_length) {
     throw ArgumentError("the prefix has " + std::to_string(prefix_length) +
-                        " characters, more than max_length " + std::to_string(options.max_length));
+                        " tokens, more than max_length " + std::to_string(options.max_length));
   }
 }
 

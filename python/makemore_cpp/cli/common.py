@@ -24,13 +24,25 @@ from makemore_cpp.text.model import Model
 # Options of several commands.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 boundary_option = click.option(
-    "--boundary", default=".", help="Shows token 0; no item may contain it."
+    "--boundary", help="Shows token 0; no item may contain it.  [default: ., among words </s>]"
+)
+level_option = click.option(
+    "--level",
+    type=click.Choice(["char", "word"]),
+    default="char",
+    help="What tokens are: characters, or words between white space.",
+    show_default=True,
+)
+min_count_option = click.option(
+    "--min-count", default=1, help="Rarer tokens are one, <unk> among words.", show_default=True
 )
 split_seed_option = click.option(
     "--split-seed", default=42, help="Seed of the split in train, dev and test."
 )
 data_option = click.option(
-    "--data", help="Text file, one item a line; - reads stdin.  [default: bundled US names of 2017]"
+    "--data",
+    help="File of texts, one a line, gzipped or not; - reads stdin.  "
+    "[default: bundled US names of 2017]",
 )
 threads_option = click.option(
     "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
@@ -152,7 +164,7 @@ def sweep_options(command: Any) -> Any:
     return data_options(command)
 
 
-def read_data(data: str | None, split_seed: int, boundary: str) -> Dataset:
+def read_data(data: str | None, split_seed: int, boundary: str | None) -> Dataset:
     """Return the data that the options name."""
     return Dataset.split(load_texts(path_of(data)), seed=split_seed, boundary=boundary)
 

@@ -40,7 +40,7 @@ def _add(name: str) -> None:
     def command(
         data: str | None,
         split_seed: int,
-        boundary: str,
+        boundary: str | None,
         seeds: list[int],
         jobs: int | None,
         dask: str | None,
@@ -121,7 +121,7 @@ Show what counting can do, and what a longer context does to it.
 def ngram(
     data: str | None,
     split_seed: int,
-    boundary: str,
+    boundary: str | None,
     out: str | None,
     max_block_size: int,
     as_json: bool,

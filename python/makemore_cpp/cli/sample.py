@@ -61,7 +61,7 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
             console.print_lines(text + mark * is_cut for text, is_cut in some)
         cut += sum(is_cut for _, is_cut in some)
     if cut:
-        console.note(f"{cut} of {n} samples were cut at {options['max_length']} characters")
+        console.note(f"{cut} of {n} samples were cut at {options['max_length']} tokens")
 
 
 def _training_texts(model: Model) -> Iterable[str]:

@@ -48,7 +48,7 @@ An option of a run takes one value, or several with commas between them:
 def grid(
     data: str | None,
     split_seed: int,
-    boundary: str,
+    boundary: str | None,
     seeds: list[int],
     jobs: int | None,
     dask: str | None,
@@ -102,7 +102,7 @@ of several rates.
 def search_lr(
     data: str | None,
     split_seed: int,
-    boundary: str,
+    boundary: str | None,
     seeds: list[int],
     jobs: int | None,
     dask: str | None,

@@ -19,6 +19,8 @@ from makemore_cpp.cli.common import (
     boundary_option,
     data_option,
     json_option,
+    level_option,
+    min_count_option,
     option_of,
     recipe_options,
     split_seed_option,
@@ -71,6 +73,8 @@ the first loss is about ln V, which ends lower. --preset lecture is the lecture'
 @recipe_options(names_of("model", "training", "update"))
 @split_seed_option
 @boundary_option
+@level_option
+@min_count_option
 @click.option("--samples", default=20, help="Samples to print at the end.")
 @click.option("--out", help="Run folder.  [default: runs/<n>]")
 @click.option("--overwrite", is_flag=True, help="Allow --out to hold files already.")
@@ -145,8 +149,9 @@ class _Run(NamedTuple):
 @contextmanager
 def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     """Give the run of these options of the command line."""
-    names = ("data", "block_size", "n_embd", "n_hidden", "split_seed", "boundary", "init", "out")
-    data, block_size, n_embd, n_hidden, split_seed, boundary, init, out = map(options.pop, names)
+    names = ("data", "block_size", "n_embd", "n_hidden", "split_seed", "init", "out")
+    data, block_size, n_embd, n_hidden, split_seed, init, out = map(options.pop, names)
+    of_vocab = {name: options.pop(name) for name in ("boundary", "level", "min_count")}
     overwrite = options.pop("overwrite")
     del options["resume"]
     options["betas"] = (options.pop("beta1"), options.pop("beta2"))
@@ -154,9 +159,8 @@ def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
         options["lr_floor"] = None  # the preset's is that of its own schedule
     split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
-    dataset = Dataset.split(
-        load_texts(cli_common.path_of(data)), block_size, split_seed, boundary=boundary
-    )
+    texts = load_texts(cli_common.path_of(data))
+    dataset = Dataset.split(texts, block_size, split_seed, **of_vocab)
     model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)
     with folders.new_folder(out, overwrite) as folder:
         yield _Run(folder, model, dataset, options, init, samples, (checkpoint.this_build(),))

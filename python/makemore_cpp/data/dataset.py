@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Int32, Int64
 from makemore_cpp.data.texts import DataOrigin, Texts
-from makemore_cpp.data.vocab import Vocab, check_vocab
+from makemore_cpp.data.vocab import Level, Vocab, check_vocab
 
 MAX_BLOCK_SIZE = 1 << 16
 MAX_CONTEXT_TOKENS = 1 << 30  # elements of X, 4 GiB
@@ -33,7 +34,7 @@ def build_dataset(texts: Iterable[str], vocab: Vocab, block_size: int = 3) -> tu
     Returns
     -------
     X : int32 array, shape (N, T)
-        N is the number of characters plus the number of texts.
+        N is the number of tokens in all texts plus the number of texts.
     Y : int32 array, shape (N,)
 
     Raises
@@ -41,7 +42,7 @@ def build_dataset(texts: Iterable[str], vocab: Vocab, block_size: int = 3) -> tu
     TypeError
         `texts` is not a list of str, or `vocab` not a Vocab.
     ArgumentError
-        A character is not in `vocab` or is its boundary, or X would exceed 2**30 elements.
+        A token is not in `vocab` or is its boundary, or X would exceed 2**30 elements.
     """
     T = checks.integer("block_size", block_size, 1, MAX_BLOCK_SIZE)
     texts = checks.string_list("texts", texts)
@@ -147,7 +148,9 @@ class Dataset:
         block_size: int = 3,
         seed: int = 42,
         *,
-        boundary: str = ".",
+        boundary: str | None = None,
+        level: Level = "char",
+        min_count: int = 1,
         vocab: Vocab | None = None,
     ) -> "Dataset":
         """Shuffle the texts and cut them at 80 % and 90 %, as the lecture does.
@@ -161,24 +164,24 @@ class Dataset:
             T, the number of tokens in a context.
         seed : int
             Of the shuffle, ``random.Random(seed).shuffle``.
-        boundary : str
-            The character that shows token 0; no text may contain it.
+        boundary, level, min_count
+            Of the vocabulary, which is made of all texts as `Vocab.from_texts` does.
         vocab : Vocab, optional
-            Without it, all characters of all texts, sorted; with it, `boundary` is not used.
+            Use this one instead.
 
         Raises
         ------
         TypeError
             `texts` is not a list of str, or `vocab` not a Vocab.
         ArgumentError
-            There is no text, or a text contains the boundary or a character outside `vocab`.
+            There is no text, or a text contains the boundary or a token outside `vocab`.
         """
         seed = checks.integer("seed", seed, 0, checks.MAX_SEED)
         listed = checks.string_list("texts", texts)
         if not listed:
             raise ArgumentError("texts is empty; a dataset needs at least one text")
         if vocab is None:
-            vocab = Vocab.from_texts(listed, boundary)
+            vocab = Vocab.from_texts(listed, boundary, level=level, min_count=min_count)
         else:
             # Now, as errors give the text's place in the caller's list.
             encode_texts("texts", listed, vocab)
@@ -189,6 +192,58 @@ class Dataset:
         if isinstance(texts, Texts) and texts.is_unchanged:
             origin = DataOrigin(texts.name if texts.is_lasting else "", texts.sha256, seed)
         return cls(vocab, block_size, train, dev, test, origin)
+
+    @classmethod
+    def stream(
+        cls,
+        texts: Iterable[str],
+        sizes: tuple[int, int],
+        block_size: int = 3,
+        *,
+        vocab: Vocab | None = None,
+        boundary: str | None = None,
+        level: Level = "word",
+        min_count: int = 1,
+    ) -> "Dataset":
+        """Cut texts, one after another, by the position of their tokens.
+
+        So do Bengio et al. (2003). Contexts run across the ends of texts, which leave no trace:
+        each split is one text.
+
+        Parameters
+        ----------
+        texts : list of str
+        sizes : (int, int)
+            The number of tokens in train and in dev; the rest is test. Train is not empty.
+        block_size : int
+            T, the number of tokens in a context.
+        vocab : Vocab, optional
+            Without it, that of `boundary`, `level` and `min_count`; see `Vocab.from_texts`.
+
+        Raises
+        ------
+        TypeError
+            `texts` is not a list of str, `vocab` not a Vocab, or a size not an integer.
+        ArgumentError
+            There are fewer tokens than train and dev need, or a token is not in `vocab`.
+        """
+        n_train = checks.integer("sizes[0]", sizes[0], 1, MAX_CONTEXT_TOKENS)
+        n_dev = checks.integer("sizes[1]", sizes[1], 0, MAX_CONTEXT_TOKENS)
+        listed = checks.string_list("texts", texts)
+        if vocab is None:
+            vocab = Vocab.from_texts(listed, boundary, level=level, min_count=min_count)
+        tokens = [token for text in listed for token in check_vocab(vocab).cut(text)]
+        if len(tokens) < n_train + n_dev:
+            raise ArgumentError(
+                f"texts hold {len(tokens):,} tokens; train and dev need {n_train + n_dev:,}"
+            )
+        ends = (0, n_train, n_train + n_dev, len(tokens))
+        parts = [
+            [vocab.separator.join(tokens[begin:end])] * (begin < end)
+            for begin, end in pairwise(ends)
+        ]
+        train, dev, test = (Split(part, *build_dataset(part, vocab, block_size)) for part in parts)
+        return cls(vocab, block_size, train, dev, test, None)
 
     def check_fits(self, vocab: Vocab, block_size: int) -> None:
         """Raise ArgumentError unless the data are of these tokens and contexts, a model's."""

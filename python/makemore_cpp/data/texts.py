@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import os
 import stat
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -14,9 +15,10 @@ from makemore_cpp import checks
 from makemore_cpp._core import FileError, FormatError
 from makemore_cpp.checks import quoted
 from makemore_cpp.data.lines import read_lines
-from makemore_cpp.data.vocab import MAX_CHARACTERS
+from makemore_cpp.data.vocab import MAX_TOKENS
 from makemore_cpp.files.streams import Stream, read_block
 
+GZIP_MAGIC = b"\x1f\x8b"
 BUNDLED = "names_us2017"
 BUNDLED_SHA256 = "91691165b471c338ee35387260590f0fdc23fcb50509b9ccfe1c879c7ac39a1e"
 
@@ -69,8 +71,8 @@ class Texts(list[str]):
 def load_texts(path: str | bytes | os.PathLike[str] | None = None) -> Texts:
     r"""Return the texts of a file, one a line, in the file's order.
 
-    The file is UTF-8 and split at ``\n`` only. A byte order mark at its start is dropped, white
-    space around a text is stripped, and empty lines are skipped.
+    The file is UTF-8, gzipped or not, and split at ``\n`` only. A byte order mark at its start is
+    dropped, white space around a text is stripped, and empty lines are skipped.
 
     Parameters
     ----------
@@ -123,10 +125,10 @@ class TextStream:
                 continue
             n_texts += 1
             characters.update(text)
-            if len(characters) > MAX_CHARACTERS:
+            if len(characters) > MAX_TOKENS:
                 raise FormatError(
                     f"line {number} of {self._shown} brings the distinct characters to "
-                    f"{len(characters)}; at most {MAX_CHARACTERS} are allowed"
+                    f"{len(characters)}; at most {MAX_TOKENS} are allowed"
                 )
             yield text
         if not n_texts:
@@ -145,8 +147,8 @@ def open_texts(
     """
     if path is None:
         bundled = Path(__file__).with_name(f"{BUNDLED}.txt.gz")
-        with gzip.open(bundled) as stream:
-            yield TextStream(stream, BUNDLED, BUNDLED)
+        with gzip.open(bundled) as names:
+            yield TextStream(names, BUNDLED, BUNDLED)
         return
     shown = checks.path("path", path)
     on_one_line = shown.replace("\n", "\\n") if len(shown) < 300 else shown[:300] + "…"
@@ -155,14 +157,19 @@ def open_texts(
         os.path.abspath(shown).encode("utf-8")
         # O_NONBLOCK: without it, opening a named pipe waits for a writer.
         waiting = os.O_NONBLOCK if is_regular else 0
-        with open(shown, "rb", opener=lambda name, flags: os.open(name, flags | waiting)) as stream:
-            is_lasting = stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
+        with open(shown, "rb", opener=lambda name, flags: os.open(name, flags | waiting)) as file:
+            is_lasting = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
             if is_regular and not is_lasting:
                 raise FileError(f"cannot read {on_one_line}: it is not a regular file")
             name = os.path.abspath(shown)
             if is_lasting and name.startswith(("/dev/", "/proc/")):  # of this process alone
                 name = os.path.realpath(shown)
+            # No text in UTF-8 begins so.
+            is_compressed = is_lasting and file.peek(2)[:2] == GZIP_MAGIC
+            stream: Stream = gzip.GzipFile(fileobj=file) if is_compressed else file
             yield TextStream(stream, on_one_line, name, is_lasting)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise FormatError(f"{on_one_line} is no whole gzip file: {error}") from None
     except UnicodeEncodeError:
         raise FileError(f"cannot read {shown!a}: the path is not UTF-8") from None
     except FileError:

@@ -1,7 +1,8 @@
-"""The vocabulary: characters to tokens and back."""
+"""The vocabulary: tokens, which are characters or words, and their numbers."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
@@ -9,81 +10,169 @@ from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError, Vocabulary
 from makemore_cpp.arrays import Int32, Int64
 
-MAX_CHARACTERS = 65_535  # with the boundary, the 2**16 tokens that the core allows
+MAX_TOKENS = 65_535  # beside the boundary: together the 2**16 that the core allows
+
+Level = Literal["char", "word"]
 
 
 class Vocab(Vocabulary):
-    """Distinct characters in token order; token 0 is the boundary, which starts and ends a text.
+    """Distinct tokens in their order; token 0 is the boundary, which starts and ends a text.
+
+    Tokens are characters (Unicode code points, of which nothing is normalised) or words, which are
+    what white space separates; a text of words is joined again by single spaces.
 
     Parameters
     ----------
-    characters : list of str
-        Single Unicode code points, at most 65,535; the first is token 1.
+    tokens : list of str
+        Characters or words, at most 65,535; the first is token 1.
     boundary : str
-        The character that stands for token 0. It is not among `characters`.
+        How token 0 is shown. It is not among `tokens`.
+    separator : {"", " "}
+        What stands between tokens: nothing between characters, a space between words.
+    unknown : str, optional
+        The one of the tokens that stands for all that are not in the vocabulary; without it, these
+        are refused.
 
     Raises
     ------
     ArgumentError
-        An entry is not one code point, appears twice or is the boundary, or there are too many.
+        A token is not one code point or one word, appears twice or is the boundary, there are too
+        many, or `unknown` is not among them.
 
     Examples
     --------
     >>> vocab = Vocab(["a", "b"])
     >>> len(vocab), vocab.encode("ba").tolist(), vocab.decode([2, 1, 0])
     (3, [2, 1], 'ba.')
+    >>> vocab = Vocab(["the", "<unk>"], "</s>", " ", unknown="<unk>")
+    >>> vocab.encode("the cat").tolist(), vocab.decode([1, 2, 0])
+    ([1, 2], 'the <unk> </s>')
     """
 
-    def __init__(self, characters: Sequence[str], boundary: str = ".") -> None:
-        super().__init__(checks.string_list("characters", characters), boundary)
+    def __init__(
+        self,
+        tokens: Sequence[str],
+        boundary: str = ".",
+        separator: str = "",
+        unknown: str | None = None,
+    ) -> None:
+        super().__init__(checks.string_list("tokens", tokens), boundary, separator, unknown)
 
     @classmethod
-    def from_texts(cls, texts: Iterable[str], boundary: str = ".") -> "Vocab":
-        """Return the vocabulary of all characters in `texts`, sorted by code point.
+    def from_texts(
+        cls,
+        texts: Iterable[str],
+        boundary: str | None = None,
+        *,
+        level: Level = "char",
+        min_count: int = 1,
+        unknown: str | None = None,
+    ) -> "Vocab":
+        """Return the vocabulary of all tokens in `texts`.
+
+        Characters are sorted by code point, words by their number, the most frequent first.
+
+        Parameters
+        ----------
+        texts : list of str
+        boundary : str, optional
+            How token 0 is shown: by default "." among characters and "</s>" among words.
+        level : {"char", "word"}
+            What the tokens are.
+        min_count : int
+            Rarer tokens are not in the vocabulary: `unknown` stands for them.
+        unknown : str, optional
+            The token for those that are not in the vocabulary: by default none where all are in it,
+            else "<unk>" among words, and U+FFFD, the replacement character, among characters.
 
         Raises
         ------
         TypeError
             `texts` is a str, or holds something else than str.
         ArgumentError
-            A text contains the boundary, or there are more than 65,535 distinct characters.
+            A text contains the boundary, or there are more than 65,535 distinct tokens.
         """
+        is_word = checks.choice("level", level, ("char", "word")) == "word"
+        min_count = checks.integer("min_count", min_count, 1, 2**63 - 1)
+        if boundary is None:
+            boundary = "</s>" if is_word else "."
         if not isinstance(boundary, str):
             raise TypeError(f"boundary must be a str, not {type(boundary).__name__}")
         texts = checks.string_list("texts", texts)
-        characters = sorted(set("".join(texts)))
-        if boundary in characters:
-            i = next(i for i, text in enumerate(texts) if boundary in text)
+        kind = "word" if is_word else "character"
+        if is_word:
+            counts = Counter(word for text in texts for word in text.split())
+            tokens = sorted(counts, key=lambda word: (-counts[word], word))
+        else:
+            counts = Counter("".join(texts))
+            tokens = sorted(counts)
+        if boundary in counts:
+            i = next(i for i, text in enumerate(texts) if boundary in _cut(text, is_word))
             raise ArgumentError(
-                f"texts[{i}] {checks.quoted(texts[i])} contains the boundary character "
+                f"texts[{i}] {checks.quoted(texts[i])} contains the boundary {kind} "
                 f"{checks.quoted(boundary)}; choose another one with the option boundary"
             )
-        if len(characters) > MAX_CHARACTERS:
+        tokens = [token for token in tokens if counts[token] >= min_count]
+        if unknown is None and min_count > 1:
+            unknown = "<unk>" if is_word else "\ufffd"
+        if unknown is not None and unknown not in tokens:
+            tokens.insert(0, unknown)
+        if len(tokens) > MAX_TOKENS:
             raise ArgumentError(
-                f"texts hold {len(characters)} distinct characters; at most {MAX_CHARACTERS} are "
-                f"allowed, and {characters[MAX_CHARACTERS]!r} is the first beyond"
+                f"texts hold {len(tokens)} distinct {kind}s; at most {MAX_TOKENS} are allowed, and "
+                f"{checks.quoted(tokens[MAX_TOKENS])} is the first beyond"
             )
-        return cls(characters, boundary)
+        return cls(tokens, boundary, " " if is_word else "", unknown)
 
     @property
-    def characters(self) -> list[str]:
-        """The characters of tokens 1 to V - 1, a new list."""
-        return super().characters
+    def tokens(self) -> list[str]:
+        """Tokens 1 to V - 1, a new list."""
+        return super().tokens
 
     @property
     def boundary(self) -> str:
-        """The character that stands for token 0."""
+        """How token 0 is shown."""
         return super().boundary
 
+    @property
+    def separator(self) -> str:
+        """What stands between the tokens of a text: "", or " " between words."""
+        return super().separator
+
+    @property
+    def unknown(self) -> str | None:
+        """The token that stands for all that are not in the vocabulary, if there is one."""
+        return super().unknown
+
+    @property
+    def level(self) -> Level:
+        """What the tokens are, "char" or "word"."""
+        return "word" if self.separator else "char"
+
+    @property
+    def characters(self) -> list[str]:
+        """The tokens of a vocabulary of characters; ArgumentError where they are words."""
+        if self.level == "word":
+            raise ArgumentError("the tokens of this vocabulary are words, not characters")
+        return self.tokens
+
+    def cut(self, text: str) -> list[str]:
+        """Return a text as the list of its tokens, whether they are in the vocabulary or not."""
+        return _cut(text, self.level == "word")
+
+    def length(self, text: str) -> int:
+        """Return the number of tokens of a text."""
+        return len(text.split()) if self.separator else len(text)
+
     def encode(self, text: str) -> Int32:
-        """Return the tokens of a text: an int32 array, shape (characters,), without boundaries.
+        """Return the tokens of a text: an int32 array, shape (tokens,), without boundaries.
 
         Raises
         ------
         TypeError
             `text` is not a str.
         ArgumentError
-            A character is not in the vocabulary or is its boundary.
+            A token is not in the vocabulary, and none stands for it, or is the boundary.
         """
         return super().encode(text)
 
@@ -92,7 +181,7 @@ class Vocab(Vocabulary):
 
         Returns
         -------
-        tokens : int32 array, shape (characters of all texts,)
+        tokens : int32 array, shape (tokens of all texts,)
         offsets : int64 array, shape (texts + 1,)
             Text i is ``tokens[offsets[i]:offsets[i + 1]]``.
 
@@ -101,7 +190,7 @@ class Vocab(Vocabulary):
         TypeError
             `texts` is a str, or holds something else than str.
         ArgumentError
-            A character is not in the vocabulary or is its boundary.
+            A token is not in the vocabulary, and none stands for it, or is the boundary.
         """
         return super().encode_many(texts)
 
@@ -121,20 +210,27 @@ class Vocab(Vocabulary):
 
     @property
     def itos(self) -> list[str]:
-        """Token to character, the boundary first: V entries."""
-        return [self.boundary, *self.characters]
+        """How each token is shown, the boundary first: V entries."""
+        return [self.boundary, *self.tokens]
 
     @property
     def stoi(self) -> dict[str, int]:
-        """Character to token, with the boundary as token 0."""
-        return {character: token for token, character in enumerate(self.itos)}
+        """The number of each token, with the boundary as token 0."""
+        return {token: number for number, token in enumerate(self.itos)}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.characters, self.boundary)
+        return type(self), (self.tokens, self.boundary, self.separator, self.unknown)
 
     def __repr__(self) -> str:
-        shown = "".join(self.characters[:40]) + ("…" if len(self) > 41 else "")
-        return f"Vocab of {len(self)} tokens: boundary {self.boundary!r}, characters {shown!r}"
+        kind = "characters" if self.level == "char" else "words"
+        shown = self.separator.join(self.tokens[:40])
+        shown = shown[:40] + "…" * (len(shown) > 40 or len(self) > 41)
+        unknown = "" if self.unknown is None else f", unknown {self.unknown!r}"
+        return f"Vocab of {len(self)} tokens: boundary {self.boundary!r}{unknown}, {kind} {shown!r}"
+
+
+def _cut(text: str, is_word: bool) -> list[str]:
+    return text.split() if is_word else list(text)
 
 
 def check_vocab(vocab: object) -> Vocab:

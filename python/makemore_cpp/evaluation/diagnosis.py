@@ -71,7 +71,8 @@ def diagnose(
         if loss is not None:
             check_finite(name, loss)
     # A longer context than the longest text holds nothing more.
-    longest = max(1, *map(len, data.train.texts), *map(len, data.dev.texts))
+    length = data.vocab.length
+    longest = max(1, *map(length, data.train.texts), *map(length, data.dev.texts))
     block_size = min(model.block_size, longest, MAX_ORDER - 1)
     tried = _try_ngrams(data, block_size, longest, quick)
     floor = _floor(data, block_size, tried)

@@ -29,9 +29,11 @@ class VowelClustering(NamedTuple):
     consonants: str
 
 
-def kind(character: str) -> Kind:
-    """Return what a character is, for Latin, Greek and Cyrillic letters, accents aside."""
-    base = unicodedata.normalize("NFD", character)[0].lower()
+def kind(token: str) -> Kind:
+    """Return what a token is, for Latin, Greek and Cyrillic letters, accents aside."""
+    if len(token) > 1:
+        return "other"
+    base = unicodedata.normalize("NFD", token)[0].lower()
     if base in VOWELS:
         return "vowel"
     script = unicodedata.name(base, "").split(" ")[0]
@@ -83,7 +85,7 @@ def vowel_clustering(
     checks.choice("metric", metric, METRICS)
     permutations = checks.integer("permutations", permutations, 1, MAX_PERMUTATIONS)
     rng = np.random.default_rng(checks.integer("seed", seed, 0, checks.MAX_SEED))
-    kinds = np.array([kind(character) for character in model.vocab.characters])
+    kinds = np.array([kind(token) for token in model.vocab.tokens])
     is_letter = kinds != "other"
     is_vowel = kinds[is_letter] == "vowel"
     if not 2 <= is_vowel.sum() <= len(is_vowel) - 2:
@@ -101,7 +103,7 @@ def vowel_clustering(
         labels = rng.permuted(np.broadcast_to(is_vowel, shape), axis=1)
         # Equal up to rounding is as good.
         as_good += int((_silhouettes(distances, labels) >= silhouette - 1e-9).sum())
-    letters = np.array(model.vocab.characters)[is_letter]
+    letters = np.array(model.vocab.tokens)[is_letter]
     return VowelClustering(
         silhouette,
         (as_good + 1) / (permutations + 1),

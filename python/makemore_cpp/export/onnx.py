@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from makemore_cpp import checks, files
 from makemore_cpp._core import ArgumentError, __version__
+from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.models.mlp import MLP
 
 # As old as may be, so that many runtimes read the file: LogSoftmax of one axis came with 13.
@@ -25,7 +26,8 @@ def export_onnx(model: MLP, path: str | bytes | os.PathLike[str]) -> None:
     A token outside [0, V) is an error where the runtime checks the indices of its operator Gather,
     as ONNX Runtime does on CPUs.
 
-    The file's metadata holds ``characters`` (of the tokens 1 to V - 1, joined), ``boundary`` (of
+    The file's metadata holds ``characters`` (the tokens 1 to V - 1, joined; for words ``words``,
+    joined by spaces), ``unknown`` where one of them stands for unknown tokens, ``boundary`` (of
     token 0) and ``model_sha256``, the SHA-256 of the file that `MLP.save` writes. The same model
     and the same release of this package give the same bytes.
 
@@ -94,10 +96,16 @@ def _onnx_bytes(model: MLP) -> bytes:
         producer_version=__version__,
     )
     metadata = {
-        "characters": "".join(model.vocab.characters),
+        **_tokens(model.vocab),
         "boundary": model.vocab.boundary,
         "model_sha256": hashlib.sha256(model.to_bytes()).hexdigest(),
     }
     for key, value in metadata.items():
         result.metadata_props.add(key=key, value=value)
     return bytes(result.SerializeToString(deterministic=True))
+
+
+def _tokens(vocab: Vocab) -> dict[str, str]:
+    name = "characters" if vocab.level == "char" else "words"
+    unknown = {} if vocab.unknown is None else {"unknown": vocab.unknown}
+    return {name: vocab.separator.join(vocab.tokens), **unknown}

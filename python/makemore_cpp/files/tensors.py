@@ -105,6 +105,10 @@ class Content:
             raise ArgumentError(f"{name} in the metadata has the wrong type")
         return value
 
+    def has(self, name: str) -> bool:
+        """Return whether the metadata have a field that nobody has taken yet."""
+        return name in self._fields
+
     def texts(self, name: str) -> list[str]:
         """Return a field that is a list of texts."""
         values = self.take(name, list)

@@ -279,7 +279,8 @@ def data_at(path: str, saved: _core.SavedModel) -> DataOrigin | None:
 
 def vocab_of(saved: _core.SavedModel) -> Vocab:
     """Return the vocabulary of a saved model."""
-    return Vocab(saved.vocabulary.characters, saved.vocabulary.boundary)
+    found = saved.vocabulary
+    return Vocab(found.tokens, found.boundary, found.separator, found.unknown)
 
 
 def data_of(saved: _core.SavedModel) -> DataOrigin | None:

@@ -1,4 +1,4 @@
-"""A picture of the embeddings: each character where the model has put it."""
+"""A picture of the embeddings: each token where the model has put it."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,12 +10,13 @@ from makemore_cpp.evaluation.vowels import kind, vowel_clustering
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.plots.style import BLUE, GREY, RED, new_axes, styled, tidy
 
+MAX_LABEL = 20  # characters of a word
 MAX_LABELS = 400  # beyond, labels cover each other; the rest are dots
 
 
 @styled
 def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
-    """Draw each token at its embedding, as its character, vowels and consonants in two colours.
+    """Draw each token at its embedding, vowels and consonants in two colours.
 
     With more than two dimensions, the first two principal components are shown, and the axes say
     how much of the variance they carry. The title says how well vowels and consonants form two
@@ -24,7 +25,7 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
     checks.instance("model", model, MLP)
     ax = new_axes(7, 7) if ax is None else ax
     points, axis_labels = _plane(np.asarray(model.C, np.float64))
-    kinds = ["boundary", *map(kind, model.vocab.characters)]
+    kinds = ["boundary", *map(kind, model.vocab.tokens)]
     colours = {"vowel": RED, "consonant": BLUE, "other": GREY, "boundary": GREY}
     for name, members in (
         ("vowels", ("vowel",)),
@@ -37,14 +38,14 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
             ax.scatter(chosen[:, 0], chosen[:, 1], s=260, color=colour, alpha=0.16, linewidths=0)
             ax.scatter([], [], s=60, color=colour, label=name)
     labelled = list(zip(model.vocab.itos, kinds, points, strict=True))[:MAX_LABELS]
-    for character, its_kind, point in labelled:
+    for token, its_kind, point in labelled:
         ax.annotate(
-            _label(character),
+            _label(token),
             (float(point[0]), float(point[1])),
             ha="center",
             va="center",
             color=colours[its_kind],
-            fontsize=12,
+            fontsize=12 if model.vocab.level == "char" else 7,
             fontweight="bold",
             parse_math=False,
         )
@@ -90,11 +91,12 @@ def _plane(C: Float64) -> tuple[Float64, tuple[str, str]]:
     )
 
 
-def _label(character: str) -> str:
-    """The character where it can be seen in matplotlib's font, else its code point."""
-    if character == " ":
+def _label(token: str) -> str:
+    """The token where it can be seen in matplotlib's font, else the code points that cannot."""
+    if token == " ":
         return "␣"
     font = get_font(findfont(FontProperties(weight="bold")))
-    if character.isprintable() and font.get_char_index(ord(character)):
-        return character
-    return f"U+{ord(character):04X}"
+    return "".join(
+        c if c.isprintable() and font.get_char_index(ord(c)) else f"U+{ord(c):04X}"
+        for c in token[:MAX_LABEL]
+    )

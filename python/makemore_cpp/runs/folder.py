@@ -14,6 +14,7 @@ from makemore_cpp import files
 from makemore_cpp._core import FileError
 from makemore_cpp.data.origin import remember
 from makemore_cpp.data.texts import DataOrigin
+from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.evaluation.losses import ModelLosses
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.models.mlp import MLP
@@ -114,10 +115,16 @@ def _config(model: MLP, options: Mapping[str, Any]) -> dict[str, Any]:
         "vocab_size": model.vocab_size,
         "n_parameters": model.n_parameters,
         "boundary": model.vocab.boundary,
-        "characters": "".join(model.vocab.characters),
+        **_tokens(model.vocab),
         "data": _described(model.data),
         **options,
     }
+
+
+def _tokens(vocab: Vocab) -> dict[str, Any]:
+    if vocab.level == "char" and vocab.unknown is None:
+        return {"characters": "".join(vocab.tokens)}
+    return {"level": vocab.level, "unknown": vocab.unknown}
 
 
 def _described(data: DataOrigin | None) -> dict[str, Any] | None:

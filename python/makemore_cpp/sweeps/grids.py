@@ -208,8 +208,9 @@ def _plain(value: Any) -> Any:
 
 def _keys(data: Dataset, cells: Sequence[Cell]) -> list[str]:
     """A key for each cell: the digest of everything that determines its result."""
-    texts = [data.train.texts, data.dev.texts, data.vocab.characters, data.vocab.boundary]
-    data_digest = _digest(texts)
+    vocab = data.vocab
+    shown = [vocab.tokens, vocab.boundary, *[vocab.unknown] * (vocab.unknown is not None)]
+    data_digest = _digest([data.train.texts, data.dev.texts, *shown])
     return [_digest([__version__, data_digest, cell]) for cell in cells]
 
 

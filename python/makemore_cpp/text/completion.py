@@ -20,7 +20,7 @@ class Completion(NamedTuple):
 def next_probs(model: Predictor, prefix: str) -> Float32:
     """Return the probabilities (V,) of the token after a text that begins with `prefix`.
 
-    Token 0 is the end. The other tokens are the characters of ``model.vocab``.
+    Token 0 is the end. The other tokens are those of ``model.vocab``.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def complete(
     k : int
         At least 1. The result has fewer texts where the model can make only fewer.
     max_length : int
-        No text has more characters, the prefix included.
+        No text has more tokens, the prefix included.
 
     Raises
     ------

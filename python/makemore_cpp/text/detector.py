@@ -86,10 +86,10 @@ class Detector(Saved):
             i = int(np.isfinite(log_probs).argmin())
             raise ArgumentError(
                 f"the model gives good[{i}] {checks.quoted(texts[i])} the log-probability "
-                f"{log_probs[i]}; leave out texts with characters that its vocabulary lacks, and "
+                f"{log_probs[i]}; leave out texts with tokens that its vocabulary lacks, and "
                 "smooth a model of counts"
             )
-        norm, standardised = LengthNorm.fit(log_probs, _lengths(texts))
+        norm, standardised = LengthNorm.fit(log_probs, _lengths(model, texts))
         return cls(model, rate, norm, LowerShares.fit(standardised))
 
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -158,7 +158,7 @@ class Detector(Saved):
             texts = checks.string_list(name, values)
             scores = self._scores(name, texts)
             flags = self._shares.p_values(scores) <= self.false_positive_rate
-            judged.append((_lengths(texts), scores, flags))
+            judged.append((self._lengths(texts), scores, flags))
         return report(self.false_positive_rate, *judged)
 
     def _scores(self, name: str, texts: list[str]) -> Float64:
@@ -169,14 +169,17 @@ class Detector(Saved):
                 f"the model gives {name}[{i}] {checks.quoted(texts[i])} a probability that is no "
                 "number"
             )
-        return self._norm.standardise(log_probs, _lengths(texts))
+        return self._norm.standardise(log_probs, self._lengths(texts))
+
+    def _lengths(self, texts: list[str]) -> Int64:
+        return _lengths(self.model, texts)
 
     def __repr__(self) -> str:
         return f"Detector of {self.false_positive_rate:g}, fitted to {self.n_good:,} good texts"
 
 
-def _lengths(texts: list[str]) -> Int64:
-    return np.fromiter(map(len, texts), np.int64, len(texts))
+def _lengths(model: Model, texts: list[str]) -> Int64:
+    return np.fromiter(map(model.vocab.length, texts), np.int64, len(texts))
 
 
 def _check_rate(value: SupportsFloat) -> float:

@@ -112,10 +112,10 @@ def sample(
     prefix : str
         All texts begin with it; it counts for the lengths.
     min_length : int
-        No text ends before it has so many characters. Candidates that the model could only end
+        No text ends before it has so many tokens. Candidates that the model could only end
         are left out.
     max_length : int
-        A text that would be longer is cut after this many characters.
+        A text that would be longer is cut after this many tokens.
     unfinished : {"keep", "redo"}
         What becomes of a text that was cut: it is given, or left out for the next candidate.
     unique : bool

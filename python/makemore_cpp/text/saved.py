@@ -123,13 +123,23 @@ def reader_of(content: Content) -> Reader:
 # -- what several classes keep ---------------------------------------------------------------------
 def vocab_fields(vocab: Vocab) -> dict[str, Any]:
     """Return the fields that describe a vocabulary."""
-    return {"boundary": vocab.boundary, "characters": vocab.characters}
+    if vocab.level == "char" and vocab.unknown is None:
+        return {"boundary": vocab.boundary, "characters": vocab.tokens}
+    general = {"tokens": vocab.tokens, "separator": vocab.separator, "unknown": vocab.unknown}
+    return {"boundary": vocab.boundary, **general}
 
 
 def take_vocab(content: Content) -> Vocab:
     """Return the vocabulary that the fields describe."""
     boundary = content.take("boundary", str)
-    return Vocab(content.texts("characters"), boundary)
+    if not content.has("tokens"):
+        return Vocab(content.texts("characters"), boundary)
+    tokens = content.texts("tokens")
+    separator, unknown = content.take("separator", str), content.take("unknown", str, type(None))
+    vocab = Vocab(tokens, boundary, separator, unknown)
+    if "characters" in vocab_fields(vocab):
+        raise ArgumentError("the tokens in the metadata are characters, but not named so")
+    return vocab
 
 
 def text_arrays(texts: Sequence[str]) -> dict[str, NDArray[Any]]:

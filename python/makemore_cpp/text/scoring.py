@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal, get_args
 
 import numpy as np
@@ -40,8 +40,9 @@ def score(
     texts : iterable of str
         Read once and never held all at the same time.
     oov : {"error", "skip", "-inf"}
-        What becomes of a character that is not in the vocabulary or is its boundary: it is
-        refused, left out as if it did not stand there, or gives its text the score -inf.
+        What becomes of a token that is not in the vocabulary, where none stands for such tokens,
+        and of the boundary: it is refused, left out as if it did not stand there, or gives its
+        text the score -inf.
     threads : int, optional
         By default the CPUs that this process may use; only nets use them.
 
@@ -54,7 +55,7 @@ def score(
     TypeError
         `texts` is a str, or holds something else than str.
     ArgumentError
-        A character is not in the vocabulary and `oov` is "error", or an argument is outside its
+        A token is not in the vocabulary and `oov` is "error", or an argument is outside its
         range.
     """
     predictor = predictor_of(model)
@@ -91,11 +92,11 @@ def loss(model: Predictor, X: ArrayLike, Y: ArrayLike, threads: int | None = Non
 
 
 def per_char(model: Predictor, text: str) -> Float64:
-    """Return the surprisal, -ln p, of each character of a text and of its end, in nats.
+    """Return the surprisal, -ln p, of each token of a text and of its end, in nats.
 
     Returns
     -------
-    float64 array, shape (len(text) + 1,)
+    float64 array, shape (tokens + 1,)
         Their sum is the negative `score`.
 
     Raises
@@ -103,7 +104,7 @@ def per_char(model: Predictor, text: str) -> Float64:
     TypeError
         `text` is not a str.
     ArgumentError
-        A character is not in the vocabulary.
+        A token is not in the vocabulary.
     """
     predictor = predictor_of(model)
     if isinstance(predictor, _core.LanguageModel):
@@ -115,7 +116,7 @@ def per_char(model: Predictor, text: str) -> Float64:
 def bits_per_char(
     model: Predictor, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
 ) -> float:
-    """Return the mean surprisal of all characters in bits, where each end counts as a character.
+    """Return the mean surprisal of all tokens in bits, where each end counts as a token.
 
     It is inf where the model cannot make one of the texts. The arguments are those of `score`,
     and so are the errors.
@@ -139,17 +140,18 @@ def perplexity(
 def mean_surprisal(
     model: Predictor, texts: Iterable[str], *, oov: OOV = "error", threads: int | None = None
 ) -> float:
-    """Return `bits_per_char` in nats: the mean loss of all characters and ends; see there."""
+    """Return `bits_per_char` in nats: the mean loss of all tokens and ends; see there."""
     check_model("model", model)
     _check_iterable(texts)
-    skipped = _outside(model.vocab) if isinstance(oov, str) and oov == "skip" else None
+    vocab = model.vocab
+    skip = skipping(vocab) if isinstance(oov, str) and oov == "skip" else None
     tokens = 0
 
     def counted() -> Iterator[str]:
         nonlocal tokens
         for text in texts:
             if isinstance(text, str):  # `score` refuses what is not
-                tokens += 1 + len(text if skipped is None else skipped.sub("", text))
+                tokens += 1 + vocab.length(text if skip is None else skip(text))
             yield text
 
     scores = score(model, counted(), oov=oov, threads=threads)
@@ -184,10 +186,12 @@ def _batches(texts: Iterable[str], block_size: int) -> Iterator[tuple[int, list[
 def _score_batch(model: Predictor, texts: list[str], first: int, oov: OOV) -> Float64:
     impossible: list[int] = []
     if oov != "error":
-        outside = _outside(model.vocab)
+        skip, length = skipping(model.vocab), model.vocab.length
+        known = [skip(text) for text in texts]
         if oov == "-inf":
-            impossible = [i for i, text in enumerate(texts) if outside.search(text)]
-        texts = [outside.sub("", text) for text in texts]
+            pairs = enumerate(zip(texts, known, strict=True))
+            impossible = [i for i, (text, part) in pairs if length(part) != length(text)]
+        texts = known
     tokens = [encode(f"texts[{first + i}]", text, model.vocab) for i, text in enumerate(texts)]
     lengths = np.array([len(t) for t in tokens], np.int64)
     log_probs = _token_log_probs(model, np.concatenate([np.empty(0, np.int32), *tokens]), lengths)
@@ -207,6 +211,14 @@ def _token_log_probs(model: Predictor, tokens: Int32, lengths: Int64) -> Float64
     return np.concatenate([np.empty(0), *log_probs])
 
 
-def _outside(vocab: Vocab) -> re.Pattern[str]:
-    """Return what matches a character that is not in the vocabulary."""
-    return re.compile(f"[^{''.join(map(re.escape, vocab.characters))}]")
+def skipping(vocab: Vocab) -> Callable[[str], str]:
+    """Return what gives a text without the tokens that `Vocab.encode` refuses."""
+    if vocab.level == "char":
+        outside = f"[^{''.join(map(re.escape, vocab.tokens))}]"
+        refused = re.compile(outside if vocab.unknown is None else re.escape(vocab.boundary))
+        return lambda text: refused.sub("", text)
+    if vocab.unknown is not None:
+        boundary = vocab.boundary
+        return lambda text: " ".join(word for word in text.split() if word != boundary)
+    known = frozenset(vocab.tokens)
+    return lambda text: " ".join(word for word in text.split() if word in known)
