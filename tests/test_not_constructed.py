@@ -216,7 +216,7 @@ def test_a_constructor_inside_itself() -> None:
 
     with pytest.raises(TypeError, match="called inside itself"):
         one.__init__(characters())
-    assert one.characters == ["x", "y"]
+    assert one.tokens == ["x", "y"]
 
 
 def test_a_constructor_that_failed_can_be_called_again() -> None:
@@ -246,7 +246,7 @@ def test_a_constructor_in_many_threads() -> None:
 
         with ThreadPoolExecutor(4) as pool:
             assert sum(pool.map(lambda _, c=construct: c(), range(4))) == 1
-        assert one.characters == ["a"]
+        assert one.tokens == ["a"]
 
 
 def test_a_part_of_another_object_needs_no_constructor() -> None:
