@@ -118,7 +118,7 @@ def test_the_package_may_be_moved(package, tmp_path):
         (None, "model", "cannot read .*texts.txt"),
         (b"anna\nb.c\n", "model", "boundary"),
         (b"anna\nzo\xe9\n", "model", "UTF-8"),
-        (b"", "model", "character"),
+        (b"", "model", "tokens is empty"),
         (b"anna\n", "none/model", "cannot write .*none/model.*: No such file or directory"),
     ],
 )

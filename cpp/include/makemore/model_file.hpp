@@ -14,8 +14,8 @@ namespace makemore {
 
 // Where a model's training data came from, so that it can be found, split again and compared.
 struct DataOrigin {
-  std::string name;                    // a bundled name or a path
-  std::string sha256;                  // of the file's bytes, 64 lower-case hexadecimal digits
+  std::string name;    // a bundled name, empty for others: a path belongs to no file
+  std::string sha256;  // of the file's bytes, 64 lower-case hexadecimal digits
   std::optional<uint64_t> split_seed;  // of the shuffle before the train/dev/test cut
   bool operator==(const DataOrigin&) const = default;
 };

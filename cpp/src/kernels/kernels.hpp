@@ -2,8 +2,9 @@
 //
 // No kernel allocates, throws, prints or checks.  Matrices are row-major, `ld` is the distance
 // between the starts of two rows, in floats.  An output element is always the same sequence of
-// operations whatever the sizes around it, so that a caller may cut the work anywhere and get the
-// same bits.
+// operations whatever the sizes around it, so that a caller may divide the outputs anywhere and get
+// the same bits.  Partial sums of one output are another order of additions: cut.cpp fixes them by
+// the shape.
 #pragma once
 
 #include <stdint.h>

@@ -18,7 +18,7 @@ class Fold {
  public:
   Fold(const Sizes& sizes, int64_t max_examples);
 
-  // Finds the pairs of X (B,T), whose tokens must be inside the vocabulary.
+  // Finds the pairs of B distinct contexts X (B,T), whose tokens must be inside the vocabulary.
   void build(const int32_t* X, int64_t B);
 
   // embeddings (rows,E) = C[token] of every pair;   C (V,E)

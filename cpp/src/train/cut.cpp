@@ -15,12 +15,13 @@ namespace {
 // thread saves.  Measured on one 2-core machine.
 constexpr int64_t kMinWorkPerBlock = 400'000;
 
-// A block narrower than this many units leaves a matrix product's tile of accumulators half empty.
-constexpr int64_t kMinUnitsPerBlock = 6;
+// A block of fewer lines (of 16 hidden units, kUnit) leaves a matrix product's tile of accumulators
+// half empty.
+constexpr int64_t kMinLinesPerBlock = 6;
 
 constexpr int64_t kMaxBlocks = 16;
 
-// Examples that go through the net together: enough to amortise the loads of the weights, few
+// Contexts that go through the net together: enough to amortise the loads of the weights, few
 // enough that their h and dh stay in cache.
 constexpr int64_t kChunkRows = 256;
 
@@ -43,13 +44,13 @@ int64_t parts_of(int64_t most) {
   return parts;
 }
 
-// Parts of n, in whole multiples of `unit`.
-std::vector<int64_t> cut_in(int64_t parts, int64_t n, int64_t unit) {
-  const int64_t units = (n + unit - 1) / unit;
+// Parts of n, in whole multiples of `line`.
+std::vector<int64_t> cut_in(int64_t parts, int64_t n, int64_t line) {
+  const int64_t lines = (n + line - 1) / line;
   std::vector<int64_t> sizes;
   for (int64_t part = 0; part < parts; ++part) {
-    const int64_t begin = part * units / parts * unit;
-    sizes.push_back(std::min((part + 1) * units / parts * unit, n) - begin);
+    const int64_t begin = part * lines / parts * line;
+    sizes.push_back(std::min((part + 1) * lines / parts * line, n) - begin);
   }
   return sizes;
 }
@@ -70,7 +71,7 @@ StepCut cut_along_units(int64_t batch_size, const Sizes& sizes) {
   const auto [T, E, H, V] = sizes;
   const int64_t rows = std::min(batch_size, kChunkRows);
   const int64_t work = 3 * rows * H * (T * E + V) / kMinWorkPerBlock;
-  const int64_t blocks = parts_of(std::min(work, padded(H) / kUnit / kMinUnitsPerBlock));
+  const int64_t blocks = parts_of(std::min(work, padded(H) / kUnit / kMinLinesPerBlock));
   return {cut_in(blocks, H, kUnit), {}, 0, rows};
 }
 

@@ -1,4 +1,5 @@
-// The hidden units that one thread owns, with all that belongs to them in memory of their own.
+// Hidden units that one task computes, usually always on the same thread, with all that belongs to
+// them in memory of their own.
 //
 // This is the parameter-parallel scheme of Bengio et al. (2003), section 3.2, on cores: the owner
 // of a block of hidden units keeps their slices of W1, b1 and W2, computes their activations and

@@ -71,7 +71,8 @@ class Batch {
     }
   }
 
-  // Checks what was copied: the caller's arrays may have changed since.
+  // The only check of tokens that the binding need not convert: of those that were copied, as the
+  // caller's arrays may change at any time.
   void check_and_fold(const Poll& poll = {}) {
     const int64_t T = sizes_.block_size, V = sizes_.vocab_size;
     if (!all_inside(X.get(), B_ * T, V) || !all_inside(Y.get(), B_, V)) {
@@ -473,7 +474,8 @@ class Trainer {
   const StepCut cut_;
   std::vector<std::unique_ptr<Batch>> prepared_;
   // The number of contexts of each step of this call, hence of its chunks and phases.  Nothing else
-  // may tell it: a late thread finds its batch already filled again.
+  // may tell it: a thread that comes after the others have ended the phase finds its batch already
+  // filled again.
   std::vector<int64_t> contexts_;
   std::atomic<int64_t> bad_step_{-1};  // the step of this call whose batch must not be used
   Buffer<float> losses_;               // (B), by context

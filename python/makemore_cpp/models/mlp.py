@@ -298,7 +298,8 @@ class MLP(Net):
         ArgumentError
             A shape does not fit, an option is absurd, or `state` is not this optimiser's.
         RangeError
-            A token is outside the vocabulary [0, V), or a row outside [0, N).
+            A token of a minibatch is outside the vocabulary [0, V), or a row outside [0, N); of
+            arrays that are not contiguous int32 any token is looked at.
         """
         core_options = complete_update(options)
         _check_counts(state, core_options["optimizer"])
