@@ -46,7 +46,7 @@ def test_the_spine_exists() -> None:
     text = README.read_text()
     spine = text[text.index("Read these files in this order") : text.index("[How a step is made]")]
     names = re.findall(r"`(\w+/[\w/]+\.[a-z]+)`", spine)
-    assert len(names) == 18, names
+    assert len(names) == 20
     for name in names:
         assert any((ROOT / base / name).is_file() for base in ("python/makemore_cpp", "cpp/src"))
 
