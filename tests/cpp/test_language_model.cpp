@@ -449,11 +449,11 @@ TEST_CASE("options and tokens out of range are refused with their names") {
   EXPECT_THROWS(with([](auto& o) { o.top_p = 1.5; }), ArgumentError, "top_p is 1.5");
   EXPECT_THROWS(with([](auto& o) { o.min_length = 101; }), ArgumentError, "min_length");
   EXPECT_THROWS(with([](auto& o) { o.max_length = 0; }), ArgumentError, "max_length");
-  EXPECT_THROWS(with([](auto& o) { o.max_length = 3; }), ArgumentError, "prefix has 4 characters");
+  EXPECT_THROWS(with([](auto& o) { o.max_length = 3; }), ArgumentError, "prefix has 4 tokens");
   EXPECT_THROWS(model.sample(-1), ArgumentError, "n = -1");
   EXPECT_THROWS(model.sample(1, {}, "e-"), ArgumentError, "'-' at position 1");
   EXPECT_THROWS(model.complete("", 0), ArgumentError, "k = 0");
-  EXPECT_THROWS(model.complete("emma", 1, 3), ArgumentError, "prefix has 4 characters");
+  EXPECT_THROWS(model.complete("emma", 1, 3), ArgumentError, "prefix has 4 tokens");
   EXPECT_THROWS(model.next("."), ArgumentError, "boundary");
   EXPECT_THROWS(model.surprisals("\xff"), ArgumentError, "UTF-8");
   double out[2];
