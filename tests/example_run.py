@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from makemore_cpp import _core, reference
+from makemore_cpp.models.mlp import NAMES
 
 Parameters = list[np.ndarray]
 
@@ -39,6 +40,40 @@ class Run:
         """Losses and trained parameters; the initial ones stay as they are."""
         parameters = copies(self.first)
         return train(*parameters, self.X, self.Y, lr, **options), parameters
+
+
+def new_state(run: Run, optimizer: str, dtype: type = np.float32) -> dict[str, np.ndarray]:
+    return {
+        f"{moment}.{name}": np.zeros(p.shape, dtype)
+        for moment in reference.MOMENTS[optimizer]
+        for name, p in zip(NAMES, run.first, strict=True)
+    }
+
+
+def in_float64(run: Run, lr: Any, **options: Any) -> tuple[np.ndarray, Parameters]:
+    """What the reference makes of the run in float64."""
+    parameters = [p.astype(np.float64) for p in run.first]
+    return reference.train_steps(*parameters, run.X, run.Y, lr, **options), parameters
+
+
+States = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+def assert_follows_the_reference(run: Run, optimizer: str, lr: Any, **options: Any) -> States:
+    """Compare losses, parameters and states; return the core's state and the reference's."""
+    exact_state = new_state(run, optimizer, np.float64)
+    expected, exact = in_float64(run, lr, optimizer=optimizer, state=exact_state, **options)
+    state = new_state(run, optimizer)
+    losses, found = run.train(lr, optimizer=optimizer, state=state, **options)
+    np.testing.assert_allclose(losses, expected, rtol=2e-5)
+    for before, after, e in zip(run.first, found, exact, strict=True):
+        # Where a gradient is hardly more than rounding, Adam may go either way.
+        wrong = np.abs(after - e) > 1e-4 * np.abs(e - before).max() + 1e-6 * np.abs(e)
+        assert wrong.mean() < 0.01
+    for name, array in state.items():
+        scale = np.abs(exact_state[name]).max()
+        np.testing.assert_allclose(array, exact_state[name], rtol=1e-3, atol=1e-4 * scale)
+    return state, exact_state
 
 
 # Where the output layer is everything.

@@ -37,6 +37,7 @@ from makemore_cpp.reference import random as reference_random
 
 WITHOUT_ARGUMENTS = {
     "Vocabulary.tokens", "Vocabulary.separator", "Vocabulary.unknown", "Vocabulary.boundary",
+    "Vocabulary.is_plain",
     "Vocabulary.__len__", "Vocabulary.__eq__",
     "SavedModel.vocabulary", "SavedModel.block_size", "SavedModel.parameters", "SavedModel.data",
     "SavedModel.to_bytes", "LanguageModel.vocabulary", "LanguageModel.sizes",

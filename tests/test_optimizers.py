@@ -7,23 +7,14 @@ import itertools
 
 import numpy as np
 import pytest
-from example_run import LARGE, Run, assert_equal
+from example_run import LARGE, Run, assert_equal, assert_follows_the_reference, new_state
 
 import makemore_cpp as mm
 from makemore_cpp import _core, reference
-from makemore_cpp.models.mlp import NAMES
 
 ADAM = {"momentum": 0.9, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8}
 REMEMBERING = ("momentum", "adam", "adamw")
 OPTIMIZERS = ("sgd", *REMEMBERING)
-
-
-def new_state(run: Run, optimizer: str, dtype: type = np.float32) -> dict[str, np.ndarray]:
-    return {
-        f"{moment}.{name}": np.zeros(p.shape, dtype)
-        for moment in reference.MOMENTS[optimizer]
-        for name, p in zip(NAMES, run.first, strict=True)
-    }
 
 
 def constant_gradient(optimizer: str, g: float, steps: int, lr: float, decay: float = 0.0) -> float:
@@ -80,21 +71,8 @@ VARIANTS = [
 def test_fifteen_steps_follow_the_reference(isa, V, optimizer, options):
     """In float64 and with the same dropout; Adam's first steps are sizes of one rate each."""
     run = Run(V=V, H=77)
-    lr = np.full(15, 0.01)
-    options = {"optimizer": optimizer, "seed": 3, "first_step": 4, "batch_size": 19, **options}
-    exact = [p.astype(np.float64) for p in run.first]
-    exact_state = new_state(run, optimizer, np.float64)
-    expected = reference.train_steps(*exact, run.X, run.Y, lr, state=exact_state, **options)
-    state = new_state(run, optimizer)
-    losses, found = run.train(lr, state=state, **options)
-    np.testing.assert_allclose(losses, expected, rtol=2e-5)
-    for before, after, e in zip(run.first, found, exact, strict=True):
-        # Where a gradient is hardly more than rounding, Adam may go either way.
-        wrong = np.abs(after - e) > 1e-4 * np.abs(e - before).max() + 1e-6 * np.abs(e)
-        assert wrong.mean() < 0.01
-    for name, array in state.items():
-        scale = np.abs(exact_state[name]).max()
-        np.testing.assert_allclose(array, exact_state[name], rtol=1e-3, atol=1e-4 * scale)
+    options = {"seed": 3, "first_step": 4, "batch_size": 19, **options}
+    assert_follows_the_reference(run, optimizer, np.full(15, 0.01), **options)
 
 
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.5}])

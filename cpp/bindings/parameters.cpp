@@ -10,9 +10,7 @@ namespace makemore::bindings {
 Parameters ParameterArguments::mutable_view() { return bindings::mutable_view(arrays); }
 
 ConstParameters ParameterArguments::view() const {
-  ConstParameters pointers;
-  for (size_t i = 0; i < kParameters.size(); ++i) *pointers.all()[i] = arrays.all()[i]->data();
-  return pointers;
+  return map_parameters(arrays, [](const FloatArray& array) { return array.data(); });
 }
 
 PerParameter<FloatArray> new_parameters(const Sizes& sizes) {
@@ -24,11 +22,7 @@ PerParameter<FloatArray> new_parameters(const Sizes& sizes) {
 }
 
 Parameters mutable_view(PerParameter<FloatArray>& arrays) {
-  Parameters pointers;
-  for (size_t i = 0; i < kParameters.size(); ++i) {
-    *pointers.all()[i] = arrays.all()[i]->mutable_data();
-  }
-  return pointers;
+  return map_parameters(arrays, [](FloatArray& array) { return array.mutable_data(); });
 }
 
 py::tuple tuple_of(const PerParameter<FloatArray>& arrays) {

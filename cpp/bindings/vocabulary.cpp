@@ -74,6 +74,7 @@ void bind_vocabulary(py::module_& m) {
       .def_property_readonly("boundary", &Vocabulary::boundary, "How token 0 is shown.")
       .def_property_readonly("separator", &Vocabulary::separator, "What stands between tokens.")
       .def_property_readonly("unknown", &Vocabulary::unknown, "What stands for unknown tokens.")
+      .def_property_readonly("is_plain", &Vocabulary::is_plain, "No words, no unknown token.")
       .def("__len__", &Vocabulary::size, "V, the number of tokens, token 0 included.")
       .def(py::self == py::self)
       .def("__repr__",

@@ -43,6 +43,13 @@ struct PerParameter {
   std::array<const Thing*, kParameters.size()> all() const { return {&C, &W1, &b1, &W2, &b2}; }
 };
 
+// What `of` gives for each of the things.
+template <typename Things, typename Of>
+auto map_parameters(Things& things, const Of& of) {
+  auto& [C, W1, b1, W2, b2] = things;
+  return PerParameter<decltype(of(C))>{of(C), of(W1), of(b1), of(W2), of(b2)};
+}
+
 std::vector<int64_t> shape_of(const ParameterKind& parameter, const Sizes& sizes);
 
 // The number of elements of each array, and of all together.
@@ -57,8 +64,12 @@ using ConstParameters = PerParameter<const float*>;
 struct ParameterArrays : PerParameter<std::vector<float>> {
   explicit ParameterArrays(const Sizes& sizes);  // zeros
   ParameterArrays() = default;
-  Parameters view() { return {C.data(), W1.data(), b1.data(), W2.data(), b2.data()}; }
-  ConstParameters view() const { return {C.data(), W1.data(), b1.data(), W2.data(), b2.data()}; }
+  Parameters view() {
+    return map_parameters(*this, [](auto& array) { return array.data(); });
+  }
+  ConstParameters view() const {
+    return map_parameters(*this, [](auto& array) { return array.data(); });
+  }
 };
 
 }  // namespace makemore

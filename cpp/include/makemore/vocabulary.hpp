@@ -36,6 +36,9 @@ class Vocabulary {
 
   int64_t size() const;  // V, boundary included
   bool has_words() const { return !words_.empty(); }
+  // Whether tokens are characters, of which none stands for unknown ones: the first files know no
+  // other vocabulary.
+  bool is_plain() const { return !has_words() && unknown_ == kUnknownToken; }
   std::string separator() const { return has_words() ? " " : ""; }
   std::string boundary() const { return token(0); }
   std::optional<std::string> unknown() const;

@@ -1,7 +1,7 @@
 // Text to tokens and back, every token checked.
 #include "makemore/vocabulary.hpp"
 
-#include <utility>
+#include <algorithm>
 
 #include "base/check.hpp"
 #include "base/utf8.hpp"
@@ -41,18 +41,23 @@ bool is_space(char32_t c) {
          c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-// The next word of a text behind `at`, which moves behind it; empty where there is none.  Throws
-// ArgumentError where the bytes are not UTF-8; `position` is that of the word.
+// The code point at text[at], which moves behind it.  Throws ArgumentError where the bytes are not
+// UTF-8; `position` is that of the token.
+char32_t code_point_in(std::string_view text, size_t& at, int64_t position) {
+  const char32_t code_point = next_code_point(text, at);
+  if (code_point == kNotUtf8) {
+    throw ArgumentError("the text is not valid UTF-8" + at_position(position) + " (byte " +
+                        std::to_string(at) + ")");
+  }
+  return code_point;
+}
+
+// The next word of a text behind `at`, which moves behind it; empty where there is none.
 std::string_view next_word(std::string_view text, size_t& at, int64_t position) {
   size_t begin = at;
   while (at < text.size()) {
     const size_t end = at;
-    const char32_t c = next_code_point(text, at);
-    if (c == kNotUtf8) {
-      throw ArgumentError("the text is not valid UTF-8" + at_position(position) + " (byte " +
-                          std::to_string(at) + ")");
-    }
-    if (!is_space(c)) continue;
+    if (!is_space(code_point_in(text, at, position))) continue;
     if (end > begin) return text.substr(begin, end - begin);
     begin = at;
   }
@@ -103,16 +108,14 @@ Vocabulary::Vocabulary(const std::vector<std::string>& tokens, const std::string
     take_words(tokens, boundary);
   }
   if (!unknown) return;
-  for (size_t i = 0; i < tokens.size() && unknown_ == kUnknownToken; ++i) {
-    if (tokens[i] == *unknown) unknown_ = static_cast<int32_t>(i + 1);
-  }
-  if (unknown_ == kUnknownToken) {
+  const auto place = std::ranges::find(tokens, *unknown);
+  if (place == tokens.end()) {
     throw ArgumentError("unknown is '" + show_text(*unknown) + "', which is not among the tokens");
   }
-  for (char32_t c = 0; c < direct_.size(); ++c) {
-    const bool is_boundary = !has_words() && c == itos_[0];
-    if (direct_[c] == kUnknownToken && !is_boundary) direct_[c] = unknown_;
-  }
+  unknown_ = static_cast<int32_t>(place - tokens.begin() + 1);
+  if (has_words()) return;
+  std::ranges::replace(direct_, kUnknownToken, unknown_);
+  if (itos_[0] < direct_.size()) direct_[itos_[0]] = kUnknownToken;
 }
 
 void Vocabulary::take_characters(const std::vector<std::string>& characters,
@@ -185,11 +188,7 @@ void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
   if (has_words()) return append_words(tokens, text, unknown);
   int64_t position = 0;
   for (size_t at = 0; at < text.size(); ++position) {
-    const char32_t character = next_code_point(text, at);
-    if (character == kNotUtf8) {
-      throw ArgumentError("the text is not valid UTF-8" + at_position(position) + " (byte " +
-                          std::to_string(at) + ")");
-    }
+    const char32_t character = code_point_in(text, at, position);
     const int32_t token = token_of(character);
     if (token != kUnknownToken || unknown == Unknown::mark) {
       tokens.push_back(token);

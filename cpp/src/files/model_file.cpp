@@ -45,12 +45,6 @@ void check_description(const SavedModel& model) {
 }
 
 // -- metadata ------------------------------------------------------------------------------------
-// Whether the tokens are characters, and none stands for unknown ones: the first files know no
-// other vocabulary, and have no members for it.
-bool is_plain(const Vocabulary& vocabulary) {
-  return !vocabulary.has_words() && !vocabulary.unknown();
-}
-
 std::string write_metadata(const SavedModel& model) {
   std::string text;
   const auto member = [&text](const char* key) -> std::string& {
@@ -67,14 +61,14 @@ std::string write_metadata(const SavedModel& model) {
   member("vocab_size") += std::to_string(V);
   const Vocabulary& vocabulary = model.vocabulary;
   json::append_string(member("boundary"), vocabulary.boundary());
-  member(is_plain(vocabulary) ? "characters" : "tokens") += '[';
+  member(vocabulary.is_plain() ? "characters" : "tokens") += '[';
   bool is_first = true;
   for (const std::string& token : vocabulary.tokens()) {
     if (!std::exchange(is_first, false)) text += ',';
     json::append_string(text, token);
   }
   text += ']';
-  if (!is_plain(vocabulary)) {
+  if (!vocabulary.is_plain()) {
     json::append_string(member("separator"), vocabulary.separator());
     const std::optional<std::string> unknown = vocabulary.unknown();
     member("unknown");
@@ -142,7 +136,7 @@ Vocabulary read_vocabulary(json::Reader& reader) {
   std::optional<std::string> unknown;
   if (!reader.accept("null")) unknown = reader.string();
   Vocabulary vocabulary(tokens, boundary, separator, unknown);
-  if (is_plain(vocabulary)) throw ArgumentError("the tokens are characters, but not named so");
+  if (vocabulary.is_plain()) throw ArgumentError("the tokens are characters, but not named so");
   return vocabulary;
 }
 

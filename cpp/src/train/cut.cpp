@@ -3,6 +3,7 @@
 
 #include "base/buffer.hpp"
 #include "base/check.hpp"
+#include "base/thread_pool.hpp"
 #include "makemore/machine.hpp"
 #include "net/token_tiles.hpp"
 #include "train/negatives.hpp"
@@ -49,8 +50,8 @@ std::vector<int64_t> cut_in(int64_t parts, int64_t n, int64_t line) {
   const int64_t lines = (n + line - 1) / line;
   std::vector<int64_t> sizes;
   for (int64_t part = 0; part < parts; ++part) {
-    const int64_t begin = part * lines / parts * line;
-    sizes.push_back(std::min((part + 1) * lines / parts * line, n) - begin);
+    const auto [begin, end] = share_of(lines, part, parts);
+    sizes.push_back(std::min(end * line, n) - begin * line);
   }
   return sizes;
 }

@@ -182,12 +182,10 @@ class Trainer {
           if (task == 0) {
             losses[step] = finish_step(batch, number, rule);
             if (step + 1 < steps && should_stop && should_stop()) end = step + 1;
-          } else if (next != nullptr) {
-            fold_batch(step + 1);
+          } else if (step + 1 < steps) {
+            if (next != nullptr) fold_batch(step + 1);
             draw_candidates(step + 1, first_step);
             if (has_batch_of_its_own(step + 2, steps)) choose_rows(step + 2, first_step);
-          } else if (step + 1 < steps) {
-            draw_candidates(step + 1, first_step);
           }
         };
         team.run(2, finish, 1);  // task 0 is the calling thread's: should_stop may belong to it

@@ -44,10 +44,10 @@ and a blank line is the empty text: for each line of the input there is one of t
 def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
     """Print the log-probability of each line of FILE, in nats, and the line."""
     model = model_of(run)
-    skip = scoring.skipping(model.vocab)
+    skip, length = scoring.skipping(model.vocab), model.vocab.length
 
     def count_tokens(text: str) -> int:
-        return model.vocab.length(skip(text)) + 1  # the end
+        return length(skip(text)) + 1  # the end
 
     def line_of(text: str, log_prob: float) -> str:
         if not as_json:

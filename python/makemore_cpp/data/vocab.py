@@ -1,7 +1,7 @@
 """The vocabulary: tokens, which are characters or words, and their numbers."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
@@ -104,7 +104,8 @@ class Vocab(Vocabulary):
             counts = Counter(word for text in texts for word in text.split())
             tokens = sorted(counts, key=lambda word: (-counts[word], word))
         else:
-            counts = Counter("".join(texts))
+            joined = "".join(texts)
+            counts = Counter(joined if min_count > 1 else set(joined))  # a set is made sooner
             tokens = sorted(counts)
         if boundary in counts:
             i = next(i for i, text in enumerate(texts) if boundary in _cut(text, is_word))
@@ -150,6 +151,11 @@ class Vocab(Vocabulary):
         return "word" if self.separator else "char"
 
     @property
+    def is_plain(self) -> bool:
+        """Whether tokens are characters, of which none stands for unknown ones."""
+        return super().is_plain
+
+    @property
     def characters(self) -> list[str]:
         """The tokens of a vocabulary of characters; ArgumentError where they are words."""
         if self.level == "word":
@@ -160,9 +166,10 @@ class Vocab(Vocabulary):
         """Return a text as the list of its tokens, whether they are in the vocabulary or not."""
         return _cut(text, self.level == "word")
 
-    def length(self, text: str) -> int:
-        """Return the number of tokens of a text."""
-        return len(text.split()) if self.separator else len(text)
+    @property
+    def length(self) -> Callable[[str], int]:
+        """What counts the tokens of a text: `len`, or a function that counts words."""
+        return len if self.level == "char" else _count_words
 
     def encode(self, text: str) -> Int32:
         """Return the tokens of a text: an int32 array, shape (tokens,), without boundaries.
@@ -231,6 +238,10 @@ class Vocab(Vocabulary):
 
 def _cut(text: str, is_word: bool) -> list[str]:
     return text.split() if is_word else list(text)
+
+
+def _count_words(text: str) -> int:
+    return len(text.split())
 
 
 def check_vocab(vocab: object) -> Vocab:

@@ -79,7 +79,7 @@ def header_text(model: MLP, name: str) -> str:
         raise TypeError(f"name must be a str, not {type(name).__name__}")
     if not _is_name(name):
         raise ArgumentError(f"name {checks.quoted(name)} {NAME_RULE}")
-    if model.vocab.level == "word" or model.vocab.unknown is not None:
+    if not model.vocab.is_plain:
         raise ArgumentError("a header holds no words and no token for unknown ones")
     stack_bytes = _stack_bytes(model)
     _check_size(model, stack_bytes)

@@ -122,7 +122,7 @@ def _config(model: MLP, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _tokens(vocab: Vocab) -> dict[str, Any]:
-    if vocab.level == "char" and vocab.unknown is None:
+    if vocab.is_plain:
         return {"characters": "".join(vocab.tokens)}
     return {"level": vocab.level, "unknown": vocab.unknown}
 

@@ -158,7 +158,7 @@ class Detector(Saved):
             texts = checks.string_list(name, values)
             scores = self._scores(name, texts)
             flags = self._shares.p_values(scores) <= self.false_positive_rate
-            judged.append((self._lengths(texts), scores, flags))
+            judged.append((_lengths(self.model, texts), scores, flags))
         return report(self.false_positive_rate, *judged)
 
     def _scores(self, name: str, texts: list[str]) -> Float64:
@@ -169,10 +169,7 @@ class Detector(Saved):
                 f"the model gives {name}[{i}] {checks.quoted(texts[i])} a probability that is no "
                 "number"
             )
-        return self._norm.standardise(log_probs, self._lengths(texts))
-
-    def _lengths(self, texts: list[str]) -> Int64:
-        return _lengths(self.model, texts)
+        return self._norm.standardise(log_probs, _lengths(self.model, texts))
 
     def __repr__(self) -> str:
         return f"Detector of {self.false_positive_rate:g}, fitted to {self.n_good:,} good texts"

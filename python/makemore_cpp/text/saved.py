@@ -123,7 +123,7 @@ def reader_of(content: Content) -> Reader:
 # -- what several classes keep ---------------------------------------------------------------------
 def vocab_fields(vocab: Vocab) -> dict[str, Any]:
     """Return the fields that describe a vocabulary."""
-    if vocab.level == "char" and vocab.unknown is None:
+    if vocab.is_plain:
         return {"boundary": vocab.boundary, "characters": vocab.tokens}
     general = {"tokens": vocab.tokens, "separator": vocab.separator, "unknown": vocab.unknown}
     return {"boundary": vocab.boundary, **general}
@@ -137,7 +137,7 @@ def take_vocab(content: Content) -> Vocab:
     tokens = content.texts("tokens")
     separator, unknown = content.take("separator", str), content.take("unknown", str, type(None))
     vocab = Vocab(tokens, boundary, separator, unknown)
-    if "characters" in vocab_fields(vocab):
+    if vocab.is_plain:
         raise ArgumentError("the tokens in the metadata are characters, but not named so")
     return vocab
 

@@ -143,15 +143,15 @@ def mean_surprisal(
     """Return `bits_per_char` in nats: the mean loss of all tokens and ends; see there."""
     check_model("model", model)
     _check_iterable(texts)
-    vocab = model.vocab
-    skip = skipping(vocab) if isinstance(oov, str) and oov == "skip" else None
+    length = model.vocab.length
+    skip = skipping(model.vocab) if isinstance(oov, str) and oov == "skip" else None
     tokens = 0
 
     def counted() -> Iterator[str]:
         nonlocal tokens
         for text in texts:
             if isinstance(text, str):  # `score` refuses what is not
-                tokens += 1 + vocab.length(text if skip is None else skip(text))
+                tokens += 1 + length(text if skip is None else skip(text))
             yield text
 
     scores = score(model, counted(), oov=oov, threads=threads)
