@@ -23,6 +23,8 @@
 
 namespace makemore {
 
+class ThreadPool;
+
 namespace {
 
 inline void pause_briefly() {
@@ -60,7 +62,6 @@ constexpr int kIdleSpins = 2000;
 struct TeamBroken {};  // another thread of the team has thrown
 
 // The process's pool; a forked child has none until it needs one.
-class ThreadPool;
 std::atomic<ThreadPool*> current_pool{nullptr};
 
 }  // namespace
@@ -158,6 +159,8 @@ class SignalsBlocked {
   sigset_t before_;
 };
 
+}  // namespace
+
 class ThreadPool {
  public:
   // The process's pool; a new one after a fork, for the old one's threads are not there.
@@ -248,8 +251,6 @@ class ThreadPool {
   std::atomic<bool> busy_{false};
   std::vector<std::unique_ptr<Worker>> workers_;  // touched only by who holds busy_
 };
-
-}  // namespace
 
 void run_team(int threads, const std::function<void(Team&)>& body) {
   const auto pool = threads > 1 ? ThreadPool::instance().try_hold()

@@ -19,7 +19,7 @@ constexpr int64_t kMaxProbabilities = 1 << 24;
 // Below this many examples there is too little to gain.
 constexpr int64_t kMinExamples = 1024;
 
-constexpr int64_t kBlocks = 16;
+constexpr int64_t kIndexBlocks = 16;
 
 // V^T, or more than kMaxContexts.
 int64_t possible_contexts(const Sizes& sizes) {
@@ -52,8 +52,8 @@ bool ContextIndex::worthwhile(const Sizes& sizes, int64_t n) {
 ContextIndex::ContextIndex(const Sizes& sizes, const int32_t* X, int64_t N, int threads)
     : T_(sizes.block_size), V_(sizes.vocab_size), number_of_code_(possible_contexts(sizes)) {
   std::vector<std::atomic<char>> seen(static_cast<size_t>(possible_contexts(sizes)));
-  for_each_block(kBlocks, threads, [&](int64_t block) {
-    const Range part = share_of(N, block, kBlocks);
+  for_each_block(kIndexBlocks, threads, [&](int64_t block) {
+    const Range part = share_of(N, block, kIndexBlocks);
     for (int64_t i = part.begin; i < part.end; ++i) {
       const int64_t code = code_of(X + i * T_, T_, V_);
       if (code < 0) {
