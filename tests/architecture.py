@@ -286,7 +286,8 @@ def stub_signatures(stub: Path) -> Signatures:
     def parameters(function: ast.FunctionDef) -> list[str]:
         a = function.args
         star = ["*"] if a.kwonlyargs else []
-        return [p.arg for p in a.posonlyargs + a.args] + star + [p.arg for p in a.kwonlyargs]
+        rest = ["**kwargs"] if a.kwarg else []  # the name that pybind11 gives to all
+        return [p.arg for p in a.posonlyargs + a.args] + star + [p.arg for p in a.kwonlyargs] + rest
 
     found: Signatures = {}
     for node in ast.parse(stub.read_text()).body:

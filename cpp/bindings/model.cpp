@@ -127,13 +127,36 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
   return arguments;
 }
 
+// The value of an option, by the type of its field.
+void read(const char* name, py::handle value, double& field) { field = number(name, value); }
+void read(const char* name, py::handle value, bool& field) { field = flag(name, value); }
+void read(const char* name, py::handle value, Optimizer& field) {
+  field = optimizer_named(std::string(text(name, value)));
+}
+void read(const char* name, py::handle value, std::optional<int64_t>& field) {
+  if (!value.is_none()) field = integer(name, value);
+}
+
+// The options that keyword arguments give.
+TrainOptions options_of(const py::kwargs& given) {
+  TrainOptions options;
+  for (const auto& [key, value] : given) {
+    const std::string_view name = text("a keyword", key);
+    bool is_known = false;
+    for_each_option(options, [&, &value = value](const char* known, auto& field) {
+      if (name != known) return;
+      is_known = true;
+      read(known, value, field);
+    });
+    if (!is_known) throw py::type_error("train_steps has no option '" + show_text(name) + "'");
+  }
+  return options;
+}
+
 FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
                         py::object X, py::object Y, py::object lr, py::object batch_size,
-                        py::object seed, py::object first_step, py::object rows,
-                        py::object optimizer, py::object state, py::object weight_decay,
-                        py::object decay_biases, py::object momentum, py::object beta1,
-                        py::object beta2, py::object epsilon, py::object dropout,
-                        py::object negatives, py::object threads, py::object should_stop) {
+                        py::object seed, py::object first_step, py::object rows, py::object state,
+                        py::object threads, py::object should_stop, const py::kwargs& update) {
   ParameterArguments p = parameters_in_place({C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
@@ -146,19 +169,7 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
   StateArguments state_in = state_of(state, p);
   const int64_t first = first_step_of(first_step, state_in);
   check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - steps);
-  TrainOptions options;
-  options.update.optimizer = optimizer_named(std::string(text("optimizer", optimizer)));
-  options.update.weight_decay = number("weight_decay", weight_decay);
-  options.update.decay_biases = flag("decay_biases", decay_biases);
-  options.update.momentum = number("momentum", momentum);
-  options.update.beta1 = number("beta1", beta1);
-  options.update.beta2 = number("beta2", beta2);
-  options.update.epsilon = number("epsilon", epsilon);
-  options.dropout = number("dropout", dropout);
-  if (!negatives.is_none()) {
-    options.negatives = integer("negatives", negatives);
-    check_at_least("negatives", options.negatives, 1);
-  }
+  TrainOptions options = options_of(update);
   options.seed = seed_of("seed", seed);
   options.threads = threads_of(threads);
   if (!should_stop.is_none() && !PyCallable_Check(should_stop.ptr())) {
@@ -233,60 +244,17 @@ void bind_model(py::module_& m) {
   m.def("train_steps", &train_steps_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
         py::arg("b2"), py::arg("X"), py::arg("Y"), py::arg("lr"), py::kw_only(),
         py::arg("batch_size") = py::none(), py::arg("seed") = 1, py::arg("first_step") = py::none(),
-        py::arg("rows") = py::none(), py::arg("optimizer") = "sgd", py::arg("state") = py::none(),
-        py::arg("weight_decay") = 0.0, py::arg("decay_biases") = false, py::arg("momentum") = 0.9,
-        py::arg("beta1") = 0.9, py::arg("beta2") = 0.999, py::arg("epsilon") = 1e-8,
-        py::arg("dropout") = 0.0, py::arg("negatives") = py::none(), threads,
+        py::arg("rows") = py::none(), py::arg("state") = py::none(), threads,
         py::arg("should_stop") = py::none(),
         R"(Train the five arrays in place, one step per entry of `lr`.
 
-The result depends on the arguments alone: n steps in one call equal any division into calls that
-continue with `first_step`, bit for bit, whatever the number of threads.
+Arguments and result are those of `MLP.train_steps`, with lr an array (steps,) and the options by
+the names of `for_each_option` in makemore/trainer.hpp: "beta1" and "beta2" are two.
 
 Parameters
 ----------
 C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
     C-contiguous and writable; no two share memory.  K = T*E.
-X : integer array, shape (N,T)
-Y : integer array, shape (N,)
-lr : array of real numbers, shape (steps,)
-    The learning rate of each step.
-batch_size : int, optional
-    B, the number of examples in a step, drawn with replacement from (seed, step); 32 by default.
-seed : int
-    In [0, 2**64).
-first_step : int, optional
-    The number of the first step; by default the count of `state`, or 0.
-rows : integer array, shape (steps,B), or "all", optional
-    The examples of each step instead of drawn ones; "all" takes all N in every step.
-optimizer : {"sgd", "momentum", "adam", "adamw"}
-    As PyTorch's SGD without and with momentum, Adam and AdamW.
-state : dict of float32 arrays, optional
-    What the optimiser remembers, updated in place: nothing for SGD, "velocity.C" and so on for
-    momentum, "m.C" ... and "v.C" ... for Adam and AdamW; zeros before step 0.  "step", an int64
-    array of one element, counts the steps where it is there.
-weight_decay : float
-    lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW subtracts lr * lambda * w from
-    w instead.
-decay_biases : bool
-    Weight decay for b1 and b2 too.
-momentum, beta1, beta2, epsilon : float
-    Of the optimisers: in [0, 1), but for epsilon > 0.
-dropout : float
-    In [0, 1): the probability of a hidden unit to be 0 for an example; losses are with dropout.
-negatives : int, optional
-    In [1, V): the softmax of a step, and so its loss, is that of the minibatch's targets and so
-    many other tokens, drawn without replacement; by default it is that of all tokens.
-threads : int, optional
-    By default the CPUs that this process may use.
-should_stop : callable, optional
-    Asked between steps; true ends the call after the last completed step.
-
-Returns
--------
-float32 array
-    The mean loss of each completed step's minibatch before its update, in nats per token:
-    (steps,), or fewer when stopped.
 
 Raises
 ------

@@ -80,18 +80,10 @@ def train_steps(
     seed: int = 1,
     first_step: int | None = None,
     rows: ArrayLike | Literal["all"] | None = None,
-    optimizer: str = "sgd",
     state: dict[str, NDArray[Any]] | None = None,
-    weight_decay: float = 0.0,
-    decay_biases: bool = False,
-    momentum: float = 0.9,
-    beta1: float = 0.9,
-    beta2: float = 0.999,
-    epsilon: float = 1e-8,
-    dropout: float = 0.0,
-    negatives: int | None = None,
     threads: int | None = None,
     should_stop: Callable[[], bool] | None = None,
+    **update: Any,
 ) -> Float32: ...
 def moments_of(optimizer: str) -> list[str]: ...
 def mean_loss(

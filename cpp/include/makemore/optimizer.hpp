@@ -40,6 +40,18 @@ struct UpdateOptions {
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // of Adam
 };
 
+// Calls visit(name, option) for each option: callers in other languages know them by their names.
+template <class Visit>
+void for_each_option(UpdateOptions& options, Visit&& visit) {
+  visit("optimizer", options.optimizer);
+  visit("weight_decay", options.weight_decay);
+  visit("decay_biases", options.decay_biases);
+  visit("momentum", options.momentum);
+  visit("beta1", options.beta1);
+  visit("beta2", options.beta2);
+  visit("epsilon", options.epsilon);
+}
+
 // Throws ArgumentError unless rates are finite and not negative, momentum, beta1 and beta2 in
 // [0, 1), and epsilon above 0, all as float32.
 void check_update_options(const UpdateOptions& options);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 #include "makemore/model.hpp"
 #include "makemore/optimizer.hpp"
@@ -35,15 +36,23 @@ struct TrainOptions {
   // are multiplied by 1 / (1 - dropout).  Losses of steps are with dropout.  Srivastava et al.,
   // "Dropout: a simple way to prevent neural networks from overfitting", 2014.
   double dropout = 0;
-  // Where it is not 0, a step's softmax is that of the minibatch's targets and so many other
+  // Where it is given, a step's softmax is that of the minibatch's targets and so many other
   // tokens, drawn without replacement; with the vocabulary's size less 1 it is that of all tokens.
   // Losses of steps are by that softmax, and the steps touch the rows of W2 and b2, and of their
   // moments, of these tokens alone.  The proposal is the root of 1 + how often a token is a target
   // in all examples.
-  int64_t negatives = 0;
+  std::optional<int64_t> negatives;
   uint64_t seed = 1;  // of the drawn batches, the dropout and the negatives
   int threads = 0;    // 0: all available; never changes a result
 };
+
+// Calls visit(name, option) for each option but the seed and the threads, those of the update too.
+template <class Visit>
+void for_each_option(TrainOptions& options, Visit&& visit) {
+  for_each_option(options.update, visit);
+  visit("dropout", options.dropout);
+  visit("negatives", options.negatives);
+}
 
 // Does steps first_step, first_step + 1, ... with learning rates lr (steps) and writes the loss of
 // each batch, in nats per token before the step's update, to losses (steps).  Returns the number of

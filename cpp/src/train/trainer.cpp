@@ -110,7 +110,7 @@ class Trainer {
         moments_(static_cast<int64_t>(arrays.size()) - 1),
         B_(batch_size_of(batches, examples)),
         ld_V_(padded(sizes.vocab_size)),
-        cut_(cut_step(B_, sizes, options.negatives)),
+        cut_(cut_step(B_, sizes, options.negatives.value_or(0))),
         losses_(B_),
         loss_sums_(std::max(cut_.hidden_blocks.size(), cut_.token_groups.size())),
         C_(sizes.vocab_size * sizes.n_embd, moments_),
@@ -118,10 +118,10 @@ class Trainer {
         b2_(ld_V_, moments_) {
     const bool cuts_tokens = !cut_.token_groups.empty();
     const int64_t candidates =
-        options.negatives > 0 ? most_candidates(sizes.vocab_size, options.negatives, B_) : 0;
-    if (options.negatives > 0) {
+        options.negatives ? most_candidates(sizes.vocab_size, *options.negatives, B_) : 0;
+    if (options.negatives) {
       negatives_ = std::make_unique<Negatives>(examples.Y, examples.count, sizes.vocab_size,
-                                               options.negatives, options.seed, poll);
+                                               *options.negatives, options.seed, poll);
     }
     if (cuts_tokens) {
       output_ = std::make_unique<OutputLayer>(sizes, cut_, B_, b2_, moments_, candidates);
@@ -498,8 +498,8 @@ constexpr int64_t kMaxBatchTokens = 1 << 28;
 void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batch_size) {
   check_update_options(options.update);
   check_fraction("dropout", options.dropout);
-  if (options.negatives != 0) {
-    check_in_range("negatives", options.negatives, 1, sizes.vocab_size - 1);
+  if (options.negatives) {
+    check_in_range("negatives", *options.negatives, 1, sizes.vocab_size - 1);
   }
   if (options.dropout > 0 &&
       batch_size > (int64_t{1} << 32) / dropout_blocks_per_row(sizes.n_hidden)) {

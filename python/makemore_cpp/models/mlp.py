@@ -256,32 +256,8 @@ class MLP(Net):
             By default the CPUs that this process may use.
         should_stop : callable, optional
             Asked between steps; true ends the call after the last completed step.
-        optimizer : {"sgd", "momentum", "adam", "adamw"}
-            As PyTorch's SGD without and with momentum, Adam and AdamW, but for their defaults:
-            PyTorch's AdamW decays all parameters, by 0.01.
-        momentum : float
-            Of the optimiser of that name, in [0, 1); by default 0.9.
-        betas : (float, float)
-            Of Adam and AdamW, each in [0, 1); by default 0.9 and 0.999.
-        epsilon : float
-            Of Adam and AdamW, above 0; by default 1e-8.
-        weight_decay : float
-            lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW subtracts
-            lr * lambda * w from w instead. By default 0.
-        decay_biases : bool
-            Weight decay for b1 and b2 too; by default not.
-        dropout : float
-            In [0, 1), by default 0: the probability with which a hidden unit is 0 for an example,
-            while the others are divided by 1 - dropout. Losses of steps are with dropout, all
-            others without.
-        negatives : int, optional
-            In [1, V): a sampled softmax, for a vocabulary that is large. The softmax of a step,
-            and so its loss, is that of the minibatch's targets and so many other tokens, drawn
-            without replacement from (seed, step) with weights that are roots of 1 + how often
-            each token is in Y; their logits are less ln(how often they were to be expected). With
-            V - 1 it is the softmax of all tokens, as by default. A step changes W2, b2 and their
-            moments where they belong to these tokens, and leaves all others as they are: also
-            without weight decay and with moments that do not fade.
+        **options
+            How a step changes the parameters; see `recipe.UpdateOptions`.
 
         Returns
         -------

@@ -3,7 +3,7 @@
 It imports the compiled core and the checks of arguments.
 """
 
-from makemore_cpp.recipe.options import OPTIONS, Recipe
+from makemore_cpp.recipe.options import OPTIONS, Recipe, UpdateOptions
 from makemore_cpp.recipe.presets import PRESETS, Preset
 from makemore_cpp.recipe.schedules import SCHEDULES, learning_rates
 
@@ -13,5 +13,6 @@ __all__ = [
     "SCHEDULES",
     "Preset",
     "Recipe",
+    "UpdateOptions",
     "learning_rates",
 ]

@@ -194,8 +194,8 @@ def train_quietly(
     resume : TrainingState, optional
         Go on from there. `data` and all options must be those of that run, whose `options` the
         state holds; the model gets the state's parameters.
-    optimizer, momentum, betas, epsilon, weight_decay, decay_biases, dropout, negatives
-        As in `MLP.train_steps`.
+    **options
+        How a step changes the parameters, too; see `recipe.UpdateOptions`.
 
     Returns
     -------
