@@ -5,8 +5,8 @@ Started by measuring.py as a process of its own, one for each candidate and numb
     python benchmarks/candidates.py NAME THREADS
 
 It reads a JSON command a line from stdin and answers with a line of JSON on stdout.  Every
-candidate is a function of the first parameters and of the examples, {"all": (X, Y), "dev": (X, Y)},
-that returns
+candidate is a function of the first parameters, the examples, {"all": (X, Y), "dev": (X, Y)}, and
+the optimiser, "sgd" or "adamw" with a weight decay of `DECAY` on C, W1 and W2; it returns
 
     start()                                              goes back to the first parameters
     run(rows (steps,B), lr (steps,)) -> losses (steps,)  trains on; `rows` are rows of "all"
@@ -26,21 +26,40 @@ AVX2 = "makemore_cpp avx2"  # ours, forced to AVX2 where it would choose a wider
 NAMES = (OURS, AVX2, "numpy", "torch eager", "torch compile", "jax scan")
 # The others take so long for a step that they get fewer of them, lest a turn take minutes.
 FAST = (OURS, AVX2, "jax scan")
+PARAMETERS = ("C", "W1", "b1", "W2", "b2")
+MOMENTS = {"sgd": (), "adamw": ("m", "v")}
+DECAY = 0.01
+LOGITS = 2**27  # that a framework computes at once for a loss: half a gigabyte
 
 
 def own_module(name):
     """Ours and its reference: modules of the same functions, which change arrays in place."""
 
-    def make(parameters, splits):
+    def make(parameters, splits, optimizer):
         module = importlib.import_module(f"makemore_cpp.{name}")
         arrays = [p.copy() for p in parameters]
+        state, done = {}, 0
+        options = {"optimizer": optimizer}
+        if optimizer == "adamw":
+            options |= {"weight_decay": DECAY, "state": state}
 
         def start():
+            nonlocal done
+            done = 0
             for array, first in zip(arrays, parameters, strict=True):
                 array[...] = first
+            for moment in MOMENTS[optimizer]:
+                for p, first in zip(PARAMETERS, parameters, strict=True):
+                    state[f"{moment}.{p}"] = np.zeros_like(first)
 
         def run(rows, lr):
-            return module.train_steps(*arrays, *splits["all"], lr, rows=rows)
+            nonlocal done
+            done += len(lr)
+            return module.train_steps(
+                *arrays, *splits["all"], lr, rows=rows, first_step=done - len(lr), **options
+            )
+
+        start()
 
         return start, run, lambda split: module.mean_loss(*arrays, *splits[split])
 
@@ -48,7 +67,7 @@ def own_module(name):
 
 
 def torch_step(compiled):
-    def make(parameters, splits):
+    def make(parameters, splits, optimizer):
         import torch
         import torch.nn.functional as F  # noqa: N812
 
@@ -69,8 +88,16 @@ def torch_step(compiled):
             return F.cross_entropy(logits_of(x), y)
 
         step_loss = torch.compile(loss_of) if compiled else loss_of
+        adamw = None
 
         def start():
+            nonlocal adamw
+            if optimizer == "adamw":
+                groups = [
+                    {"params": [C, W1, W2], "weight_decay": DECAY},
+                    {"params": [b1, b2], "weight_decay": 0.0},
+                ]
+                adamw = torch.optim.AdamW(groups, fused=True)  # the fastest of its three ways
             with torch.no_grad():
                 for p, first in zip(tensors, parameters, strict=True):
                     p.copy_(torch.tensor(first))
@@ -83,28 +110,36 @@ def torch_step(compiled):
                 for p in tensors:
                     p.grad = None
                 loss.backward()
-                with torch.no_grad():
-                    for p in tensors:
-                        p -= rate * p.grad
+                if adamw is not None:
+                    for group in adamw.param_groups:
+                        group["lr"] = rate
+                    adamw.step()
+                else:
+                    with torch.no_grad():
+                        for p in tensors:
+                            p -= rate * p.grad
                 losses[i] = loss.item()
             return losses
 
         def loss(split):
+            x, y = examples[split]
             with torch.no_grad():
-                return float(loss_of(*examples[split]))
+                return mean_of_chunks(
+                    lambda part: float(loss_of(x[part], y[part])), len(y), len(b2)
+                )
 
+        start()
         return start, run, loss
 
     return make
 
 
-def jax_scan(parameters, splits):
+def jax_scan(parameters, splits, optimizer):
     import jax
     import jax.numpy as jnp
 
     examples = {split: (jnp.asarray(X), jnp.asarray(Y)) for split, (X, Y) in splits.items()}
     X, Y = examples["all"]
-    state = [tuple(jnp.asarray(p) for p in parameters)]
 
     def loss_of(p, x, y):
         C, W1, b1, W2, b2 = p
@@ -112,22 +147,59 @@ def jax_scan(parameters, splits):
         log_p = jax.nn.log_softmax(h @ W2 + b2)
         return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean()
 
-    def step(p, row_and_rate):
+    def sgd(state, row_and_rate):
+        (p,) = state
         rows, rate = row_and_rate
         loss, gradient = jax.value_and_grad(loss_of)(p, X[rows], Y[rows])
-        return tuple(w - rate * g for w, g in zip(p, gradient, strict=True)), loss
+        return (tuple(w - rate * g for w, g in zip(p, gradient, strict=True)),), loss
 
-    train = jax.jit(lambda p, rows, lr: jax.lax.scan(step, p, (rows, lr)))
+    def adamw(state, row_and_rate):
+        p, ms, vs, t = state
+        rows, rate = row_and_rate
+        loss, gradient = jax.value_and_grad(loss_of)(p, X[rows], Y[rows])
+        t = t + 1
+        ms = tuple(0.9 * m + 0.1 * g for m, g in zip(ms, gradient, strict=True))
+        vs = tuple(0.999 * v + 0.001 * g * g for v, g in zip(vs, gradient, strict=True))
+
+        def updated(w, m, v):
+            decayed = w - rate * DECAY * w if w.ndim == 2 else w
+            m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
+            return decayed - rate * m_hat / (jnp.sqrt(v_hat) + 1e-8)
+
+        return (tuple(map(updated, p, ms, vs)), ms, vs, t), loss
+
+    step = adamw if optimizer == "adamw" else sgd
+    # The state is overwritten in place, as that of a training loop may be.
+    train = jax.jit(lambda state, rows, lr: jax.lax.scan(step, state, (rows, lr)), donate_argnums=0)
     mean_loss = jax.jit(loss_of)
+    state = ()
 
     def start():
-        state[0] = tuple(jnp.asarray(p) for p in parameters)
+        nonlocal state
+        first = tuple(jnp.array(p) for p in parameters)
+        zeros = [tuple(jnp.zeros_like(p) for p in first) for _ in MOMENTS[optimizer]]
+        state = (first, *zeros, jnp.float32(0)) if zeros else (first,)
 
     def run(rows, lr):
-        state[0], losses = train(state[0], jnp.asarray(rows), jnp.asarray(lr, jnp.float32))
+        nonlocal state
+        state, losses = train(state, jnp.asarray(rows), jnp.asarray(lr, jnp.float32))
         return np.asarray(losses)
 
-    return start, run, lambda split: float(mean_loss(state[0], *examples[split]))
+    def loss(split):
+        x, y = examples[split]
+        return mean_of_chunks(
+            lambda part: float(mean_loss(state[0], x[part], y[part])), len(y), len(parameters[-1])
+        )
+
+    start()
+    return start, run, loss
+
+
+def mean_of_chunks(loss_of, n, V):
+    """Return the mean of the n examples' losses, of which a framework holds so many logits."""
+    size = max(1, LOGITS // V)
+    chunks = [slice(i, min(i + size, n)) for i in range(0, n, size)]
+    return sum(loss_of(part) * (part.stop - part.start) for part in chunks) / n
 
 
 MAKERS = {
@@ -147,8 +219,10 @@ class Server:
         self.problem = dict(np.load(file))  # read once: the file gives an array anew each time
         X, Y, dev = (self.problem[key] for key in ("X", "Y", "dev"))
         splits = {"all": (X, Y), "dev": (X[slice(*dev)], Y[slice(*dev)])}
-        parameters = [self.problem[p] for p in ("C", "W1", "b1", "W2", "b2")]
-        self.start, self.run, self.loss = MAKERS[name](parameters, splits)
+        parameters = [self.problem[p] for p in PARAMETERS]
+        self.start, self.run, self.loss = MAKERS[name](
+            parameters, splits, str(self.problem["optimizer"])
+        )
 
     def train(self, first, last):
         """Do these steps of the problem and return their losses."""

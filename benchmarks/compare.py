@@ -12,6 +12,7 @@ import argparse
 import json
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import candidates
 import jobs
@@ -22,16 +23,28 @@ from measuring import LECTURE_STEPS, machine, measure, start_all, why_not_avx2, 
 import makemore_cpp as mm
 
 LECTURE = "lecture"
-# B, T, E, H, where it is not that of the texts V, and the steps of one turn.
+
+
+class Shape(NamedTuple):
+    """Of a step: B, T, E, H and, where it is not that of the texts, V; the steps of one turn."""
+
+    sizes: tuple
+    steps: int
+    optimizer: str = "sgd"
+    mean_loss: bool = False  # whether to time that too
+
+
 SHAPES = {
-    LECTURE: ((32, 3, 10, 200), 5000),
-    "B=256": ((256, 3, 10, 200), 1000),
-    "B=4096 H=1024": ((4096, 3, 10, 1024), 20),
-    "V=1000 B=256": ((256, 4, 30, 200, 1000), 200),
-    "V=16384 B=32": ((32, 4, 30, 100, 16_384), 100),
-    "V=16384 B=256": ((256, 4, 30, 100, 16_384), 40),
-    "V=16384 B=1024": ((1024, 4, 60, 100, 16_384), 10),
-    "V=50000 B=256 H=256": ((256, 4, 30, 256, 50_000), 10),
+    LECTURE: Shape((32, 3, 10, 200), 5000, mean_loss=True),
+    "AdamW": Shape((32, 3, 10, 200), 2000, "adamw"),
+    "B=256": Shape((256, 3, 10, 200), 1000),
+    "B=4096 H=1024": Shape((4096, 3, 10, 1024), 20),
+    "V=1000 B=256": Shape((256, 4, 30, 200, 1000), 200),
+    "V=16384 B=32": Shape((32, 4, 30, 100, 16_384), 100),
+    "V=16384 B=256": Shape((256, 4, 30, 100, 16_384), 40, mean_loss=True),
+    "V=16384 B=256 AdamW": Shape((256, 4, 30, 100, 16_384), 20, "adamw"),
+    "V=16384 B=1024": Shape((1024, 4, 60, 100, 16_384), 10),
+    "V=50000 B=256 H=256": Shape((256, 4, 30, 256, 50_000), 10),
 }
 
 
@@ -67,14 +80,15 @@ def names_for(shape_name):
 
 def run_shape(shape_name, texts, options, results):
     """Measure one shape; of the lecture's, the time until its loss is reached too."""
-    sizes, steps = SHAPES[shape_name]
+    shape = SHAPES[shape_name]
     lecture = shape_name == LECTURE
     with tempfile.TemporaryDirectory() as folder:
         file = str(Path(folder) / "problem.npz")
-        saved = LECTURE_STEPS if lecture and options.jobs else max(steps, 20)
-        flop = naive_flop(*sizes[:4], write_problem(file, sizes, texts, saved))
+        saved = LECTURE_STEPS if lecture and options.jobs else max(shape.steps, 20)
+        V = write_problem(file, shape.sizes, texts, saved, shape.optimizer)
+        flop = naive_flop(*shape.sizes[:4], V)
         running = start_all(file, names_for(shape_name))
-        found = measure(running, steps, options.turns, everything=lecture)
+        found = measure(running, shape.steps, options.turns, shape.mean_loss, busy=lecture)
         for what, values in found.items():
             results.add(f"{shape_name}, {what}", values)
         results.summarise(shape_name, reporting.summaries(found, flop))

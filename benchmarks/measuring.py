@@ -12,7 +12,7 @@ from pathlib import Path
 
 import candidates
 import numpy as np
-from candidates import AVX2, FAST, OURS
+from candidates import AVX2, FAST, OURS, PARAMETERS
 from flops import measured_peak
 from zipf import zipf_examples
 
@@ -22,8 +22,8 @@ from makemore_cpp import _core
 LECTURE_STEPS, LECTURE_RATE = 200_000, 0.1
 # Threads of some frameworks spin for a while after their work; the next candidate waits so long.
 SETTLE_SECONDS = 0.25
-# Examples of a large vocabulary: a framework needs an array of as many times V floats, and more.
-N_OF_LARGE = 10_000
+ADAMW_RATE = 1e-3
+N_OF_LARGE = 20_000  # examples of a large vocabulary, whose loss takes a second
 ALL_CPUS = len(os.sched_getaffinity(0))
 
 
@@ -89,7 +89,7 @@ def why_not_avx2(isa):
     return None
 
 
-def write_problem(file, sizes, texts, steps):
+def write_problem(file, sizes, texts, steps, optimizer="sgd"):
     """Save first parameters, examples and the rows and rates of every step; return V.
 
     The examples are those of train, dev and test, one after the other; "dev" holds where those of
@@ -107,15 +107,16 @@ def write_problem(file, sizes, texts, steps):
         splits = (data.train, data.dev, data.test)
         X, Y = (np.concatenate([getattr(split, a) for split in splits]) for a in "XY")
         ends = np.cumsum([len(split.Y) for split in splits])[:2]
-    names = ("C", "W1", "b1", "W2", "b2")
+    rate = ADAMW_RATE if optimizer == "adamw" else LECTURE_RATE
     np.savez(
         file,
+        optimizer=optimizer,
         X=X,
         Y=Y,
         dev=ends,
         rows=_core.batch_rows(1, 0, steps, B, int(ends[0])),
-        lr=mm.learning_rates("step", LECTURE_RATE, LECTURE_STEPS, count=steps),
-        **dict(zip(names, _core.initial_parameters(T, E, H, V, seed=1), strict=True)),
+        lr=mm.learning_rates("step", rate, LECTURE_STEPS, count=steps),
+        **dict(zip(PARAMETERS, _core.initial_parameters(T, E, H, V, seed=1), strict=True)),
     )
     return V
 
@@ -161,15 +162,15 @@ def busy_cpu():
         process.communicate()
 
 
-def one_turn(running, steps, everything):
-    """Yield (what, who, value): the time of a step; of the lecture's shape, `everything`."""
+def one_turn(running, steps, mean_loss, busy):
+    """Yield (what, who, value): times of a step, of the mean loss and beside a busy process."""
     for candidate in running:
         yield "us per step", candidate.who, candidate.us_per_step(steps)
-        if everything:
+        if mean_loss:
             seconds = candidate.ask("mean_loss")["seconds"]
             yield "ms per mean loss", candidate.who, seconds * 1e3
     for candidate in running:
-        if everything and candidate.who == (OURS, ALL_CPUS) and ALL_CPUS > 1:
+        if busy and candidate.who == (OURS, ALL_CPUS) and ALL_CPUS > 1:
             with busy_cpu():
                 value = candidate.us_per_step(steps)
             yield "us per step beside a busy process", candidate.who, value
@@ -179,11 +180,11 @@ def one_turn(running, steps, everything):
         yield "peak GFLOP/s", ("peak", cpus), value
 
 
-def measure(running, steps, turns, everything):
+def measure(running, steps, turns, mean_loss=False, busy=False):
     """Return {what: {who: one number a turn}}."""
     found = defaultdict(lambda: defaultdict(list))
     for turn in range(turns + 1):  # the first warms up
-        for what, who, value in one_turn(running, steps, everything):
+        for what, who, value in one_turn(running, steps, mean_loss, busy):
             if turn > 0:
                 found[what][who].append(value)
     return found

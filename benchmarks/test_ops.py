@@ -2,14 +2,16 @@
 
     pytest benchmarks/test_ops.py --benchmark-only --benchmark-sort=name
 
-The shapes are those of a minibatch of 256 with the lecture's sizes.  `flop` counts multiply-adds as
-two operations and everything else as none.
+The shapes are those of a minibatch of 256 with the lecture's sizes.  The tiles of the output layer
+of many tokens have no operation of their own: they are timed by what does little else, a mean loss
+(one pass over the tiles) and a training step (two).  `flop` counts multiply-adds as two operations
+and everything else as none.
 """
 
 import numpy as np
 import pytest
 
-from makemore_cpp import ops, reference
+from makemore_cpp import _core, ops, reference
 
 B, T, E, H, V = 256, 3, 10, 200, 27
 K = T * E
@@ -55,3 +57,24 @@ def test_op(benchmark, isa, name):
     if flop:
         benchmark.extra_info.update(flop=flop, isa=isa, threads=1)
     benchmark(getattr(ops, name), *arguments, threads=1)
+
+
+MANY = 16_384  # tokens
+WORDS = {"mean_loss": 2, "train_steps": 6}  # products of (B,H) and (H,V), and their operations
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_tiles(benchmark, isa, name):
+    parameters = _core.initial_parameters(T, E, H, MANY, seed=1)
+    # Contexts that are all distinct: the loss is that of B hidden vectors.
+    contexts, targets = RNG.permutation(MANY)[: B * T].reshape(B, T), RNG.integers(0, MANY, B)
+    arguments = (*parameters, contexts, targets)
+    assert _core.how_cut(B, T, E, H, MANY)["tile_tokens"] > 0
+    np.testing.assert_allclose(
+        _core.mean_loss(*arguments, threads=1), reference.mean_loss(*arguments), rtol=1e-5
+    )
+    if name == "train_steps":
+        arguments = (*arguments, [1e-4])
+    options = {"rows": "all"} if name == "train_steps" else {}
+    benchmark.extra_info.update(flop=WORDS[name] * B * H * (K + MANY), isa=isa, threads=1)
+    benchmark(getattr(_core, name), *arguments, threads=1, **options)

@@ -171,7 +171,7 @@ FORGED_TEXTS = [
     (lambda text: text[:-1], "expected '}'"),
     (lambda text: "[" * 50000, "not a file of makemore_cpp"),
     (lambda text: '{"C":' + "[" * 50000, "not a file of makemore_cpp"),
-    (lambda text: text + " " * (1 << 20), "the limit is 1048576"),
+    (lambda text: text + " " * (1 << 26), "the limit is 67108864"),
 ]
 
 FORGED_ARRAYS = [

@@ -178,8 +178,27 @@ def test_texts_that_hold_the_boundary_or_are_long() -> None:
     with pytest.raises(mm.ArgumentError, match=r"the word 'x+…' at position 0") as caught:
         vocab.encode(long + "x")
     assert len(str(caught.value)) < 500
-    with pytest.raises(mm.ArgumentError, match="65536 distinct words"):
-        mm.Vocab.from_texts([" ".join(map(str, range(65_536)))], level="word")
+    with pytest.raises(mm.ArgumentError, match="1048576 distinct words"):
+        mm.Vocab.from_texts([" ".join(map(str, range(2**20)))], level="word")
+
+
+def test_a_million_words(tmp_path):
+    words = [str(number) for number in range(2**20 - 1)]
+    vocab = mm.Vocab(words, "</s>", " ")
+    assert len(vocab) == 2**20
+    text = f"{words[-1]} 7 {words[-2]}"
+    assert vocab.decode(vocab.encode(text)) == text
+    model = mm.MLP(vocab, block_size=2, n_embd=2, n_hidden=2)
+    X, Y = mm.build_dataset([text], vocab, 2)
+    before = model.loss(X, Y)
+    model.train_steps(X, Y, [0.5] * 5, rows="all", negatives=100)
+    assert model.loss(X, Y) < before
+    frozen = model.freeze()
+    frozen.save(tmp_path / "m.safetensors")
+    again = mm.load(tmp_path / "m.safetensors")
+    assert again.score([text]).tolist() == frozen.score([text]).tolist()
+    assert again.sample(2, seed=1, max_length=3) == frozen.sample(2, seed=1, max_length=3)
+    assert again.vocab.tokens[-1] == words[-1]
 
 
 FORGED = [

@@ -173,7 +173,7 @@ Parameters
 demb : float32 array, shape (N,T,E)
 X : integer array, shape (N,T)
 vocab_size : int
-    V, in [1, 65536].
+    V, in [1, 2**20].
 threads : int, optional
     By default the CPUs that this process may use; never changes a bit of the result.
 

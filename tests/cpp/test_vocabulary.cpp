@@ -113,15 +113,16 @@ TEST_CASE("vocabularies that cannot be are refused by place") {
 
 TEST_CASE("the largest vocabulary works and one more token is refused") {
   std::vector<std::string> characters;
-  for (char32_t c = 0x20000; characters.size() + 1 < makemore::kMaxVocabSize; ++c) {
-    characters.push_back(utf8(c));
+  for (char32_t c = 1; characters.size() + 1 < makemore::kMaxVocabSize; ++c) {
+    const bool is_surrogate = c >= 0xD800 && c < 0xE000;
+    if (c != 'a' && c != '.' && !is_surrogate) characters.push_back(utf8(c));
   }
   const Vocabulary vocabulary(characters);
   EXPECT(vocabulary.size() == makemore::kMaxVocabSize);
   EXPECT(
       (vocabulary.encode(characters.back()) == std::vector<int32_t>{makemore::kMaxVocabSize - 1}));
   characters.push_back("a");
-  EXPECT_THROWS(Vocabulary(characters), ArgumentError, "more than the limit of 65536 tokens");
+  EXPECT_THROWS(Vocabulary(characters), ArgumentError, "more than the limit of 1048576 tokens");
 }
 
 TEST_CASE("words: split at white space, joined by spaces, and one stands for the others") {

@@ -20,7 +20,7 @@ struct Sizes {
 constexpr int64_t kMaxBlockSize = 1 << 16;
 constexpr int64_t kMaxEmbd = 1 << 16;
 constexpr int64_t kMaxHidden = 1 << 20;
-constexpr int64_t kMaxVocabSize = 1 << 16;
+constexpr int64_t kMaxVocabSize = 1 << 20;
 constexpr int64_t kMaxParameters = 1 << 28;
 
 // Throws ArgumentError unless every size is positive and within the limits above.

@@ -25,8 +25,8 @@ namespace {
 
 constexpr size_t kLengthBytes = 8;
 constexpr size_t kAlignment = 8;
-// Room for the largest vocabulary, about 600 kB when every character needs four bytes.
-constexpr uint64_t kMaxHeaderBytes = 1 << 20;
+// Room for a million words, which take some 12 MB; readers of safetensors refuse 100 MB.
+constexpr uint64_t kMaxHeaderBytes = 1 << 26;
 constexpr size_t kMaxNameBytes = 256;                  // names appear in errors
 constexpr int64_t kMaxTensorBytes = int64_t{1} << 40;  // far below an overflow of their sum
 constexpr size_t kMaxTensors = 10'000;

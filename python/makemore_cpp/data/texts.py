@@ -86,7 +86,7 @@ def load_texts(path: str | bytes | os.PathLike[str] | None = None) -> Texts:
     FileError
         The file cannot be read.
     FormatError
-        A line is not UTF-8 or longer than 1 MiB, there are more than 65,535 distinct characters,
+        A line is not UTF-8 or longer than 1 MiB, there are more than 1,048,575 distinct characters,
         or there is no text at all.
     """
     with open_texts(path) as stream:

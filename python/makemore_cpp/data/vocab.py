@@ -10,7 +10,7 @@ from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError, Vocabulary
 from makemore_cpp.arrays import Int32, Int64
 
-MAX_TOKENS = 65_535  # beside the boundary: together the 2**16 that the core allows
+MAX_TOKENS = 2**20 - 1  # beside the boundary: together the 2**20 that the core allows
 
 Level = Literal["char", "word"]
 
@@ -24,7 +24,7 @@ class Vocab(Vocabulary):
     Parameters
     ----------
     tokens : list of str
-        Characters or words, at most 65,535; the first is token 1.
+        Characters or words, at most 1,048,575; the first is token 1.
     boundary : str
         How token 0 is shown. It is not among `tokens`.
     separator : {"", " "}
@@ -90,7 +90,7 @@ class Vocab(Vocabulary):
         TypeError
             `texts` is a str, or holds something else than str.
         ArgumentError
-            A text contains the boundary, or there are more than 65,535 distinct tokens.
+            A text contains the boundary, or there are more than 1,048,575 distinct tokens.
         """
         is_word = checks.choice("level", level, ("char", "word")) == "word"
         min_count = checks.integer("min_count", min_count, 1, 2**63 - 1)
