@@ -1,11 +1,10 @@
 """A picture of the embeddings: each token where the model has put it."""
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties, findfont, get_font
 
 from makemore_cpp import checks
-from makemore_cpp.arrays import Float64
+from makemore_cpp.evaluation.embedding_plane import EmbeddingPlane
 from makemore_cpp.evaluation.vowels import kind, vowel_clustering
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.plots.style import BLUE, GREY, RED, new_axes, styled, tidy
@@ -24,7 +23,8 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
     """
     checks.instance("model", model, MLP)
     ax = new_axes(7, 7) if ax is None else ax
-    points, axis_labels = _plane(np.asarray(model.C, np.float64))
+    plane = EmbeddingPlane.of(model.C)
+    points, axis_labels = plane.points(model.C), plane.labels
     kinds = ["boundary", *map(kind, model.vocab.tokens)]
     colours = {"vowel": RED, "consonant": BLUE, "other": GREY, "boundary": GREY}
     for name, members in (
@@ -68,26 +68,6 @@ def _title(model: MLP) -> str:
     return (
         f"{first_line}\nvowels against consonants, by angle: "
         f"silhouette {found.silhouette:.2f}, p = {found.p_value:.4f}"
-    )
-
-
-def _plane(C: Float64) -> tuple[Float64, tuple[str, str]]:
-    """Embeddings C (V,E) as points (V,2), with what to write at the two axes."""
-    if C.shape[1] == 1:
-        # Neighbours take turns on five levels, so that their labels stay apart.
-        rank = np.argsort(np.argsort(C[:, 0], kind="stable"), kind="stable")
-        levels = (rank * 2 % 5).astype(np.float64)
-        return np.column_stack([C[:, 0], levels]), ("dimension 1", "(the height has no meaning)")
-    if C.shape[1] == 2:
-        return C, ("dimension 1", "dimension 2")
-    centred = C - C.mean(axis=0)
-    u, s, _ = np.linalg.svd(centred, full_matrices=False)
-    points = u[:, :2] * s[:2]
-    points *= np.where(points[np.abs(points).argmax(axis=0), [0, 1]] < 0, -1.0, 1.0)  # fixed signs
-    share = 100 * s[:2] ** 2 / max(float((s**2).sum()), np.finfo(np.float64).tiny)
-    return points, (
-        f"principal component 1 ({share[0]:.0f} % of the variance)",
-        f"principal component 2 ({share[1]:.0f} % of the variance)",
     )
 
 

@@ -2,23 +2,24 @@
 
 import contextlib
 import json
+import math
 import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from makemore_cpp import files
-from makemore_cpp._core import FileError
+from makemore_cpp._core import FileError, FormatError
 from makemore_cpp.data.origin import remember
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.evaluation.losses import ModelLosses
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.models.mlp import MLP
+from makemore_cpp.training.curve import LossCurve, Window
 from makemore_cpp.training.history import History
+from makemore_cpp.training.state import Evaluation
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
@@ -27,7 +28,6 @@ EMBEDDINGS_PICTURE = "embeddings.png"
 TEST_LOOKS_FILE = "test_looks.jsonl"
 PICTURES = (LOSS_PICTURE, EMBEDDINGS_PICTURE)
 FOR_PEOPLE = (CONFIG_FILE, METRICS_FILE, *PICTURES)
-METRICS_LINES = 200
 
 
 def save_model(folder: Path, model: MLP) -> None:
@@ -134,21 +134,44 @@ def _described(data: DataOrigin | None) -> dict[str, Any] | None:
 
 def _metrics(history: History, comparison: Iterable[ModelLosses]) -> Iterable[str]:
     """Yield JSON lines: mean losses of equal windows of steps, evaluations, the final losses."""
-    steps = len(history.losses)
-    window = -(-steps // METRICS_LINES)
-    lines = []
-    for first in range(0, steps, window):
-        part = history.losses[first : first + window]
-        lines.append(
-            {
-                "step": first + len(part),
-                "loss": float(part.mean(dtype=np.float64)),
-                "lr": float(history.lr[first + len(part) - 1]),
-            }
-        )
-    lines += [evaluation._asdict() for evaluation in history.evaluations]
+    curve = LossCurve.of(history)
+    lines = [window._asdict() for window in curve.windows]
+    lines += [evaluation._asdict() for evaluation in curve.evaluations]
     lines.sort(key=lambda line: line["step"])
     for line in lines:
         yield json.dumps(line, allow_nan=False) + "\n"
     for row in comparison:
-        yield json.dumps({"step": steps, **row._asdict()}, allow_nan=False) + "\n"
+        yield json.dumps({"step": len(history.losses), **row._asdict()}, allow_nan=False) + "\n"
+
+
+def read_curve(folder: str | os.PathLike[str]) -> LossCurve | None:
+    """Return the losses that a run folder keeps, None where it keeps none.
+
+    Raises
+    ------
+    FileError
+        They cannot be read.
+    FormatError
+        A line is not one that `save_description` writes.
+    """
+    path = Path(folder) / METRICS_FILE
+    curve = LossCurve([], [])
+    for number, line in enumerate(files.read_record(path), 1):
+        try:
+            row = json.loads(line)
+            if "loss" in row:
+                curve.windows.append(Window(*map(_number, (row["step"], row["loss"], row["lr"]))))
+            elif "dev_loss" in row:
+                curve.evaluations.append(Evaluation(*map(_number, (row["step"], row["dev_loss"]))))
+            elif "name" not in row:
+                raise ValueError("it holds no loss")
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise FormatError(f"{path}, line {number}, is not one of a run's losses") from error
+    return curve if curve.windows else None
+
+
+def _number(value: Any) -> Any:
+    """Return a finite number; else ValueError."""
+    if type(value) not in (int, float) or not math.isfinite(value):
+        raise ValueError("not a finite number")
+    return value

@@ -3,6 +3,7 @@
 It imports the recipe, models and data.
 """
 
+from makemore_cpp.training.curve import LossCurve
 from makemore_cpp.training.history import DivergenceWarning, History, Progress
 from makemore_cpp.training.loop import train, train_quietly
 from makemore_cpp.training.state import Evaluation, TrainingState
@@ -11,6 +12,7 @@ __all__ = [
     "DivergenceWarning",
     "Evaluation",
     "History",
+    "LossCurve",
     "Progress",
     "TrainingState",
     "train",

@@ -1,0 +1,137 @@
+"""A trained model as one page for a browser, which needs no network: to play with, and to mail."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+
+from makemore_cpp import checks, files
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.export.page_data import page_data
+from makemore_cpp.models.mlp import MLP
+from makemore_cpp.training.curve import LossCurve
+from makemore_cpp.training.history import History
+
+PARTS = Path(__file__).with_name("page_parts")
+# In the order in which a browser runs them.
+SCRIPTS = (
+    "net.js", "texts.js", "dom.js", "section_type.js", "section_map.js", "section_losses.js",
+    "section_sampling.js", "main.js",
+)  # fmt: skip
+# About 2.7 MB of page, which opens at once on a phone too.
+MAX_PARAMETERS = 500_000
+# What ends a script element or a comment in one, what ends a line in JavaScript alone, and halves
+# of characters, which UTF-8 has not.
+UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+
+
+def page(
+    model: MLP,
+    path: str | bytes | os.PathLike[str],
+    *,
+    history: History | LossCurve | None = None,
+    data: Dataset | None = None,
+) -> None:
+    """Write the model as one HTML file, in which it can be watched at work and played with.
+
+    The file holds the parameters and all that the page does; it asks no network for anything, and
+    nothing in texts or tokens can become a part of the page. What `history` and `data` are needed
+    for is left out without them, with a sentence in its place. A failed write leaves an older file
+    as it was.
+
+    Parameters
+    ----------
+    model : MLP
+        Of at most 500,000 parameters.
+    path : str, bytes or path
+        The file.
+    history : History or LossCurve, optional
+        What `train` returns, or `runs.read_curve` reads.
+    data : Dataset, optional
+        What the model was trained on.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ArgumentError
+        The model has too many parameters or one that is not finite, or `data` do not fit it.
+    FileError
+        The file cannot be written.
+    """
+    checks.instance("model", model, MLP)
+    place = checks.path("path", path)
+    if isinstance(history, History):
+        history = LossCurve.of(history)
+    if history is not None:
+        checks.instance("history", history, LossCurve)
+    if data is not None:
+        checks.instance("data", data, Dataset)
+        data.check_fits(model.vocab, model.block_size)
+    _check_parameters(model)
+    files.replace(place, page_text(page_data(model, history, data)).encode())
+
+
+def _check_parameters(model: MLP) -> None:
+    if model.n_parameters > MAX_PARAMETERS:
+        raise ArgumentError(
+            f"the model has {model.n_parameters:,} parameters; a page holds at most "
+            f"{MAX_PARAMETERS:,}"
+        )
+    for name, array in model.parameters.items():
+        bad = np.argwhere(~np.isfinite(array))
+        if len(bad):
+            place = ", ".join(map(str, bad[0]))
+            raise ArgumentError(f"{name}[{place}] is {array[tuple(bad[0])]}; it must be finite")
+
+
+def page_text(content: dict[str, Any]) -> str:
+    """Return the page that shows this content, of `page_data`."""
+    style = _part("page.css")
+    script = '"use strict";\n' + "".join(map(_part, SCRIPTS))
+    return Template(_part("page.html")).substitute(
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+        content=as_script_data(content),
+    )
+
+
+def _part(name: str) -> str:
+    return (PARTS / name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Return the policy by which a browser runs this script and applies this style, and no other.
+
+    The last rules are for the day on which the script has a fault: no text becomes markup.
+    """
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {_source(script)}",
+            f"style-src {_source(style)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+def _source(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def as_script_data(content: Any) -> str:
+    """Return JSON that can stand in a script element, whatever its texts are."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

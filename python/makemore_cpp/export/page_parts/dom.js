@@ -1,0 +1,92 @@
+// Elements of the page.  Texts and tokens become text nodes, and never markup.
+
+const byId = (id) => document.getElementById(id);
+
+// A new element with attributes (those that are null are left out) and children or texts.
+function element(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+function svgElement(name, attributes = {}, ...children) {
+  return filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function filled(node, attributes, children) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== null) node.setAttribute(key, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+// A token or text of the model's, which changes the direction of nothing around it.
+const data = (text) => element("bdi", {}, visible(text));
+
+const fixed = (number, digits = 4) => number.toFixed(digits).replace("-", "\u2212");
+const grouped = (number) => number.toLocaleString("en");
+
+// Puts one line in the place of what a section cannot have.
+function leaveOut(id, sentence) {
+  const section = byId(id);
+  section.replaceChildren(
+    section.querySelector("h2"), element("p", {class: "missing"}, sentence),
+  );
+}
+
+// Lets one of many small parts be chosen by pointing at it, or with the arrow keys, as on a slider;
+// describe(i) returns what is said of part i.
+function makeExplorable(box, parts, label, describe) {
+  const attributes = {
+    role: "slider", tabindex: 0, "aria-label": label, "aria-orientation": "horizontal",
+    "aria-valuemin": 0, "aria-valuemax": parts.length - 1,
+  };
+  filled(box, attributes, []);
+  let current = 0;
+  const say = (isShown) => {
+    const sentence = describe(current);
+    box.setAttribute("aria-valuenow", current);
+    box.setAttribute("aria-valuetext", sentence);
+    if (isShown) byId("readout").textContent = sentence;
+  };
+  const choose = (i) => {
+    parts[current]?.classList.remove("current");
+    current = i;
+    parts[current].classList.add("current");
+    say(true);
+  };
+  box.addEventListener("pointerover", (event) => {
+    const i = parts.findIndex((part) => part.contains(event.target));
+    if (i >= 0) choose(i);
+  });
+  box.addEventListener("focus", () => choose(current));
+  box.addEventListener("blur", () => parts[current].classList.remove("current"));
+  box.addEventListener("keydown", (event) => {
+    const moves = {ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10};
+    const ends = {Home: 0, End: parts.length - 1};
+    const i = ends[event.key] ?? current + (moves[event.key] ?? NaN);
+    if (Number.isNaN(i)) return;
+    event.preventDefault();
+    choose(Math.min(Math.max(i, 0), parts.length - 1));
+  });
+  return () => say(parts[current].classList.contains("current"));
+}
+
+// A table with a header for each column; numbers are set to the right.
+function table(caption, headers, rows) {
+  const isNumber = headers.map((_, i) => rows.some((row) => typeof row[i] === "number"));
+  const cell = (value) => (typeof value === "number" ? fixed(value) : value ?? "");
+  const kind = (i) => (isNumber[i] ? "number" : null);
+  return element(
+    "div", {class: "scroll", tabindex: 0, role: "region", "aria-label": caption},
+    element(
+      "table", {},
+      element("caption", {class: "muted"}, caption),
+      element("thead", {}, element("tr", {}, ...headers.map(
+        (header, i) => element("th", {scope: "col", class: kind(i)}, header),
+      ))),
+      element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(
+        (value, i) => element("td", {class: kind(i)}, cell(value)),
+      )))),
+    ),
+  );
+}

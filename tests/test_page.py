@@ -1,0 +1,271 @@
+"""The page: what it holds, that no text becomes markup, and that it computes what Python does."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import refuse, run
+from hostile_texts import PAYLOADS
+from in_node import answer
+
+import makemore_cpp as mm
+from makemore_cpp import runs
+from makemore_cpp.export import page, page_file
+from makemore_cpp.export.page_data import page_data, text_hash
+from makemore_cpp.reference import random as reference_random
+
+NAMES = mm.load_texts()
+CHANGED_LINES = [
+    b"[]",
+    b"{}",
+    b"\xff",
+    b"[" * 100_000,
+    b'{"loss": 1}',
+    b'{"step": 1, "loss": "<b>", "lr": 1}',
+    b'{"step": 1, "loss": NaN, "lr": 1}',
+    b'{"step": true, "dev_loss": 1}',
+]
+
+
+@pytest.fixture(scope="module")
+def data() -> mm.Dataset:
+    return mm.Dataset.split(NAMES[:6_000], block_size=3)
+
+
+@pytest.fixture(scope="module")
+def trained(data: mm.Dataset) -> tuple[mm.MLP, mm.History]:
+    model = mm.MLP(data.vocab, n_hidden=40)
+    return model, mm.train(model, data, steps=2_000, lr=0.1)
+
+
+@pytest.fixture(scope="module")
+def content(trained: tuple[mm.MLP, mm.History], data: mm.Dataset) -> dict:
+    model, history = trained
+    return page_data(model, mm.training.LossCurve.of(history), data)
+
+
+class Parsed(HTMLParser):
+    """The elements of a page, and what stands in its scripts and styles."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, tuple[tuple[str, str | None], ...]]] = []
+        self.inside: list[str] = []
+        self.texts: dict[str, str] = {}
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        kept = tuple((name, value) for name, value in attrs if name != "content")
+        self.elements.append((tag, kept))
+        self.inside = [tag, *(value or "" for name, value in attrs if name == "id")]
+
+    def handle_data(self, data: str) -> None:
+        key = " ".join(self.inside)
+        self.texts[key] = self.texts.get(key, "") + data
+
+    def handle_endtag(self, tag: str) -> None:
+        self.inside = []
+
+
+# -- what it holds -------------------------------------------------------------------------------
+def test_the_command_writes_a_page_of_the_run(tmp_path: Path) -> None:
+    run(tmp_path, "train", "--steps", 300, "--samples", 0, "--out", "run")
+    out, _ = run(tmp_path, "export", "run", "page.html")
+    assert out.startswith("page: page.html, ")
+    text = (tmp_path / "page.html").read_text()
+    assert len(text) < 400_000
+    held = json.loads(Parsed(text).texts["script content"])
+    curve = runs.read_curve(tmp_path / "run")
+    assert curve is not None
+    assert [step for step, _ in held["curve"]["dev"]] == [step for step, _ in curve.evaluations]
+    assert held["data"]["train"] == 25_975
+    assert held["missing"] == {}
+    assert [line["name"] for line in held["lines"]][-1] == "floor with 3 tokens of context"
+    assert "--name is for headers" in refuse(tmp_path, "export", "run", "a.html", "--name", "a")
+
+
+def test_without_data_and_history_sections_say_why(tmp_path: Path, trained) -> None:
+    held = page_data(trained[0], None, None)
+    assert held["texts"] is held["known"] is held["curve"] is held["detector"] is None
+    assert {"losses", "marks", "detector"} <= held["missing"].keys()
+    page(trained[0], tmp_path / "page.html")
+    assert (tmp_path / "page.html").stat().st_size < 150_000
+
+
+def test_what_it_refuses(tmp_path: Path, trained, data: mm.Dataset) -> None:
+    model, path = trained[0], tmp_path / "page.html"
+    path.write_text("older")
+    with pytest.raises(mm.ArgumentError, match="has 597,117 parameters; a page holds at most"):
+        page(mm.MLP(data.vocab, n_hidden=10_290), path)
+    broken = mm.MLP(data.vocab, n_hidden=4)
+    broken.W2[3, 7] = np.nan
+    with pytest.raises(mm.ArgumentError, match=r"W2\[3, 7\] is nan; it must be finite"):
+        page(broken, path)
+    for wrong in ({"data": NAMES}, {"history": [3.3]}):
+        with pytest.raises(TypeError, match=next(iter(wrong))):
+            page(model, path, **wrong)
+    with pytest.raises(mm.ArgumentError, match="block_size"):
+        page(model, path, data=mm.Dataset.split(NAMES[:100], block_size=2, vocab=data.vocab))
+    assert path.read_text() == "older"
+
+
+def test_a_run_whose_losses_were_changed(tmp_path: Path) -> None:
+    assert runs.read_curve(tmp_path) is None
+    first = b'{"step": 1, "loss": 3.3, "lr": 0.1}\n'
+    for line in CHANGED_LINES:
+        (tmp_path / runs.METRICS_FILE).write_bytes(first + line + b"\n")
+        with pytest.raises(mm.FormatError, match="line 2, is not one of a run's losses"):
+            runs.read_curve(tmp_path)
+
+
+# -- nothing becomes markup ----------------------------------------------------------------------
+def hostile_page(level: str) -> tuple[str, dict]:
+    texts = [*PAYLOADS, *PAYLOADS]
+    vocab = mm.Vocab.from_texts(texts, "\u0416" if level == "char" else "</script>", level=level)
+    data = mm.Dataset.split(texts, 2, vocab=vocab)
+    held = page_data(mm.MLP(vocab, 2, 3, 4), None, data)
+    return page_file.page_text(held), held
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_hostile_texts_add_no_element(level: str, trained, data: mm.Dataset) -> None:
+    harmless = Parsed(page_file.page_text(page_data(trained[0], None, data)))
+    text, held = hostile_page(level)
+    parsed = Parsed(text)
+    assert parsed.elements == harmless.elements
+    assert Counter(tag for tag, _ in parsed.elements)["script"] == 2
+    assert json.loads(parsed.texts["script content"]) == json.loads(json.dumps(held))
+    assert not any(
+        name.startswith("on") for _, attributes in parsed.elements for name, _ in attributes
+    )
+
+
+def test_there_are_sixty_hostile_texts() -> None:
+    assert len(set(PAYLOADS)) >= 60
+
+
+def test_the_policy_allows_this_script_and_style_alone(content: dict) -> None:
+    text = page_file.page_text(content)
+    policy = re.search('http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    parsed = Parsed(text)
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none'; ")
+    hashes = re.findall("'sha256-([^']*)'", policy[1])
+    expected = [parsed.texts["script"], parsed.texts["style"]]
+    assert hashes == [
+        base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in expected
+    ]
+    assert "unsafe" not in policy[1]
+
+
+def test_the_parts_have_nothing_by_which_text_becomes_markup() -> None:
+    for path in page_file.PARTS.iterdir():
+        text = path.read_text()
+        found = re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|Function\(|DOMParser"
+            r"|setAttribute\(\"(style|on)|srcdoc|createContextualFragment|</script>.+|<!--",
+            text,
+        )
+        assert found is None or path.suffix == ".html", (path.name, found)
+        assert set(re.findall(r"https?://[^\"' ]*", text)) <= {"http://www.w3.org/2000/svg"}
+
+
+# -- it computes what Python does ----------------------------------------------------------------
+def test_log_probs_agree(content: dict, trained, data: mm.Dataset) -> None:
+    contexts = data.dev.X[:1_000]
+    found = answer(
+        "const net = netOf(question[0]);"
+        "return question[1].map((context) => Array.from(logProbs(net, context)));",
+        [content, contexts.tolist()],
+    )
+    np.testing.assert_allclose(np.exp(found), np.exp(trained[0].log_probs(contexts)), atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", [0, 42, 2**32 + 5, 2**53 - 1])
+@pytest.mark.parametrize(("temperature", "prefix"), [(1.0, ""), (0.5, "an"), (0.0, ""), (2.0, "k")])
+def test_samples_are_pythons(
+    content: dict, trained, seed: int, temperature: float, prefix: str
+) -> None:
+    found = answer(
+        "const [content, seed, temperature, prefix] = question;"
+        "const net = netOf(content), vocab = newVocab(content.vocab);"
+        "return Array.from({length: 50}, (_, i) => vocab.decode("
+        "sampleTokens(net, seed, i, temperature, vocab.encode(prefix).tokens, 100)));",
+        [content, seed, temperature, prefix],
+    )
+    assert found == trained[0].sample(50, seed=seed, temperature=temperature, prefix=prefix)
+
+
+@pytest.mark.parametrize(("seed", "step"), [(1, 0), (2**40 + 3, 12_345)])
+@pytest.mark.parametrize("n", [1, 7, 200_001, 2**32 - 1])
+def test_minibatches_are_the_references(seed: int, step: int, n: int) -> None:
+    body = (
+        "const rows = new Float64Array(33); batchRows(rows, ...question); return Array.from(rows);"
+    )
+    expected = reference_random.batch_rows(seed, step, 1, 33, n)[0]
+    assert answer(body, [seed, step, n]) == expected.tolist()
+
+
+@pytest.mark.parametrize("init", ["scaled", "lecture"])
+def test_initial_parameters_have_the_references_bits(init: str) -> None:
+    body = (
+        "const net = newNet(...question);"
+        'return ["C", "W1", "b1", "W2", "b2"].map((name) => Array.from(net[name]));'
+    )
+    expected = reference_random.initial_parameters(3, 5, 16, 27, 9, init)
+    for found, array in zip(answer(body, [3, 5, 16, 27, 9, init]), expected, strict=True):
+        assert np.float32(found).tobytes() == array.tobytes()
+
+
+@pytest.mark.parametrize(
+    "texts", [["", "a", "a", "ab", "b"], PAYLOADS, ["x" * 50, "x" * 50 + "y"], ["\0\n😀", "é"]]
+)
+def test_texts_come_back(texts: list[str]) -> None:
+    vocab = mm.Vocab.from_texts(texts, "\u0416")
+    held = page_data(mm.MLP(vocab, 2, 3, 4), None, mm.Dataset.split(texts * 20, 2, vocab=vocab))
+    train = mm.Dataset.split(texts * 20, 2, vocab=vocab).train.texts
+    assert answer("return textsOf(question);", held["texts"]) == sorted(train)
+
+
+def test_known_texts_and_few_others_are_known(content: dict, data: mm.Dataset) -> None:
+    others = [f"{text}q{i}" for i, text in enumerate(NAMES)]
+    found, wrong = answer(
+        "const known = knownTexts(question[0]);"
+        "return [question[1].every(known.has), question[2].filter(known.has).length];",
+        [content["known"]["train"], data.train.texts, others],
+    )
+    assert found
+    share = content["known"]["train"]["false_positives"]
+    assert 0 < share <= 2**-12
+    assert abs(wrong - share * len(others)) < 5 * np.sqrt(share * len(others))
+
+
+def test_hashes_agree() -> None:
+    texts = ["", "emma", *PAYLOADS, "😀" * 9]
+    assert answer("return question.map(hashOf);", texts) == [text_hash(text) for text in texts]
+
+
+def test_the_detector_agrees(content: dict, trained, data: mm.Dataset) -> None:
+    known = set(data.train.texts)
+    good = [text for text in data.dev.texts if text not in known]
+    detector = mm.Detector.fit(trained[0].freeze(), good, 0.01)
+    texts = ["", "a", "xqzt", "emma", "zzzzzzzzzzzzzzzzzzzzzzzzz", *data.test.texts[:200]]
+    found = answer(
+        "const [content, texts] = question, net = netOf(content), vocab = newVocab(content.vocab);"
+        "const detector = {...content.detector, scores: floats(content.detector.scores)};"
+        "return texts.map((text) => {"
+        "const {tokens} = vocab.encode(text), all = surprisals(net, tokens);"
+        "return pValue(detector, -all.reduce((a, b) => a + b), tokens.length); });",
+        [content, texts],
+    )
+    one = 1 / (detector.n_good + 1)  # of the good texts, in which a score may be on either side
+    np.testing.assert_allclose(found, detector.p_values(texts), atol=1.01 * one)
