@@ -5,10 +5,8 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-import os
 import pickle
 import pkgutil
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import pytest
 from binding_calls import BINDINGS, TEXT_FUNCTIONS
 from extent import CAMPAIGN
+from forked import ends_by
 
 import makemore_cpp as mm
 from makemore_cpp import _core
@@ -90,25 +89,6 @@ def with_it(function: Callable[..., Any], arguments: Any, argument: str, it: Any
     return function(**{**arguments, argument: it})
 
 
-def ends_by(deed: Callable[[], Any]) -> str:
-    """Do it in a forked child; return "" after a result or an error, or else how it ended."""
-    child = os.fork()
-    if child == 0:
-        status = 3
-        try:
-            signal.alarm(20)
-            deed()
-            status = 0
-        except Exception:
-            status = 0
-        finally:
-            os._exit(status)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return signal.Signals(os.WTERMSIG(status)).name
-    return "" if status == 0 else f"exit code {os.WEXITSTATUS(status)}"
-
-
 def all_of(kind: type) -> None:
     for _, deed in deeds(kind):
         try:
@@ -130,7 +110,9 @@ def test_nothing_that_is_done_with_it_ends_the_process(
     monkeypatch.chdir(tmp_path)
     # All in one child, and where that ends badly each in its own.
     if ends_by(lambda: all_of(kind)):
-        assert {what: end for what, deed in deeds(kind) if (end := ends_by(deed))} == {}
+        assert {
+            what: end for what, deed in deeds(kind) if (end := ends_by(deed, allowed=Exception))
+        } == {}
 
 
 # -- the sentence ----------------------------------------------------------------------------------

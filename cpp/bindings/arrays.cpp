@@ -1,6 +1,8 @@
 // The conversions behind arrays.hpp.
 #include "arrays.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -40,9 +42,11 @@ void check_shape(const char* name, const py::array& array, const Shape& expected
 // Whatever NumPy makes an array of, when its elements are of one of these kinds.
 py::array array_of_kinds(const char* name, py::handle value, const std::string& kinds,
                          const std::string& elements) {
-  py::array array = py::array::ensure(value);
+  // As py::array::ensure does, which loses the error.
+  const auto array = py::reinterpret_steal<py::array>(py::detail::npy_api::get().PyArray_FromAny_(
+      value.ptr(), nullptr, 0, 0, py::detail::npy_api::NPY_ARRAY_ENSUREARRAY_, nullptr));
   if (!array) {
-    PyErr_Clear();
+    clear_error_of_value();
     throw py::type_error(std::string(name) + " must be an array of " + elements + ", not " +
                          type_name(value));
   }
@@ -124,6 +128,34 @@ void check_apart(const char* a_name, const FloatArray& a, const char* b_name, co
     throw ArgumentError(std::string(a_name) + " and " + b_name +
                         " share memory, which is written in place: pass a copy of one of them");
   }
+}
+
+namespace {
+
+// Claimed memory, of all calls; touched only by who has Python's lock.
+struct Claim {
+  const WrittenMemory* owner;
+  uintptr_t begin, end;
+  pid_t process;  // a child that is forked meanwhile has no call that would end
+};
+std::vector<Claim> claims;
+
+}  // namespace
+
+void WrittenMemory::claim(const std::string& name, const py::array& array) {
+  const auto begin = reinterpret_cast<uintptr_t>(array.data());
+  const Claim claim{this, begin, begin + static_cast<size_t>(array.nbytes()), ::getpid()};
+  for (const Claim& other : claims) {
+    if (other.owner != this && other.process == claim.process && other.begin < claim.end &&
+        claim.begin < other.end) {
+      throw ArgumentError(name + " is written in place by another call, which has not ended");
+    }
+  }
+  claims.push_back(claim);
+}
+
+WrittenMemory::~WrittenMemory() {
+  std::erase_if(claims, [this](const Claim& claim) { return claim.owner == this; });
 }
 
 DoubleArray numbers_of(const char* name, py::handle value, const Shape& shape) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <string>
 #include <vector>
 
 #include "scalars.hpp"
@@ -35,6 +36,19 @@ FloatArray float_in_place(const char* name, py::handle value);  // of any shape
 
 // Throws ArgumentError when the two share memory, for arrays of which one is written in place.
 void check_apart(const char* a_name, const FloatArray& a, const char* b_name, const FloatArray& b);
+
+// The memory that a call writes in place, while it lives: in other threads, and in functions that
+// the call calls back, no other call may write it, as the last to end would undo the other.
+class WrittenMemory {
+ public:
+  WrittenMemory() = default;
+  ~WrittenMemory();
+  WrittenMemory(const WrittenMemory&) = delete;
+  WrittenMemory& operator=(const WrittenMemory&) = delete;
+
+  // Throws ArgumentError where another call writes any of it.
+  void claim(const std::string& name, const py::array& array);
+};
 
 // An array of floats or integers of any type, as float64.
 using DoubleArray = py::array_t<double, py::array::c_style>;

@@ -58,6 +58,23 @@ class type_caster<T, std::enable_if_t<makemore::bindings::is_class_for_python<T>
 
 namespace makemore::bindings {
 
+// Whether it is one, whatever it says of its class: a mock names another, which isinstance
+// believes.
+template <typename T>
+bool is_a(py::handle value) {
+  return PyObject_TypeCheck(value.ptr(),
+                            reinterpret_cast<PyTypeObject*>(py::type::of<T>().ptr())) != 0;
+}
+
+// The object of that class; TypeError for another.
+template <typename T>
+const T& object_of(const char* name, py::handle value) {
+  if (is_a<T>(value)) return value.cast<const T&>();
+  throw py::type_error(std::string(name) + " must be a " +
+                       py::type::of<T>().attr("__name__").template cast<std::string>() + ", not " +
+                       type_name(value));
+}
+
 // Makes an object without its value, and translates what pybind11 throws, which no C can pass on.
 inline PyObject* new_object(PyTypeObject* type, PyObject*, PyObject*) {
   try {

@@ -33,10 +33,7 @@ Unknown unknown_of(py::handle value) {
 }
 
 LanguageModel make_language_model(const py::object& saved) {
-  if (!py::isinstance<SavedModel>(saved)) {
-    throw py::type_error("saved must be a SavedModel, not " + type_name(saved));
-  }
-  return LanguageModel(saved.cast<const SavedModel&>());
+  return LanguageModel(object_of<SavedModel>("saved", saved));
 }
 
 FloatArray log_probs(const LanguageModel& model, py::object X, py::object threads) {
@@ -107,13 +104,6 @@ NextLogProbs next_log_probs(const py::object& next, int64_t T, int64_t V) {
   };
 }
 
-const Vocabulary& vocabulary_of(const py::object& vocabulary) {
-  if (!py::isinstance<Vocabulary>(vocabulary)) {
-    throw py::type_error("vocabulary must be a Vocabulary, not " + type_name(vocabulary));
-  }
-  return vocabulary.cast<const Vocabulary&>();
-}
-
 // Tokens of one vocabulary are not those of another.
 const LanguageModel& model_of(const py::object& next, const Vocabulary& vocabulary) {
   const auto& model = next.cast<const LanguageModel&>();
@@ -135,10 +125,10 @@ class PySampler {
  public:
   PySampler(const py::object& next, const py::object& vocabulary, const py::object& block_size,
             const SampleOptions& options, std::string_view prefix)
-      : vocabulary_(vocabulary_of(vocabulary)),
+      : vocabulary_(object_of<Vocabulary>("vocabulary", vocabulary)),
         options_(options),
         block_size_(integer("block_size", block_size)) {
-    if (py::isinstance<LanguageModel>(next)) {
+    if (is_a<LanguageModel>(next)) {
       sampler_.emplace(model_of(next, vocabulary_), options, prefix);
       return;
     }
@@ -201,11 +191,11 @@ PySampler make_sampler(const py::object& next, const py::object& vocabulary,
 py::tuple complete_(const py::object& next, const py::object& vocabulary,
                     const py::object& block_size, const py::object& prefix, const py::object& k,
                     const py::object& max_length) {
-  const Vocabulary& of_tokens = vocabulary_of(vocabulary);
+  const Vocabulary& of_tokens = object_of<Vocabulary>("vocabulary", vocabulary);
   const std::string_view beginning = text("prefix", prefix);
   const int64_t count = integer("k", k), longest = integer("max_length", max_length);
   Completions result;
-  if (py::isinstance<LanguageModel>(next)) {
+  if (is_a<LanguageModel>(next)) {
     const LanguageModel& model = model_of(next, of_tokens);
     SignalPoll poll;
     const GilRelease release;

@@ -176,6 +176,15 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
     throw py::type_error("should_stop must be a function, not " + type_name(should_stop));
   }
   const Parameters parameters = p.mutable_view();
+  WrittenMemory written;
+  for (size_t i = 0; i < kParameters.size(); ++i) {
+    written.claim(kParameters[i].name, *p.arrays.all()[i]);
+  }
+  for (size_t i = 0; i < state_in.arrays.size(); ++i) {
+    written.claim("state['" + state_in.state[i].name + "']", state_in.arrays[i]);
+  }
+  if (state_in.count) written.claim("state['step']", *state_in.count);
+  int64_t* const count = state_in.count ? state_in.count->mutable_data() : nullptr;
 
   // An exception of a signal handler or of should_stop ends the steps like a stop, so that the
   // parameters hold the last completed one, and is raised after that.
@@ -202,7 +211,7 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
                        {X_in.data(), Y_in.data(), N}, rates.data(), steps,
                        static_cast<uint64_t>(first), batches, options, stop, [&] { poll(); });
   }
-  if (state_in.count) *state_in.count->mutable_data() = first + done;
+  if (count != nullptr) *count = first + done;
   if (interruption) std::rethrow_exception(interruption);
   if (done < steps) losses.resize({done});
   return losses;
@@ -263,7 +272,8 @@ DivergedError
 RangeError
     A token or row that is used is outside its range.
 ArgumentError
-    A shape or value does not fit.  After any of these errors the parameters are as they were.)");
+    A shape or value does not fit, or another call that has not ended writes one of the arrays.
+    After any of these errors the parameters are as they were.)");
   m.def(
       "moments_of",
       [](py::object optimizer) {

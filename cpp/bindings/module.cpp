@@ -1,7 +1,7 @@
 // The module's table of contents.
 #include "bindings.hpp"
 
-PYBIND11_MODULE(_core, m) {
+PYBIND11_MODULE(core_of_main_interpreter, m) {
   using namespace makemore::bindings;
   m.doc() = "The compiled core of makemore_cpp; python/makemore_cpp/_core.pyi describes it.";
   m.attr("__version__") = MAKEMORE_VERSION;
@@ -14,4 +14,14 @@ PYBIND11_MODULE(_core, m) {
   bind_files(m);
   bind_saved_model(m);
   bind_language_model(m);
+}
+
+// In another interpreter of the process pybind11 would wait for ever for the lock that it holds.
+extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+    return PyInit_core_of_main_interpreter();
+  }
+  PyErr_SetString(PyExc_ImportError,
+                  "makemore_cpp cannot be imported in a subinterpreter, only in the main one");
+  return nullptr;
 }

@@ -123,12 +123,15 @@ FloatArray log_softmax_(py::object logits, py::object threads) {
 
 void sgd_update_(py::object w, py::object dw, py::object lr, py::object weight_decay) {
   FloatArray w_in_place = float_in_place("w", w);
+  const int64_t size = w_in_place.size();  // now: whoever is asked for lr may give w another type
   const FloatArray dw_in = floats_of("dw", dw, shape_of(w_in_place));
   check_apart("w", w_in_place, "dw", dw_in);
   const double rate = number("lr", lr), decay = number("weight_decay", weight_decay);
+  WrittenMemory written;
+  written.claim("w", w_in_place);
   float* out = w_in_place.mutable_data();
   const GilRelease release;
-  sgd_update(out, dw_in.data(), rate, decay, w_in_place.size());
+  sgd_update(out, dw_in.data(), rate, decay, size);
 }
 
 py::array_t<int32_t> sample_tokens_(py::object log_probs, py::object u) {

@@ -53,10 +53,7 @@ py::tuple arrays_of(const ParameterArrays& arrays, const Sizes& sizes) {
 SavedModel make_model(const py::object& vocabulary, const py::object& C, const py::object& W1,
                       const py::object& b1, const py::object& W2, const py::object& b2,
                       const py::object& data) {
-  if (!py::isinstance<Vocabulary>(vocabulary)) {
-    throw py::type_error("vocabulary must be a Vocabulary, not " + type_name(vocabulary));
-  }
-  const auto& of_tokens = vocabulary.cast<const Vocabulary&>();
+  const auto& of_tokens = object_of<Vocabulary>("vocabulary", vocabulary);
   const ParameterArguments p = parameters_of(float_input, {C, W1, b1, W2, b2}, of_tokens.size());
   SavedModel model{.sizes = p.sizes, .vocabulary = of_tokens, .parameters = {}, .data = {}};
   model.parameters = copies_of(p);

@@ -9,12 +9,20 @@ namespace makemore::bindings {
 
 std::string type_name(py::handle value) { return Py_TYPE(value.ptr())->tp_name; }
 
+void clear_error_of_value() {
+  if (PyErr_ExceptionMatches(PyExc_Exception) && !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+    PyErr_Clear();
+  } else {
+    throw py::error_already_set();
+  }
+}
+
 namespace {
 
 py::object index_of(const char* name, py::handle value) {
   py::object index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
   if (!index) {
-    PyErr_Clear();
+    clear_error_of_value();
     throw py::type_error(std::string(name) + " must be an integer, not " + type_name(value));
   }
   return index;
@@ -65,9 +73,12 @@ double number(const char* name, py::handle value) {
   }
   const double number = PyFloat_AsDouble(value.ptr());
   if (PyErr_Occurred() != nullptr) {
-    const py::error_already_set reason;
-    if (!reason.matches(PyExc_OverflowError)) throw reason;
-    throw ArgumentError(std::string(name) + " is outside the range of 64-bit floats");
+    const bool is_too_large = PyErr_ExceptionMatches(PyExc_OverflowError) != 0;
+    clear_error_of_value();
+    if (is_too_large) {
+      throw ArgumentError(std::string(name) + " is outside the range of 64-bit floats");
+    }
+    throw py::type_error(std::string(name) + " must be a real number, not " + type_name(value));
   }
   return number;
 }

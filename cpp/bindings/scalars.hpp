@@ -15,6 +15,10 @@ namespace py = pybind11;
 
 std::string type_name(py::handle value);
 
+// Clears the error that Python has set about a value, for a sentence of ours to take its place;
+// throws it where it is of another kind: an interrupt, or no memory.
+void clear_error_of_value();
+
 // An integer (anything with __index__).  TypeError for another type, ArgumentError out of int64.
 int64_t integer(const char* name, py::handle value);
 

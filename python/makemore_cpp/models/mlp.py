@@ -272,7 +272,8 @@ class MLP(Net):
         TypeError
             X, Y or `rows` does not hold integers, or a parameter is not a float32 array.
         ArgumentError
-            A shape does not fit, an option is absurd, or `state` is not this optimiser's.
+            A shape does not fit, an option is absurd, `state` is not this optimiser's, or another
+            call trains the model or changes `state` and has not ended.
         RangeError
             A token of a minibatch is outside the vocabulary [0, V), or a row outside [0, N); of
             arrays that are not contiguous int32 any token is looked at.

@@ -15,7 +15,13 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import Recipe, TrainingOptions
 from makemore_cpp.training.history import DivergenceWarning, History, Progress, has_diverged
 from makemore_cpp.training.state import Evaluation, TrainingState, check_resumable
-from makemore_cpp.training.watch import Best, CheckpointClock, check_loss, restored_on_divergence
+from makemore_cpp.training.watch import (
+    Best,
+    CheckpointClock,
+    check_loss,
+    restored_on_divergence,
+    trained_alone,
+)
 
 # How long one call of the core should take: short enough for a stop to seem immediate, while the
 # 40 us that a call costs do not count.
@@ -208,8 +214,8 @@ def train_quietly(
         A loss or parameter is not finite, on ``data.dev`` after the last step too (on
         ``data.train`` if dev is empty); the model is as it was before the run.
     ArgumentError, TypeError
-        An option is out of range or of a wrong type, `data` does not fit the model, or one of
-        them is not that of the run to resume.
+        An option is out of range or of a wrong type, `data` does not fit the model, one of them
+        is not that of the run to resume, or another call trains the model and has not ended.
     KeyboardInterrupt
         As usual; the model is as it was after some completed step, with patience the best one.
     """
@@ -234,7 +240,7 @@ def train_quietly(
                 on_checkpoint(run.state_now(clock.digest_of(data)))
 
     stopped = False
-    with restored_on_divergence(model), run.best:
+    with trained_alone(model), restored_on_divergence(model), run.best:
         if resume is not None:
             run.go_on_from(resume)
         calls = run.calls(clock.steps)

@@ -1,12 +1,13 @@
 """What watches over a run: the best parameters, the time of checkpoints, losses that overflow."""
 
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from makemore_cpp import checks
-from makemore_cpp._core import DivergedError
+from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP
@@ -106,6 +107,22 @@ def check_loss(split_name: str, loss: float, step: int, learning_rate: float) ->
         )
         error.step, error.loss, error.learning_rate = step, loss, float(learning_rate)
         raise error
+
+
+_models_in_training: dict[tuple[int, int], object] = {}
+
+
+@contextmanager
+def trained_alone(model: MLP) -> Iterator[None]:
+    """Raise ArgumentError where another run trains the model, in a thread or around this one."""
+    key = os.getpid(), id(model)  # a forked child has none of the other runs
+    this = object()
+    if _models_in_training.setdefault(key, this) is not this:
+        raise ArgumentError("model is being trained by another call, which has not ended")
+    try:
+        yield
+    finally:
+        del _models_in_training[key]
 
 
 @contextmanager
