@@ -17,7 +17,7 @@ from hostile_texts import PAYLOADS
 from in_node import answer
 
 import makemore_cpp as mm
-from makemore_cpp import runs
+from makemore_cpp import reference, runs
 from makemore_cpp.export import page, page_file
 from makemore_cpp.export.page_data import page_data, text_hash
 from makemore_cpp.reference import random as reference_random
@@ -269,3 +269,94 @@ def test_the_detector_agrees(content: dict, trained, data: mm.Dataset) -> None:
     )
     one = 1 / (detector.n_good + 1)  # of the good texts, in which a score may be on either side
     np.testing.assert_allclose(found, detector.p_values(texts), atol=1.01 * one)
+
+
+# -- live training -------------------------------------------------------------------------------
+LIVE = """
+const [texts, vocab, T, H, init, lr, batch] = question;
+const net = newNet(T, 4, H, vocab.itos.length, 1, init), tokens = newVocab(vocab);
+const data = buildDataset(texts.map((text) => tokens.encode(text).tokens), T);
+const trainer = newTrainer(net, data, batch, 1);
+return Array.from({length: 20}, () => trainer.step(lr));
+"""
+
+
+def live_losses(data: mm.Dataset, content: dict, *chosen: object) -> list[float]:
+    found = answer(LIVE, [data.train.texts, content["vocab"], *chosen])
+    assert len(found) == 20
+    return found
+
+
+@pytest.mark.parametrize(
+    ("T", "init", "lr", "batch"),
+    [
+        (3, "scaled", 0.1, 32),
+        (1, "scaled", 1.0, 1),
+        (5, "lecture", 0.1, 32),
+        (3, "scaled", 10.0, 32),
+    ],
+)
+def test_live_training_follows_the_reference(
+    content: dict, data: mm.Dataset, T: int, init: str, lr: float, batch: int
+) -> None:
+    found = live_losses(data, content, T, 32, init, lr, batch)
+    first = reference_random.initial_parameters(T, 4, 32, 27, 1, init)
+    parameters = [array.astype(np.float64) for array in first]
+    X, Y = mm.build_dataset(data.train.texts, data.vocab, T)
+    losses = reference.train_steps(*parameters, X, Y, [lr] * 20, batch_size=batch)
+    # At a learning rate of 10, what sums in another order differ by grows tenfold in a step.
+    n = 8 if lr == 10 else 20
+    np.testing.assert_allclose(found[:n], losses[:n], atol=1e-5)
+
+
+def test_live_training_without_a_hidden_layer(content: dict, data: mm.Dataset) -> None:
+    """It is softmax regression on the concatenated embeddings, which learn too."""
+    found = live_losses(data, content, 3, 0, "scaled", 0.5, 32)
+    C = reference_random.standard_normals(1, "C", 27 * 4).astype(np.float32).reshape(27, 4)
+    W = (reference_random.standard_normals(1, "W2", 12 * 27) * 0.01).astype(np.float32)
+    C, W, b = C.astype(np.float64), W.astype(np.float64).reshape(12, 27), np.zeros(27)
+    for step, loss in enumerate(found):
+        rows = reference.batch_rows(1, step, 1, 32, len(data.train.Y))[0]
+        X, Y = data.train.X[rows], data.train.Y[rows]
+        x = C[X].reshape(32, 12)
+        expected, dlogits = reference.cross_entropy(x @ W + b, Y)
+        assert loss == pytest.approx(expected, abs=1e-5)
+        dx, dW, db = reference.linear_backward(dlogits, x, W)
+        C -= 0.5 * reference.embedding_backward(dx.reshape(32, 3, 4), X, 27)
+        W -= 0.5 * dW
+        b -= 0.5 * db
+
+
+# -- the cards -----------------------------------------------------------------------------------
+def test_the_lectures_questions_are_all_there(content: dict) -> None:
+    titles = [card["title"] for card in content["cards"]]
+    assert len(titles) == len(set(titles)) == 8
+    for card in content["cards"]:
+        assert any(re.search(r"\d", sentence) for sentence in card["answer"]), card["title"]
+
+
+def test_cards_say_what_the_library_measures(content: dict, trained, data: mm.Dataset) -> None:
+    model, cards = trained[0], {card["title"]: card for card in content["cards"]}
+    last = mm.evaluation.ngram_table(data, 9)[-1]
+    assert f"{last.contexts_seen:,}" in cards["Why not count longer contexts?"]["answer"][0]
+    fit = cards["Underfitting, overfitting, or a good fit?"]["answer"]
+    assert f"{model.loss(data.train.X, data.train.Y):.4f} on train" in fit[0]
+    assert f"{mm.diagnose(model, data).floor:.4f}" in fit[1]
+    texts, known = model.sample(1_000, seed=42), set(data.train.texts)
+    new = np.mean([text not in known for text in texts])
+    assert (
+        f"{new:.1%} of 1,000" in cards["How can it make up texts that it never saw?"]["answer"][0]
+    )
+    softmax = cards["Why subtract the greatest logit?"]["answer"]
+    assert "[nan, nan, nan]" in softmax[0]
+    assert "[0.0900, 0.2447, 0.6652]" in softmax[1]
+
+
+def test_cards_without_evidence_are_left_out() -> None:
+    texts = ["ab", "ba", "b"]
+    vocab = mm.Vocab.from_texts(texts)
+    held = page_data(mm.MLP(vocab, 1, 2, 3), None, mm.Dataset.split(texts, 1, vocab=vocab))
+    titles = {card["title"] for card in held["cards"]}
+    assert "Why not count longer contexts?" not in titles, "there is no dev text"
+    assert "What limits this net, that attention does not?" not in titles, "its window is one token"
+    assert "Why subtract the greatest logit?" in titles

@@ -15,6 +15,7 @@ from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.evaluation.diagnosis import Diagnosis, diagnose
 from makemore_cpp.evaluation.embedding_plane import EmbeddingPlane
 from makemore_cpp.evaluation.vowels import kind
+from makemore_cpp.export.page_cards import cards
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.text.calibration import RARE
 from makemore_cpp.text.detector import Detector
@@ -50,11 +51,12 @@ def page_data(model: MLP, curve: LossCurve | None, data: Dataset | None) -> dict
         "texts": None,
         "known": None,
         "detector": None,
+        "cards": [],
         "missing": missing,
     }
     if curve is None:
         missing["losses"] = "The run's record of its losses was not at hand when the page was made."
-    if data is None:
+    if data is None or findings is None:
         missing.update(
             dict.fromkeys(("training", "nearest", "cards", "marks", "detector"), NO_DATA)
         )
@@ -71,6 +73,7 @@ def page_data(model: MLP, curve: LossCurve | None, data: Dataset | None) -> dict
     else:
         missing["marks"] = f"Samples are not marked: a page knows at most {MAX_KNOWN:,} texts."
     result["detector"] = _detector(model, data, missing)
+    result["cards"] = [card._asdict() for card in cards(model, data, findings)]
     return result
 
 

@@ -23,7 +23,8 @@ PARTS = Path(__file__).with_name("page_parts")
 # In the order in which a browser runs them.
 SCRIPTS = (
     "net.js", "texts.js", "dom.js", "section_type.js", "section_map.js", "section_losses.js",
-    "section_sampling.js", "main.js",
+    "section_training.js", "section_sampling.js", "section_nearest.js", "section_cards.js",
+    "main.js",
 )  # fmt: skip
 # About 2.7 MB of page, which opens at once on a phone too.
 MAX_PARAMETERS = 500_000

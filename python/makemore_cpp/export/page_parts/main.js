@@ -5,10 +5,32 @@ function main() {
   const page = {content, net: netOf(content), vocab: newVocab(content.vocab)};
   if (content.detector) content.detector.scores = floats(content.detector.scores);
   showSummary(page);
-  showTyping(page);
+  page.typing = showTyping(page);
   showMap(page);
   showLosses(page);
   showSampling(page);
+  const {missing} = content;
+  if (content.texts) {
+    page.texts = trainingTexts(page);
+    showTraining(page);
+    showNearestContexts(page);
+  } else {
+    leaveOut("training", missing.training);
+    leaveOut("nearest", missing.nearest);
+  }
+  if (content.cards.length) showCards(page);
+  else leaveOut("cards", missing.cards);
+}
+
+// The page's texts and their tokens, which are made when they are asked for.
+function trainingTexts({content, vocab}) {
+  let tokens = null;
+  return {
+    get tokens() {
+      tokens ??= textsOf(content.texts).map((text) => vocab.encode(text).tokens);
+      return tokens;
+    },
+  };
 }
 
 function showSummary({content, net}) {

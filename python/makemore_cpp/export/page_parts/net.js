@@ -1,8 +1,9 @@
 // The model in JavaScript: random numbers, forward pass, sampling and training; no page is needed.
 //
-// A net is {T, E, H, V, C, W1, b1, W2, b2}: sizes and Float32Arrays in row-major order, C (V,E),
-// W1 (K,H), b1 (H), W2 (H,V), b2 (V), with K = T*E.  Sums are in double precision.  Without a hidden
-// layer H is 0, there are no W1 and b1, and W2 is (K,V).
+// A net is {T, E, H, V, C, W1, b1, W2, b2}: sizes and typed arrays in row-major order, C (V,E),
+// W1 (K,H), b1 (H), W2 (H,V), b2 (V), with K = T*E.  Sums are in double precision, and so are the
+// parameters of a net that is trained here.  Without a hidden layer H is 0, there are no W1 and b1,
+// and W2 is (K,V).
 
 // -- random numbers: Philox4x32-10, the same words as everywhere in makemore_cpp -----------------
 const PURPOSES = {C: 0, W1: 1, b1: 2, W2: 3, b2: 4, batch: 5, sample: 6};
@@ -90,14 +91,14 @@ function erfinv(x) {
   return (w < 5 ? horner(ERFINV_CENTRE, w - 2.5) : horner(ERFINV_TAIL, Math.sqrt(w) - 3)) * x;
 }
 
-// Standard normal numbers times a scale, one for each word of the stream.
+// Standard normal numbers times a scale, one for each word of the stream, rounded to float32.
 function normals(count, purpose, seed, scale) {
-  const result = new Float32Array(count), words = [0, 0, 0, 0];
+  const result = new Float64Array(count), words = [0, 0, 0, 0];
   if (scale === 0) return result;
   for (let i = 0; i < count; i++) {
     if (i % 4 === 0) philox(words, i / 4, purpose, 0, seed);
     const x = (2 * words[i % 4] + 1) / TWO_32 - 1;
-    result[i] = Math.sqrt(2) * erfinv(x) * scale;
+    result[i] = Math.fround(Math.sqrt(2) * erfinv(x) * scale);
   }
   return result;
 }

@@ -23,6 +23,7 @@ function newVocab({itos, separator, unknown}) {
   stoi.delete(itos[0]);
   return {
     itos,
+    separator,
     cut: (text) => (separator ? text.split(/\s+/u).filter(Boolean) : Array.from(text)),
     // The tokens of a text, or the first that is not in the vocabulary as {stranger}.
     encode(text) {
