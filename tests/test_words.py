@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import json
 import os
@@ -10,19 +11,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import is_one_sentence, run
+from command_line import is_one_sentence, refuse, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import makemore_cpp as mm
-from makemore_cpp import _core
+from makemore_cpp import _core, evaluation, runs
 from makemore_cpp.files import tensors
+from makemore_cpp.runs import checkpoint
 
 TEXTS = ["anna", "bob", "ab", "nolan", "abel", "leo", "noel", "ban", "elle", "bo"] * 9
 OTHERS = ["anne", "bobo", "lea", "abba", "len"]
 LETTERS = "abelno"
 SENTENCES = ["the dog sat", "the cat sat", "a dog  sat here", "the cat ran"]
 WORDS = mm.Vocab.from_texts(SENTENCES, level="word", min_count=2)
+
+
+def copies(states: list[Any]) -> Any:
+    return lambda state: states.append(copy.deepcopy(state))
 
 
 def spaced(texts: list[str]) -> list[str]:
@@ -107,6 +113,48 @@ def test_the_most_frequent_word_is_first_and_rare_ones_are_unknown() -> None:
     assert mm.Vocab(WORDS.tokens, "</s>", " ") != WORDS
     with pytest.raises(mm.ArgumentError, match="are words, not characters"):
         WORDS.characters  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("options", "tokens"),
+    [
+        # the dog sat / the cat sat / a dog sat here / the cat ran
+        ({"level": "word", "max_size": 2}, ["<unk>"]),
+        ({"level": "word", "max_size": 4}, ["<unk>", "sat", "the"]),
+        ({"level": "word", "max_size": 5}, ["<unk>", "sat", "the", "cat"]),  # as often as dog
+        ({"level": "word", "max_size": 2**20, "min_count": 3}, ["<unk>", "sat", "the"]),
+        ({"level": "word", "max_size": 3, "unknown": "dog"}, ["sat", "dog"]),
+        ({"level": "word", "max_size": 4, "unknown": "sat"}, ["sat", "the", "cat"]),
+        ({"max_size": 5}, ["\ufffd", " ", "a", "t"]),
+    ],
+)
+def test_the_most_frequent_tokens_are_kept(options: dict[str, Any], tokens: list[str]) -> None:
+    vocab = mm.Vocab.from_texts(SENTENCES, **options)
+    assert vocab.tokens == tokens
+    assert len(vocab) <= options["max_size"]
+    vocab.encode_many(SENTENCES)
+    for wrong in (1, 2**20 + 1):
+        with pytest.raises(mm.ArgumentError, match=f"max_size is {wrong}, outside"):
+            mm.Vocab.from_texts(SENTENCES, max_size=wrong)
+
+
+def test_texts_in_lower_case() -> None:
+    texts = ["The DOG", "ÉTÉ the ΣΑΣ", "\u0130"]
+    small = [text.lower() for text in texts]
+    for level in ("word", "char"):
+        vocab = mm.Vocab.from_texts(texts, level=level, lower=True)
+        assert vocab == mm.Vocab.from_texts(small, level=level)
+        with pytest.raises(mm.ArgumentError, match="is not in the vocabulary"):
+            vocab.encode("The")  # who encodes lowers
+        for make in (mm.Dataset.split, mm.Dataset.stream):
+            one = make(texts, block_size=2, level=level, lower=True)
+            other = make(small, block_size=2, level=level)
+            assert one.texts == other.texts
+            assert (one.train.X == other.train.X).all()
+    with pytest.raises(mm.ArgumentError, match="'b </s>' contains the boundary"):
+        mm.Vocab.from_texts(["a", "B </S>"], level="word", lower=True)
+    with pytest.raises(TypeError, match="lower must be True or False"):
+        mm.Dataset.stream(texts, lower=1)
 
 
 def test_a_character_may_stand_for_rare_ones() -> None:
@@ -245,10 +293,79 @@ def test_a_stream_is_cut_by_the_position_of_its_tokens() -> None:
     assert (data.train.X == X).all()
     assert (data.train.Y == Y).all()
     assert mm.Dataset.stream(["abc", "d"], (2, 2), level="char").test.texts == []
+    lengths = [
+        len(split.Y) - 1
+        for split in (lambda d: (d.train, d.dev, d.test))(
+            mm.Dataset.stream(["a b c d e", "f g h i j k"])
+        )
+    ]
+    assert lengths == [8, 1, 2]
+    for wrong in ((1,), (1, 2, 3), 7, "12"):
+        with pytest.raises(TypeError, match="sizes must be two integers"):
+            mm.Dataset.stream(SENTENCES, wrong)
     with pytest.raises(mm.ArgumentError, match="hold 13 tokens; train and dev need 14"):
         mm.Dataset.stream(SENTENCES, (10, 4))
     with pytest.raises(mm.ArgumentError, match=r"sizes\[0\]"):
         mm.Dataset.stream(SENTENCES, (0, 4))
+
+
+HOW = {
+    "stream 20 6": {"sizes": (20, 6)},
+    "lower stream 31 9": {"sizes": (31, 9), "lower": True},
+    "lower 42": {"lower": True},
+}
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_a_model_remembers_how_its_texts_were_made_ready(how: str, tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("\n".join(text.title() for text in SENTENCES * 9))
+    texts = mm.load_texts(tmp_path / "texts")
+    make = mm.Dataset.stream if "stream" in how else mm.Dataset.split
+    data = make(texts, block_size=2, level="word", **HOW[how])
+    assert data.origin == (texts.name, texts.sha256, how)
+    model = mm.MLP(data.vocab, 2, 2, 3)
+    states: list[Any] = []
+    mm.train(model, data, steps=4, on_checkpoint=copies(states), checkpoint_every=2)
+    expected = [data.train.texts, data.dev.texts, data.test.texts]
+    checkpoint.save(tmp_path / "kept", checkpoint.Checkpoint(states[0]))
+    runs.save_model(tmp_path, model)
+    for found in (
+        mm.MLP.load(tmp_path),
+        mm.MLP.from_bytes(model.to_bytes()),
+        model,
+        mm.LanguageModel.load(tmp_path),
+        checkpoint.load(tmp_path / "kept").state.model,
+    ):
+        assert found.data.split_seed == how
+        again = mm.Dataset.again(texts, 2, found.data.split_seed, found.vocab)
+        assert [again.train.texts, again.dev.texts, again.test.texts] == expected
+    loaded = mm.MLP.load(tmp_path)
+    assert loaded.training_texts() == set(data.train.texts)
+    assert evaluation.held_out_texts(loaded, texts) == [
+        text for text in data.dev.texts if text not in set(data.train.texts)
+    ]
+    seen = evaluation.split_as_trained(loaded, evaluation.find_texts(loaded))
+    assert (seen.dev.X == data.dev.X).all()
+    resumed = checkpoint.find_data(checkpoint.load(tmp_path / "kept").state, tmp_path)
+    assert (resumed.train.Y == data.train.Y).all()
+    if "stream" in how:
+        with pytest.raises(mm.ArgumentError, match="was trained on a stream"):
+            evaluation.evaluate_file(loaded)
+    else:
+        row, _ = evaluation.evaluate_file(loaded)
+        assert row.loss == pytest.approx(np.log(loaded.perplexity([t.lower() for t in texts])))
+
+
+@pytest.mark.parametrize(
+    "name", ["", "lower", "stream 1", "stream 1 2 3", "lower 42\n", "stream -1 2"]
+)
+def test_other_words_in_a_file_say_nothing(name: str) -> None:
+    saved = _core.SavedModel(
+        WORDS, *mm.MLP(WORDS, 2, 2, 3).parameters.values(), data=(name, "0" * 64, None)
+    )
+    assert mm.MLP.from_bytes(saved.to_bytes()).data == ("", "0" * 64, None)
+    with pytest.raises(mm.ArgumentError, match="nobody knows"):
+        mm.Dataset.again(SENTENCES, 2, name, WORDS)
 
 
 # Computed by another program from the same file, whose words of more than three occurrences are
@@ -303,6 +420,21 @@ def test_commands(tmp_path: Path) -> None:
     assert set(" ".join(out.splitlines()).split()) <= set(model.vocab.tokens)
     out, _ = run(tmp_path, "complete", "r", "the", "-k", 2)
     assert out.splitlines()[1].split(None, 3)[3].startswith("the ")
+    stream = ("train", "--data", "texts", "--level", "word", "--stream", *size)
+    run(tmp_path, *stream, "--sizes", 60, 30, "--lower", "--max-size", 5, "--out", "s")
+    model = mm.MLP.load(tmp_path / "s")
+    assert (model.data.split_seed, model.vocab_size) == ("lower stream 60 30", 5)
+    out, _ = run(tmp_path, "eval", "s", "--json")
+    data = mm.Dataset.stream(SENTENCES * 10, (60, 30), vocab=model.vocab)
+    expected = model.loss(data.dev.X, data.dev.Y)
+    assert [row["loss"] for row in json.loads(out)["losses"] if row["split"] == "dev"] == [expected]
+    for wrong, sentence in (
+        (("train", "--data", "texts", "--sizes", 5, 5), "--sizes belongs to --stream"),
+        ((*stream, "--split-seed", 1), "--split-seed has no use with --stream"),
+        ((*stream, "--sizes", 100, 100), "hold 130 tokens; train and dev need 200"),
+        (("eval", "s", "--split", "all"), "was trained on a stream"),
+    ):
+        assert sentence in refuse(tmp_path, *wrong)
     out, _ = run(tmp_path, "eval", "r", "--pictures", "p")
     assert (tmp_path / "p" / "embeddings.png").exists()
     _, error = run(tmp_path, "export", "r", "x.h", code=2)

@@ -36,6 +36,24 @@ level_option = click.option(
 min_count_option = click.option(
     "--min-count", default=1, help="Rarer tokens are one, <unk> among words.", show_default=True
 )
+max_size_option = click.option(
+    "--max-size", type=int, help="The most tokens; rarer ones are <unk> among words."
+)
+lower_option = click.option(
+    "--lower",
+    is_flag=True,
+    help="Take the data in lower case; score, complete and detect take texts as they are.",
+)
+stream_option = click.option(
+    "--stream", is_flag=True, help="Read the items as one, whose ends leave no trace."
+)
+sizes_option = click.option(
+    "--sizes",
+    type=int,
+    nargs=2,
+    metavar="TRAIN DEV",
+    help="Tokens of a stream in train and dev; the rest is test.  [default: 80 % and 10 %]",
+)
 split_seed_option = click.option(
     "--split-seed", default=42, help="Seed of the split in train, dev and test."
 )

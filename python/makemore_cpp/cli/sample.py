@@ -67,7 +67,7 @@ def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any)
 def _training_texts(model: Model) -> Iterable[str]:
     advice = "name their file with --exclude FILE"
     if isinstance(model, LanguageModel) and model.data is not None:
-        return training_texts(model.data, advice)
+        return training_texts(model.data, model.vocab, advice)
     texts = model.training_texts()
     if texts is None:
         raise ArgumentError(f"this model does not remember its data; {advice}")

@@ -1,6 +1,7 @@
 """From texts to contexts and targets (X, Y), split in three."""
 
 import random
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,10 +13,14 @@ from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Int32, Int64
 from makemore_cpp.data.texts import DataOrigin, Texts
-from makemore_cpp.data.vocab import Level, Vocab, check_vocab
+from makemore_cpp.data.vocab import Level, Vocab, check_vocab, lowered
 
 MAX_BLOCK_SIZE = 1 << 16
 MAX_CONTEXT_TOKENS = 1 << 30  # elements of X, 4 GiB
+# How texts were made ready, where that was not only a shuffle; see `DataOrigin`.
+PREPARATION = re.compile(
+    r"(?:lower )?stream (?P<train>[0-9]{1,10}) (?P<dev>[0-9]{1,10})|lower (?P<seed>[0-9]{1,20})"
+)
 
 
 def build_dataset(texts: Iterable[str], vocab: Vocab, block_size: int = 3) -> tuple[Int32, Int32]:
@@ -95,6 +100,38 @@ def cut_texts(texts: list[str], seed: int) -> tuple[list[str], list[str], list[s
     return shuffled[:n1], shuffled[n1:n2], shuffled[n2:]
 
 
+def cut_stream(
+    texts: list[str], sizes: tuple[int, int] | None, vocab: Vocab
+) -> tuple[list[list[str]], tuple[int, int]]:
+    """Return the three parts of `Dataset.stream`, each of one text or none, and their sizes."""
+    tokens = [token for text in texts for token in check_vocab(vocab).cut(text)]
+    if sizes is None:
+        sizes = max(1, int(0.8 * len(tokens))), int(0.1 * len(tokens))
+    n_train, n_dev = sizes
+    if len(tokens) < n_train + n_dev:
+        raise ArgumentError(
+            f"texts hold {len(tokens):,} tokens; train and dev need {n_train + n_dev:,}"
+        )
+    ends = (0, n_train, n_train + n_dev, len(tokens))
+    parts = [
+        [vocab.separator.join(tokens[begin:end])] * (begin < end) for begin, end in pairwise(ends)
+    ]
+    return parts, sizes
+
+
+def cut_as(texts: list[str], how: int | str, vocab: Vocab) -> tuple[list[str], ...]:
+    """Return the texts of train, dev and test as they were made by what `DataOrigin` calls so."""
+    if isinstance(how, int):
+        return cut_texts(texts, how)
+    found = PREPARATION.fullmatch(how)
+    if found is None:
+        raise ArgumentError(f"nobody knows what texts are that are {checks.quoted(how)}")
+    texts = lowered(texts, how.startswith("lower"))
+    if found["seed"] is not None:
+        return cut_texts(texts, int(found["seed"]))
+    return tuple(cut_stream(texts, (int(found["train"]), int(found["dev"])), vocab)[0])
+
+
 def encode_texts(name: str, texts: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
     """Return tokens and offsets as `Vocab.encode_many` does, but errors name the text."""
     try:
@@ -151,6 +188,8 @@ class Dataset:
         boundary: str | None = None,
         level: Level = "char",
         min_count: int = 1,
+        max_size: int | None = None,
+        lower: bool = False,
         vocab: Vocab | None = None,
     ) -> "Dataset":
         """Shuffle the texts and cut them at 80 % and 90 %, as the lecture does.
@@ -164,8 +203,10 @@ class Dataset:
             T, the number of tokens in a context.
         seed : int
             Of the shuffle, ``random.Random(seed).shuffle``.
-        boundary, level, min_count
+        boundary, level, min_count, max_size
             Of the vocabulary, which is made of all texts as `Vocab.from_texts` does.
+        lower : bool
+            Take the texts in lower case.
         vocab : Vocab, optional
             Use this one instead.
 
@@ -177,33 +218,32 @@ class Dataset:
             There is no text, or a text contains the boundary or a token outside `vocab`.
         """
         seed = checks.integer("seed", seed, 0, checks.MAX_SEED)
-        listed = checks.string_list("texts", texts)
+        listed = lowered(checks.string_list("texts", texts), checks.flag("lower", lower))
         if not listed:
             raise ArgumentError("texts is empty; a dataset needs at least one text")
         if vocab is None:
-            vocab = Vocab.from_texts(listed, boundary, level=level, min_count=min_count)
+            vocab = Vocab.from_texts(
+                listed, boundary, level=level, min_count=min_count, max_size=max_size
+            )
         else:
             # Now, as errors give the text's place in the caller's list.
             encode_texts("texts", listed, vocab)
-        train, dev, test = (
-            Split(part, *build_dataset(part, vocab, block_size)) for part in cut_texts(listed, seed)
-        )
-        origin = None
-        if isinstance(texts, Texts) and texts.is_unchanged:
-            origin = DataOrigin(texts.name if texts.is_lasting else "", texts.sha256, seed)
-        return cls(vocab, block_size, train, dev, test, origin)
+        parts = cut_texts(listed, seed)
+        return cls._of(parts, texts, f"lower {seed}" if lower else seed, vocab, block_size)
 
     @classmethod
     def stream(
         cls,
         texts: Iterable[str],
-        sizes: tuple[int, int],
+        sizes: tuple[int, int] | None = None,
         block_size: int = 3,
         *,
         vocab: Vocab | None = None,
         boundary: str | None = None,
         level: Level = "word",
         min_count: int = 1,
+        max_size: int | None = None,
+        lower: bool = False,
     ) -> "Dataset":
         """Cut texts, one after another, by the position of their tokens.
 
@@ -213,12 +253,16 @@ class Dataset:
         Parameters
         ----------
         texts : list of str
-        sizes : (int, int)
-            The number of tokens in train and in dev; the rest is test. Train is not empty.
+        sizes : (int, int), optional
+            The number of tokens in train and in dev; the rest is test. Train is not empty. By
+            default 80 % and 10 % of all.
         block_size : int
             T, the number of tokens in a context.
         vocab : Vocab, optional
-            Without it, that of `boundary`, `level` and `min_count`; see `Vocab.from_texts`.
+            Without it, that of `boundary`, `level`, `min_count` and `max_size`; see
+            `Vocab.from_texts`.
+        lower : bool
+            Take the texts in lower case.
 
         Raises
         ------
@@ -227,23 +271,50 @@ class Dataset:
         ArgumentError
             There are fewer tokens than train and dev need, or a token is not in `vocab`.
         """
-        n_train = checks.integer("sizes[0]", sizes[0], 1, MAX_CONTEXT_TOKENS)
-        n_dev = checks.integer("sizes[1]", sizes[1], 0, MAX_CONTEXT_TOKENS)
-        listed = checks.string_list("texts", texts)
+        if sizes is not None:
+            if not isinstance(sizes, tuple | list) or len(sizes) != 2:
+                raise TypeError(f"sizes must be two integers, not {sizes!r:.40}")
+            n_train = checks.integer("sizes[0]", sizes[0], 1, MAX_CONTEXT_TOKENS)
+            sizes = n_train, checks.integer("sizes[1]", sizes[1], 0, MAX_CONTEXT_TOKENS)
+        listed = lowered(checks.string_list("texts", texts), checks.flag("lower", lower))
         if vocab is None:
-            vocab = Vocab.from_texts(listed, boundary, level=level, min_count=min_count)
-        tokens = [token for text in listed for token in check_vocab(vocab).cut(text)]
-        if len(tokens) < n_train + n_dev:
-            raise ArgumentError(
-                f"texts hold {len(tokens):,} tokens; train and dev need {n_train + n_dev:,}"
+            vocab = Vocab.from_texts(
+                listed, boundary, level=level, min_count=min_count, max_size=max_size
             )
-        ends = (0, n_train, n_train + n_dev, len(tokens))
-        parts = [
-            [vocab.separator.join(tokens[begin:end])] * (begin < end)
-            for begin, end in pairwise(ends)
-        ]
+        parts, sizes = cut_stream(listed, sizes, vocab)
+        how = "lower " * lower + f"stream {sizes[0]} {sizes[1]}"
+        return cls._of(parts, texts, how, vocab, block_size)
+
+    @classmethod
+    def again(
+        cls, texts: Iterable[str], block_size: int, how: int | str, vocab: Vocab
+    ) -> "Dataset":
+        """Cut texts as they were cut before, which their `DataOrigin` calls the split_seed.
+
+        Raises
+        ------
+        ArgumentError
+            A token is not in `vocab`, or it is not said how.
+        """
+        listed = checks.string_list("texts", texts)
+        if isinstance(how, int):  # errors give the text's place in the caller's list
+            return cls.split(texts, block_size, how, vocab=vocab)
+        return cls._of(cut_as(listed, how, vocab), texts, how, vocab, block_size)
+
+    @classmethod
+    def _of(
+        cls,
+        parts: Iterable[list[str]],
+        texts: Iterable[str],
+        how: int | str,
+        vocab: Vocab,
+        block_size: int,
+    ) -> "Dataset":
         train, dev, test = (Split(part, *build_dataset(part, vocab, block_size)) for part in parts)
-        return cls(vocab, block_size, train, dev, test, None)
+        origin = None
+        if isinstance(texts, Texts) and texts.is_unchanged:
+            origin = DataOrigin(texts.name if texts.is_lasting else "", texts.sha256, how)
+        return cls(vocab, block_size, train, dev, test, origin)
 
     def check_fits(self, vocab: Vocab, block_size: int) -> None:
         """Raise ArgumentError unless the data are of these tokens and contexts, a model's."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from makemore_cpp import files
 from makemore_cpp._core import ArgumentError, FileError
-from makemore_cpp.data.dataset import cut_texts
+from makemore_cpp.data.dataset import PREPARATION, cut_as
 from makemore_cpp.data.texts import (
     BUNDLED,
     BUNDLED_SHA256,
@@ -23,16 +23,30 @@ from makemore_cpp.data.texts import (
     TextStream,
     open_texts,
 )
+from makemore_cpp.data.vocab import Vocab
 
 DATA_FILE = "data.json"
 MAX_DATA_FILE_BYTES = 1 << 16
 
 
-def in_a_file(origin: DataOrigin | None) -> DataOrigin | None:
-    """Return what a model file may say of its data: which they are, but not where."""
+def in_a_file(origin: DataOrigin | None) -> tuple[str, str, int | None] | None:
+    """Return what a model file may say of its data: which they are, but not where.
+
+    Words for how they were made ready stand in the place of the name, which the digest tells too.
+    """
     if origin is None:
         return None
-    return origin._replace(name=BUNDLED if origin.sha256 == BUNDLED_SHA256 else "")
+    _, sha256, how = origin
+    if isinstance(how, str):
+        return how, sha256, None
+    return BUNDLED if sha256 == BUNDLED_SHA256 else "", sha256, how
+
+
+def of_a_file(name: str, sha256: str, split_seed: int | None) -> DataOrigin:
+    """Return the origin that a model file holds; a path in it is not believed."""
+    is_how = split_seed is None and PREPARATION.fullmatch(name) is not None
+    known_name = BUNDLED if sha256 == BUNDLED_SHA256 else ""
+    return DataOrigin(known_name, sha256, name if is_how else split_seed)
 
 
 @contextlib.contextmanager
@@ -100,7 +114,7 @@ def check_unchanged(
 
 
 def training_texts(
-    origin: DataOrigin, advice: str = "give the texts themselves to be excluded"
+    origin: DataOrigin, vocab: Vocab, advice: str = "give the texts themselves to be excluded"
 ) -> list[str]:
     """Return the train split of the texts of `origin`; without a split, all of them.
 
@@ -110,7 +124,7 @@ def training_texts(
         As `load_origin`.
     """
     texts = load_origin(origin, advice)
-    return texts if origin.split_seed is None else cut_texts(texts, origin.split_seed)[0]
+    return texts if origin.split_seed is None else cut_as(texts, origin.split_seed, vocab)[0]
 
 
 # -- what a run folder remembers ------------------------------------------------------------------

@@ -29,12 +29,14 @@ class DataOrigin(NamedTuple):
     `name` is "names_us2017" for the bundled list, else the absolute path of a file that this
     process, or the training that wrote a run folder, has read; it is empty where nobody knows, as
     a model file holds no path. `sha256` is that of the file's (decompressed) bytes; `split_seed`
-    that of the shuffle before the cut.
+    that of the shuffle before the cut, or where there was something else the words for it: "lower
+    42" for the texts in lower case, shuffled; "stream 800000 200000" for a stream, with the tokens
+    in train and dev; "lower stream 800000 200000" for both.
     """
 
     name: str
     sha256: str
-    split_seed: int | None = None
+    split_seed: int | str | None = None
 
 
 class Texts(list[str]):

@@ -66,11 +66,15 @@ class Vocab(Vocabulary):
         *,
         level: Level = "char",
         min_count: int = 1,
+        max_size: int | None = None,
+        lower: bool = False,
         unknown: str | None = None,
     ) -> "Vocab":
         """Return the vocabulary of all tokens in `texts`.
 
         Characters are sorted by code point, words by their number, the most frequent first.
+        With `lower` it is that of the texts in lower case, and does not remember it: who encodes or
+        scores other texts lowers them first, by ``str.lower``.
 
         Parameters
         ----------
@@ -81,9 +85,15 @@ class Vocab(Vocabulary):
             What the tokens are.
         min_count : int
             Rarer tokens are not in the vocabulary: `unknown` stands for them.
+        max_size : int, optional
+            The most tokens V that the vocabulary may have, boundary and unknown token included; the
+            most frequent are kept, and of equally frequent ones the first in its order.
+        lower : bool
+            Take the texts in lower case.
         unknown : str, optional
-            The token for those that are not in the vocabulary: by default none where all are in it,
-            else "<unk>" among words, and U+FFFD, the replacement character, among characters.
+            The token for those that are not in the vocabulary: by default none without `min_count`
+            and `max_size`, else "<unk>" among words, and U+FFFD, the replacement character, among
+            characters.
 
         Raises
         ------
@@ -94,18 +104,22 @@ class Vocab(Vocabulary):
         """
         is_word = checks.choice("level", level, ("char", "word")) == "word"
         min_count = checks.integer("min_count", min_count, 1, 2**63 - 1)
+        if max_size is not None:  # at least the boundary and the unknown token
+            max_size = checks.integer("max_size", max_size, 2, MAX_TOKENS + 1)
+        checks.flag("lower", lower)
         if boundary is None:
             boundary = "</s>" if is_word else "."
         if not isinstance(boundary, str):
             raise TypeError(f"boundary must be a str, not {type(boundary).__name__}")
-        texts = checks.string_list("texts", texts)
+        texts = lowered(checks.string_list("texts", texts), lower)
         kind = "word" if is_word else "character"
         if is_word:
             counts = Counter(word for text in texts for word in text.split())
             tokens = sorted(counts, key=lambda word: (-counts[word], word))
         else:
             joined = "".join(texts)
-            counts = Counter(joined if min_count > 1 else set(joined))  # a set is made sooner
+            is_counted = min_count > 1 or max_size is not None
+            counts = Counter(joined if is_counted else set(joined))  # a set is made sooner
             tokens = sorted(counts)
         if boundary in counts:
             i = next(i for i, text in enumerate(texts) if boundary in _cut(text, is_word))
@@ -114,8 +128,13 @@ class Vocab(Vocabulary):
                 f"{checks.quoted(boundary)}; choose another one with the option boundary"
             )
         tokens = [token for token in tokens if counts[token] >= min_count]
-        if unknown is None and min_count > 1:
+        if unknown is None and (min_count > 1 or max_size is not None):
             unknown = "<unk>" if is_word else "\ufffd"
+        if max_size is not None:
+            others = [token for token in tokens if token != unknown]
+            others.sort(key=lambda token: -counts[token])  # of equals the first stays the first
+            kept = {unknown, *others[: max_size - 2]}
+            tokens = [token for token in tokens if token in kept]
         if unknown is not None and unknown not in tokens:
             tokens.insert(0, unknown)
         if len(tokens) > MAX_TOKENS:
@@ -234,6 +253,11 @@ class Vocab(Vocabulary):
         shown = shown[:40] + "…" * (len(shown) > 40 or len(self) > 41)
         unknown = "" if self.unknown is None else f", unknown {self.unknown!r}"
         return f"Vocab of {len(self)} tokens: boundary {self.boundary!r}{unknown}, {kind} {shown!r}"
+
+
+def lowered(texts: list[str], lower: bool) -> list[str]:
+    """Return the texts, with `lower` in lower case."""
+    return [text.lower() for text in texts] if lower else texts
 
 
 def _cut(text: str, is_word: bool) -> list[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.data.dataset import Dataset, Split, cut_texts
+from makemore_cpp.data.dataset import Dataset, Split, cut_as
 from makemore_cpp.data.origin import check_unchanged, load_origin, open_origin
 from makemore_cpp.data.texts import DataOrigin, Texts, load_texts, open_texts
 from makemore_cpp.models.frozen import Net
@@ -105,24 +105,24 @@ def _origin_of(model: Net) -> DataOrigin:
 
 
 def split_as_trained(model: MLP, texts: Texts) -> Dataset:
-    """Split texts with the model's vocabulary and block size, and the seed of its training.
+    """Split texts with the model's vocabulary and block size, as they were for its training.
 
     Raises
     ------
     ArgumentError
         A text does not fit the vocabulary.
     """
-    return Dataset.split(texts, model.block_size, _split_seed(model), vocab=model.vocab)
+    return Dataset.again(texts, model.block_size, _split_seed(model), model.vocab)
 
 
 def held_out_texts(model: Net, texts: Texts) -> list[str]:
     """Return the dev texts, split as in the model's training, that do not also stand in train."""
-    train, dev, _ = cut_texts(texts, _split_seed(model))
+    train, dev, _ = cut_as(texts, _split_seed(model), model.vocab)
     known = set(train)
     return [word for word in dev if word not in known]
 
 
-def _split_seed(model: Net) -> int:
+def _split_seed(model: Net) -> int | str:
     known = None if model.data is None else model.data.split_seed
     return DEFAULT_SPLIT_SEED if known is None else known
 
@@ -137,8 +137,15 @@ def evaluate_file(
     Raises
     ------
     ArgumentError
-        As `find_texts`; or a character is not in the vocabulary, or the loss not finite.
+        As `find_texts`; or a character is not in the vocabulary, the loss is not finite, or the
+        model was trained on a stream.
     """
+    how = "" if model.data is None else str(model.data.split_seed)
+    if "stream" in how:
+        raise ArgumentError(
+            "this model was trained on a stream, which knows no texts one by one: it has the "
+            "splits train, dev and test"
+        )
     count = 0
     text = ""
     opened = open_origin(_origin_of(model), ADVICE) if path is None else open_texts(path)
@@ -148,6 +155,8 @@ def evaluate_file(
             nonlocal count, text
             for text in texts:
                 count += 1
+                if how.startswith("lower"):
+                    text = text.lower()
                 yield text
 
         try:

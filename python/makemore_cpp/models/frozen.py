@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from makemore_cpp import _core, checks
 from makemore_cpp._core import FileError
 from makemore_cpp.arrays import Float32, Float64
-from makemore_cpp.data.origin import in_a_file, recalled, training_texts
+from makemore_cpp.data.origin import in_a_file, of_a_file, recalled, training_texts
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content, check_types
@@ -79,7 +79,7 @@ class Net(Model):
         FileError
             The file cannot be read.
         """
-        return None if self.data is None else frozenset(training_texts(self.data))
+        return None if self.data is None else frozenset(training_texts(self.data, self.vocab))
 
     def save(self, path: str | bytes | os.PathLike[str]) -> None:
         """Write the model to one safetensors file, atomically; the same model gives the same bytes.
@@ -285,7 +285,7 @@ def vocab_of(saved: _core.SavedModel) -> Vocab:
 
 def data_of(saved: _core.SavedModel) -> DataOrigin | None:
     """Return the origin of the data of a saved model, where it is known; no path of its is read."""
-    return None if saved.data is None else in_a_file(DataOrigin(*saved.data))
+    return None if saved.data is None else of_a_file(*saved.data)
 
 
 # -- a net as a part of other files ----------------------------------------------------------------
@@ -307,7 +307,7 @@ def description_fields(net: Net) -> dict[str, Any]:
     return {
         **dict(zip(SIZES, net.sizes, strict=True)),
         **vocab_fields(net.vocab),
-        "data": None if data is None else data._asdict(),
+        "data": None if data is None else dict(zip(DATA_TYPES, data, strict=True)),
     }
 
 

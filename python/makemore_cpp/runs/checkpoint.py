@@ -262,4 +262,4 @@ def find_data(
     advice = "if the data have moved, name their file with --data"
     texts = load_origin(origin, advice, "the run's beginning", path)
     model = state.model
-    return Dataset.split(texts, model.block_size, origin.split_seed, vocab=model.vocab)
+    return Dataset.again(texts, model.block_size, origin.split_seed, model.vocab)
