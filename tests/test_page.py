@@ -144,6 +144,8 @@ def test_hostile_texts_add_no_element(level: str, trained, data: mm.Dataset) -> 
     assert parsed.elements == harmless.elements
     assert Counter(tag for tag, _ in parsed.elements)["script"] == 2
     assert json.loads(parsed.texts["script content"]) == json.loads(json.dumps(held))
+    # Browsers obey more than Python's parser does.
+    assert not re.search("[<>&\u2028\u2029]", parsed.texts["script content"])
     assert not any(
         name.startswith("on") for _, attributes in parsed.elements for name, _ in attributes
     )
@@ -203,6 +205,16 @@ def test_samples_are_pythons(
         [content, seed, temperature, prefix],
     )
     assert found == trained[0].sample(50, seed=seed, temperature=temperature, prefix=prefix)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 + 5, 2**53 - 1])
+@pytest.mark.parametrize("index", [0, 19, 2**32 + 1])
+def test_uniform_numbers_have_the_references_bits(seed: int, index: int) -> None:
+    body = "return [0, 1, 2, 99].map((position) => sampleUniform(...question, position));"
+    expected = [
+        reference_random.sample_uniforms(seed, index, 1, position)[0] for position in (0, 1, 2, 99)
+    ]
+    assert answer(body, [seed, index]) == expected
 
 
 @pytest.mark.parametrize(("seed", "step"), [(1, 0), (2**40 + 3, 12_345)])

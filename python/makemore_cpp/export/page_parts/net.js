@@ -175,8 +175,7 @@ function chooseToken(logP, u, temperature) {
   if (temperature === 0) return logP.indexOf(best);
   let sum = 0;
   const cumulative = logP.map((value) => {
-    const rounded = Math.fround(value); // as Python's are
-    sum += Math.exp(temperature === 1 ? rounded : (rounded - Math.fround(best)) / temperature);
+    sum += Math.exp(temperature === 1 ? value : (value - best) / temperature);
     return sum;
   });
   const token = cumulative.findIndex((value) => value > u * sum);
