@@ -1,6 +1,7 @@
 """Kneser-Ney and Jelinek-Mercer smoothing, against hand calculation and plain loops."""
 
 import itertools
+import math
 from collections import Counter
 
 import numpy as np
@@ -164,6 +165,73 @@ def test_fitted_lambdas_are_the_best():
             other = model.lambdas.copy()
             other[k] = min(other[k] + change, 0.99999)
             assert loss(other) > best
+
+
+def test_lambdas_by_frequency_are_those_of_the_paper():
+    """By dictionaries: ceil(-ln((1 + c) / N)) of a context seen c times among N examples."""
+    texts = mm.load_texts()[:1500]
+    train, dev, others = texts[::3], texts[1::3], texts[2::3]
+    vocab = mm.Vocab.from_texts(texts)
+    model = mm.InterpolatedNGram(vocab, train, 3, dev, by_frequency=True)
+    counts = [Counter(), Counter(), Counter()]  # of pairs: a context of 0, 1, 2 tokens, a token
+    totals = [Counter(), Counter(), Counter()]  # of contexts
+    X, Y = mm.build_dataset(train, vocab, 2)
+    n = len(Y)
+    for x, y in zip(X.tolist(), Y.tolist(), strict=True):
+        for k in range(3):
+            counts[k][tuple(x[2 - k :]), y] += 1
+            totals[k][tuple(x[2 - k :])] += 1
+
+    def bin_of(x):
+        return math.ceil(-math.log((1 + totals[2][tuple(x)]) / n))
+
+    assert model.lambdas.shape == (bin_of(["unseen"]) + 1, 3) == (math.ceil(math.log(n)) + 1, 3)
+
+    def p(x, y, lambdas):
+        result = 1 / len(vocab)
+        for k, lam in enumerate(lambdas):
+            context = tuple(x[2 - k :])
+            if totals[k][context]:
+                share = counts[k][context, y] / totals[k][context]
+                result = lam * share + (1 - lam) * result
+        return result
+
+    X, Y = mm.build_dataset(others, vocab, 2)
+    expected = [
+        p(x, y, model.lambdas[bin_of(x)]) for x, y in zip(X.tolist(), Y.tolist(), strict=True)
+    ]
+    np.testing.assert_allclose(model.target_log_probs(X, Y), np.log(expected), rtol=1e-12)
+    np.testing.assert_allclose(model.probs(X)[np.arange(len(Y)), Y], expected, rtol=1e-12)
+    np.testing.assert_allclose(model.weights.sum(axis=1), 1, rtol=1e-14)
+
+    X, Y = mm.build_dataset(dev, vocab, 2)
+    plain = mm.InterpolatedNGram(vocab, train, 3, dev)
+    assert model.loss(X, Y) < plain.loss(X, Y)
+    bins = np.array([bin_of(x) for x in X.tolist()])
+    for i, lambdas in enumerate(model.lambdas):
+        some = [(x, y) for x, y in zip(X[bins == i].tolist(), Y[bins == i].tolist(), strict=True)]
+        if not some:
+            assert lambdas.tolist() == plain.lambdas.tolist()
+            continue
+
+        def likelihood(lambdas, some=some):  # one visit more to each order went on
+            ends = sum(math.log(p(x, y, lambdas)) for x, y in some)
+            return ends + np.log(1 - lambdas).sum()
+
+        for k in range(3):
+            for change in (-0.02, 0.02):
+                other = lambdas.copy()
+                other[k] = np.clip(other[k] + change, 0, 0.9999)
+                assert likelihood(other) <= likelihood(lambdas) + 1e-4
+    assert len(set(bins.tolist())) > 3
+
+
+@pytest.mark.parametrize(("order", "texts"), [(1, ["ab"]), (2, [""]), (5, ["a", "abc"])])
+def test_bins_of_few_examples(order, texts):
+    model = mm.InterpolatedNGram(ABC, texts, order, ["ab", "b"], by_frequency=True)
+    T = model.block_size
+    X = np.array([[0] * T, [1] * T, [3] * T])
+    np.testing.assert_allclose(model.probs(X).sum(axis=1), 1, rtol=1e-12)
 
 
 def test_no_lambda_is_one():

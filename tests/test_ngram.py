@@ -15,6 +15,9 @@ MODELS = {
     "additive": lambda vocab, texts, order: mm.NGram(vocab, texts, order, 0.3),
     "unsmoothed": lambda vocab, texts, order: mm.NGram(vocab, texts, order, 0),
     "interpolated": lambda vocab, texts, order: mm.InterpolatedNGram(vocab, texts, order, texts),
+    "by frequency": lambda vocab, texts, order: mm.InterpolatedNGram(
+        vocab, texts, order, texts[::2], by_frequency=True
+    ),
     "Kneser-Ney": mm.KneserNey,
 }
 

@@ -87,7 +87,7 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "NGram": (mm.NGram, {"vocab": DATA.vocab, "texts": TEXTS, "order": 2, "smoothing": 1.0}),
     "KneserNey": (mm.KneserNey, {"vocab": DATA.vocab, "texts": TEXTS, "order": 2}),
     "InterpolatedNGram": (mm.InterpolatedNGram, {"vocab": DATA.vocab, "texts": TEXTS, "order": 2,
-        "dev_texts": TEXTS}),
+        "dev_texts": TEXTS, "by_frequency": True}),
     "diagnose": (mm.diagnose, {"model": MODEL, "data": DATA, "threads": 1}),
     "ngram_table": (mm.evaluation.ngram_table, {
         "data": DATA, "max_block_size": 1, "smoothing": 0.1}),

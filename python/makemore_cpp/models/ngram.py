@@ -1,7 +1,7 @@
 """Models made of counts: the baselines that a net has to beat."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,8 +15,26 @@ from makemore_cpp.text.model import Model
 from makemore_cpp.text.saved import Saved, take_texts, take_vocab, text_arrays, vocab_fields
 
 
+class AnyPart(Protocol):
+    """What the seen contexts of one length say: see `CountModel`.
+
+    A context has an id among those of its length, -1 where it was not seen, and a bin; see
+    `CountModel._bins`.
+    """
+
+    @property
+    def length(self) -> int:
+        """The tokens k in a context."""
+
+    def shares(self, ngrams: Int64, bins: Int64) -> Float64:
+        """Return alpha (N,) of the n-grams at these places, after contexts of these bins."""
+
+    def rests(self, ids: Int64, bins: Int64) -> Float64:
+        """Return gamma (N,) of contexts of these ids and bins."""
+
+
 class Part(NamedTuple):
-    """What the seen contexts of one length say: see `CountModel`."""
+    """A part that knows each alpha and gamma, whatever the bin."""
 
     length: int  # k, the tokens in a context
     share: Float64  # alpha of every n-gram, (n-grams + 1,)
@@ -29,6 +47,14 @@ class Part(NamedTuple):
         It is what the place -1, "not seen", then refers to.
         """
         return cls(length, np.append(share, 0.0), np.append(rest, 1.0))
+
+    def shares(self, ngrams: Int64, bins: Int64) -> Float64:
+        """Return alpha (N,)."""
+        return self.share[ngrams]
+
+    def rests(self, ids: Int64, bins: Int64) -> Float64:
+        """Return gamma (N,)."""
+        return self.rest[ids]
 
 
 class CountModel(Model, Saved):
@@ -43,14 +69,15 @@ class CountModel(Model, Saved):
     ----------
     counts : NGramCounts
         The model's contexts are those of the counts. Order 1 ignores the token that it is given.
-    parts : list of Part
+    parts : list of AnyPart
         In the order of their contexts' lengths.
     """
 
+    _n_bins = 1
     _counts: NGramCounts = checks.from_constructor()
-    _parts: list[Part] = checks.from_constructor()
+    _parts: list[AnyPart] = checks.from_constructor()
 
-    def __init__(self, counts: NGramCounts, parts: Sequence[Part]) -> None:
+    def __init__(self, counts: NGramCounts, parts: Sequence[AnyPart]) -> None:
         self._counts = counts
         self._parts = list(parts)
 
@@ -106,10 +133,12 @@ class CountModel(Model, Saved):
         """Return the log-probability (N,) of each target Y (N,), as `Model` says, without (N,V)."""
         X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
         ids = self._counts.find_contexts(X)
+        bins = self._bins(ids)
         p = np.full(len(Y), 1 / len(self.vocab))
-        for length, share, rest in self._parts:
-            p *= rest[ids[length]]
-            p += share[self._counts.find_ngrams(ids[length], Y, length)]
+        for part in self._parts:
+            its_ids = ids[part.length]
+            p *= part.rests(its_ids, bins)
+            p += part.shares(self._counts.find_ngrams(its_ids, Y, part.length), bins)
         with np.errstate(divide="ignore"):
             log_p: Float64 = np.log(p)
         return log_p
@@ -131,29 +160,34 @@ class CountModel(Model, Saved):
         """Return a table of distributions (rows,V), and the row of each context (N,)."""
         X = checks.tokens("X", X, self.block_size, len(self.vocab))
         ids = self._counts.find_contexts(X)
+        bins = self._bins(ids)
         table = np.full((1, len(self.vocab)), 1 / len(self.vocab))
         rows = np.zeros(len(X), np.int64)
         for part in self._parts:
             seen = np.flatnonzero(ids[part.length] >= 0)
-            # The same context has the same shorter ones, and so the same row until now.
-            distinct, example, place = np.unique(
-                ids[part.length][seen], return_index=True, return_inverse=True
-            )
-            corrected = part.rest[distinct, None] * table[rows[seen[example]]]
-            row, token, share = self._shares(part, distinct)
+            # The same context has the same shorter ones, and so in one bin the same row until now.
+            keys = ids[part.length][seen] * self._n_bins + bins[seen]
+            distinct, example, place = np.unique(keys, return_index=True, return_inverse=True)
+            contexts, its_bins = np.divmod(distinct, self._n_bins)
+            corrected = part.rests(contexts, its_bins)[:, None] * table[rows[seen[example]]]
+            row, token, share = self._shares(part, contexts, its_bins)
             corrected[row, token] += share
             rows[seen] = len(table) + place
             table = np.concatenate([table, corrected])
         return table, rows
 
-    def _shares(self, part: Part, ids: Int64) -> tuple[Int64, Int64, Float64]:
+    def _bins(self, ids: Sequence[Int64]) -> Int64:
+        """Return the bin (N,), below `_n_bins`, of contexts that have these ids by length."""
+        return np.zeros(len(ids[0]), np.int64)
+
+    def _shares(self, part: AnyPart, ids: Int64, bins: Int64) -> tuple[Int64, Int64, Float64]:
         """Return alpha of all n-grams of these contexts: its place in `ids`, its token, alpha."""
         level = self._counts.levels[part.length]
         begin, end = level.first[ids], level.first[ids + 1]
         row = np.repeat(np.arange(len(ids)), end - begin)
         before = np.cumsum(end - begin) - (end - begin)  # n-grams of the contexts before
         ngram = np.arange(len(row)) + (begin - before)[row]
-        return row, level.ngrams[ngram] % len(self.vocab), part.share[ngram]
+        return row, level.ngrams[ngram] % len(self.vocab), part.shares(ngram, bins[row])
 
 
 class NGram(CountModel):
