@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import signal
 import subprocess
 import time
@@ -177,6 +178,12 @@ def put(value: Any, *keys: str) -> Callable[[dict[str, Any]], object]:
         (put(0, "options", "batch_size"), "batch_size"),
         (put("some", "options", "batch_size"), "batch_size is 'some'"),
         (put(-1.0, "options", "lr"), "lr is -1.0"),
+        (put(math.nan, "options", "lr"), "progress"),
+        (put(math.inf, "options", "lr"), "progress"),
+        (put(-math.inf, "options", "lr_floor"), "progress"),
+        (put([0.9, math.nan], "options", "betas"), "progress"),
+        (put(math.nan, "options", "steps"), "progress"),
+        (put(math.inf, "seconds"), "progress"),
         (put("0.1", "options", "lr"), "lr in options in its progress has the wrong type"),
         (put("linear", "options", "schedule"), "schedule is 'linear'"),
         (put(0.5, "options", "lr_decay"), "decay belongs to the inverse schedule"),

@@ -156,9 +156,9 @@ main()
 
 
 @pytest.mark.parametrize("how", ["-m", "script"])
-@pytest.mark.parametrize("name", ["numpy", "click"])
+@pytest.mark.parametrize("name", ["typing", "numpy", "click"])
 def test_an_interrupt_while_modules_are_imported(tmp_path: Path, how: str, name: str) -> None:
-    """NumPy's, which comes before the first line of `__main__`, or those of the commands."""
+    """The first of all, NumPy's before the first line of `__main__`, or those of the commands."""
     (tmp_path / f"{name}.py").write_text("import signal\nsignal.raise_signal(signal.SIGINT)\n")
     script = tmp_path / "makemore_cpp"
     script.write_text("from makemore_cpp.__main__ import main\nmain()\n")

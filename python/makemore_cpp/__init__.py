@@ -19,12 +19,12 @@ touched:
 ==============  ==================================================================================
 """
 
-import importlib
-from typing import Any
-
 from makemore_cpp import early_ctrl_c  # noqa: F401 - the first, as those below take their time
 
 # isort: split
+import importlib
+from typing import Any
+
 from makemore_cpp import old_names, ops
 from makemore_cpp._core import (
     ArgumentError,
