@@ -14,7 +14,7 @@ import pytest
 from text_models import model_of, small_data
 
 import makemore_cpp as mm
-from makemore_cpp import evaluation, ops, plots, sweeps
+from makemore_cpp import _core, evaluation, ops, plots, sweeps
 from makemore_cpp.runs import checkpoint
 from makemore_cpp.sweeps.table import Table
 
@@ -41,10 +41,12 @@ class Refusing:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use detach()")
 
 
+LONG = "x" * 10_000
+MOST = 400  # characters of a sentence, however long what it speaks of
 HOSTILE = [
-    None, -1, 10**400, 0.5, float("nan"), "x" * 10_000, "", b"\xff", [], {}, [[0.1]], [None],
-    ["x" * 10_000], object(), Frame(), Refusing(), np.array(1j), np.zeros((2, 2, 2)), int, DATA,
-    MODEL, lambda: 1 / 0,
+    None, -1, 10**400, 10**5000, 0.5, float("nan"), LONG, "", b"\xff", [], {}, [[0.1]], [None],
+    [LONG], [10**5000], {LONG: W}, np.zeros(1, [(LONG, "f4")]), object(), Frame(), Refusing(),
+    np.array(1j), np.zeros((2, 2, 2)), int, DATA, MODEL, lambda: 1 / 0,
 ]  # fmt: skip
 
 CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
@@ -142,7 +144,7 @@ def test_one_sentence_or_a_result(name: str, tmp_path: Any, monkeypatch: Any) ->
             except (mm.Error, TypeError, ZeroDivisionError) as error:
                 sentence = str(error)
                 assert "\n" not in sentence, sentence
-                assert 5 < len(sentence) < 600, f"{name}({parameter}=...): {sentence[:700]}"
+                assert 5 < len(sentence) < MOST, f"{name}({parameter}=...): {sentence[:700]}"
             except mm.Exhausted:
                 pass
 
@@ -188,7 +190,9 @@ def test_what_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
             lambda: mm.evaluation.saturation([[]]),
             r"h has the shape \(1, 0\); it must be \(N, H\), not empty",
         ),
-        (lambda: mm.text.score(MODEL, TEXTS, oov="x" * 10_000), "oov is .x{300}"),
+        (lambda: mm.text.score(MODEL, TEXTS, oov=LONG), "oov is .x{300}"),
+        (lambda: mm.Mixture([MODEL], [10**400]), "weights holds an integer that is outside the r"),
+        (lambda: mm.Mixture([MODEL], [2**1000]), r"weights\[0\] is 1.07\d*e\+301; it must be fin"),
         (lambda: MODEL.log_probs(X[:, :1]), r"X has the shape \(5, 1\); it must be \(N, 3\)"),
         (lambda: mm.diagnose(mm.KneserNey(DATA.vocab, TEXTS, 2), DATA), "model has block_size 1"),
     ],
@@ -196,6 +200,43 @@ def test_what_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
 def test_values_that_a_newcomer_gives(call: Callable[[], Any], sentence: str) -> None:
     with pytest.raises(mm.ArgumentError, match=sentence):
         call()
+
+
+def moments(name: str, array: Any) -> dict[str, Any]:
+    return {**MODEL.optimizer_state("momentum"), name: array}
+
+
+UNKNOWN: dict[str, Callable[[], Any]] = {
+    "option of train": lambda: mm.train(MODEL, DATA, **{LONG: 1}),
+    "option of train_steps": lambda: MODEL.train_steps(X, Y, [0.1], **{LONG: 1}),
+    "option of iter_samples": lambda: mm.text.iter_samples(MODEL, **{LONG: 1}),
+    "option of a grid": lambda: sweeps.grid(DATA, {LONG: 1}),
+    "values of a grid": lambda: sweeps.grid(DATA, {LONG: [], "lr": 1}),
+    "value twice": lambda: sweeps.grid(DATA, {"optimizer": [LONG, LONG]}),
+    "option of a search": lambda: sweeps.growing_rate(DATA, options={LONG: 1}),
+    "array of a state": lambda: MODEL.train_steps(
+        X, Y, [0.1], optimizer="momentum", state=moments(LONG, np.zeros(3, "f4"))
+    ),
+    "type of a state": lambda: MODEL.train_steps(
+        X, Y, [0.1], optimizer="momentum", state=moments(LONG, 3)
+    ),
+    "name of a tensor": lambda: _core.write_tensors("{}", {LONG: 3}),
+    "type of a tensor": lambda: _core.write_tensors("{}", {LONG: np.zeros(1, "c8")}),
+    "array of makemore.py": lambda: mm.from_makemore_py(
+        DATA.vocab, {**mm.to_makemore_py(MODEL), LONG: W}
+    ),
+    "experiment": lambda: sweeps.run_experiment(LONG, DATA),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_long_name_is_cut(name: str) -> None:
+    with pytest.raises((mm.ArgumentError, TypeError)) as caught:
+        UNKNOWN[name]()
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert "xxx" in sentence
+    assert len(sentence) < MOST
 
 
 @pytest.mark.parametrize("name", sorted({*mm.__all__} - {"__version__"}))

@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import makemore_cpp as mm
@@ -474,3 +475,18 @@ def test_a_cluster_that_is_not_there(data, monkeypatch):
     for address in ("tcp://127.0.0.1:1", "nonsense"):
         with pytest.raises(mm.ArgumentError, match="where no scheduler answers"):
             sweeps.grid(data, SMALL, dask=address)
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[0.1, 0.2]]), [np.array([0.1, 0.2]), 0.1], [[0.1], [0.2]], np.array([[]])]
+)
+def test_a_value_that_is_a_list(data, values):
+    with pytest.raises(TypeError, match=r"^lr must be a number, not list$"):
+        sweeps.grid(data, {"lr": values, "steps": 1})
+
+
+def test_values_in_arrays(data):
+    options = {"lr": np.array([0.1, 0.2], np.float32), "steps": np.array(1), "n_hidden": [2]}
+    found = sweeps.grid(data, options).rows
+    assert [row.options["lr"] for row in found] == [float(np.float32(x)) for x in (0.1, 0.2)]
+    assert {type(row.options["steps"]) for row in found} == {int}

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/utf8.hpp"
 #include "makemore/error.hpp"
 
 namespace makemore::bindings {
@@ -25,6 +26,11 @@ std::string text_of(const Shape& shape) {
     text += shape[i] == kAny ? kLetters[i] : std::to_string(shape[i]);
   }
   return text + (shape.size() == 1 ? ",)" : ")");
+}
+
+// Of a structured array that is long.
+std::string shown_type(const py::array& array) {
+  return show_text(std::string(py::str(array.dtype())));
 }
 
 void check_shape(const char* name, const py::array& array, const Shape& expected) {
@@ -52,7 +58,7 @@ py::array array_of_kinds(const char* name, py::handle value, const std::string& 
   }
   if (kinds.find(array.dtype().kind()) == std::string::npos) {
     throw py::type_error(std::string(name) + " must hold " + elements + ", not " +
-                         std::string(py::str(array.dtype())));
+                         shown_type(array));
   }
   return array;
 }
@@ -63,7 +69,7 @@ py::array_t<float> float_array(const char* name, py::handle value) {
   }
   if (!py::isinstance<py::array_t<float>>(value)) {
     throw py::type_error(std::string(name) + " must be a float32 array, not one of " +
-                         std::string(py::str(value.attr("dtype"))));
+                         shown_type(py::reinterpret_borrow<py::array>(value)));
   }
   return py::reinterpret_borrow<py::array_t<float>>(value);
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arrays.hpp"
+#include "base/utf8.hpp"
 #include "bindings.hpp"
 #include "files/file_io.hpp"
 #include "files/tensor_file.hpp"
@@ -29,7 +30,7 @@ Number number_of(const std::string& name, const py::array& array) {
   const std::string dtype = py::str(array.dtype());
   const std::optional<Number> number = number_named(dtype);
   if (number) return *number;
-  throw py::type_error("tensors['" + name + "'] holds " + dtype +
+  throw py::type_error("tensors['" + show_text(name) + "'] holds " + dtype +
                        ", which is none of float32, float64, int32, int64 and uint8");
 }
 
@@ -43,7 +44,8 @@ py::bytes write_tensors(const py::object& metadata, const py::object& tensors) {
   for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(tensors)) {
     const std::string name(text("the name of a tensor", key));
     if (!py::isinstance<py::array>(value)) {
-      throw py::type_error("tensors['" + name + "'] must be an array, not " + type_name(value));
+      throw py::type_error("tensors['" + show_text(name) + "'] must be an array, not " +
+                           type_name(value));
     }
     const auto array = py::reinterpret_borrow<py::array>(value);
     const Number number = number_of(name, array);

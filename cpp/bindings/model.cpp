@@ -61,6 +61,8 @@ struct StateArguments {
   std::optional<CountArray> count;  // of the steps that it has seen
 };
 
+std::string name_in_state(std::string_view name) { return "state['" + show_text(name) + "']"; }
+
 // state['step'], an int64 that is changed in place.
 CountArray count_of(py::handle value) {
   const bool is_count = CountArray::check_(value) && py::array::ensure(value).size() == 1;
@@ -109,7 +111,7 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
       arguments.count = count_of(value);
       continue;
     }
-    const std::string shown = "state['" + name + "']";
+    const std::string shown = name_in_state(name);
     FloatArray array = float_in_place(shown.c_str(), value);
     for (size_t i = 0; i < kParameters.size(); ++i) {
       const FloatArray& parameter = *parameters.arrays.all()[i];
@@ -118,7 +120,7 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
       check_apart(other, parameter, shown.c_str(), array);
     }
     for (size_t i = 0; i < arguments.arrays.size(); ++i) {
-      const std::string earlier = "state['" + arguments.state[i].name + "']";
+      const std::string earlier = name_in_state(arguments.state[i].name);
       check_apart(earlier.c_str(), arguments.arrays[i], shown.c_str(), array);
     }
     arguments.state.push_back({name, array.mutable_data(), array.size()});
@@ -181,7 +183,7 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
     written.claim(kParameters[i].name, *p.arrays.all()[i]);
   }
   for (size_t i = 0; i < state_in.arrays.size(); ++i) {
-    written.claim("state['" + state_in.state[i].name + "']", state_in.arrays[i]);
+    written.claim(name_in_state(state_in.state[i].name), state_in.arrays[i]);
   }
   if (state_in.count) written.claim("state['step']", *state_in.count);
   int64_t* const count = state_in.count ? state_in.count->mutable_data() : nullptr;

@@ -78,11 +78,16 @@ def numbers(name: str, values: object) -> NDArray[np.float64]:
     """Return an array of real numbers, as float64."""
     try:
         array = np.asarray(values)
-        if array.dtype.kind in "fiu":
+        are_integers = array.dtype == object and all(type(one) is int for one in array.flat)
+        if array.dtype.kind in "fiu" or are_integers:
             return array.astype(np.float64)
+    except OverflowError:
+        raise ArgumentError(
+            f"{name} holds an integer that is outside the range of 64-bit floats"
+        ) from None
     except Exception:  # rows of different lengths, or a foreign object's own error
         pass
-    raise TypeError(f"{name} must be an array of real numbers, not {values!r:.40}")
+    raise TypeError(f"{name} must be an array of real numbers, not {shown(values)}")
 
 
 def choice(name: str, value: object, known: Iterable[str]) -> str:
@@ -127,7 +132,7 @@ def per_step(name: str, values: ArrayLike, steps: int | None) -> ArrayLike:
 def pair(name: str, value: object) -> tuple[float, float]:
     """Return two numbers as floats; their range is the core's to check."""
     if not isinstance(value, tuple | list) or len(value) != 2:
-        raise TypeError(f"{name} must be two numbers, not {value!r:.40}")
+        raise TypeError(f"{name} must be two numbers, not {shown(value)}")
     return non_negative(f"{name}[0]", value[0]), non_negative(f"{name}[1]", value[1])
 
 
@@ -184,7 +189,7 @@ def floats(name: str, values: object) -> NDArray[np.floating[Any]]:
         reason = str(error).partition("\n")[0]
         raise TypeError(f"{name} cannot be made a NumPy array: {reason:.200}") from None
     if array.dtype.kind != "f":
-        raise TypeError(f"{name} must hold floats, not {array.dtype}")
+        raise TypeError(f"{name} must hold floats, not {shown(array.dtype)}")
     return array
 
 
@@ -203,9 +208,9 @@ def tokens(name: str, values: ArrayLike, width: int | None, vocab_size: int) -> 
     try:
         array = np.asarray(values)
     except Exception:  # rows of different lengths, or a foreign object's own error
-        raise TypeError(f"{name} must be an array of integers, not {values!r:.40}") from None
+        raise TypeError(f"{name} must be an array of integers, not {shown(values)}") from None
     if array.dtype.kind not in "iu":
-        raise TypeError(f"{name} must hold integers, not {array.dtype}")
+        raise TypeError(f"{name} must hold integers, not {shown(array.dtype)}")
     wanted = () if width is None else (width,)
     if array.ndim != 1 + len(wanted) or array.shape[1:] != wanted:
         expected = "(N,)" if width is None else f"(N, {width})"
@@ -279,3 +284,13 @@ def path(name: str, value: object) -> str:
 def quoted(text: str, most: int = SHOWN_CHARACTERS) -> str:
     """Return the text in quotes for a sentence, only the beginning of a long one."""
     return repr(text if len(text) <= most else text[:most] + "…")
+
+
+def shown(value: object, most: int = SHOWN_CHARACTERS) -> str:
+    """Return how a value of any kind is written, on one line, only the beginning of a long one."""
+    try:
+        text = str(value) if isinstance(value, np.dtype) else repr(value)
+    except Exception:  # what its own __repr__ raises, or an integer's of too many digits
+        text = f"<{type(value).__name__}>"
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[:most] + "…"

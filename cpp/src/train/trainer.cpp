@@ -17,6 +17,7 @@
 #include "base/dispatch.hpp"
 #include "base/floating_point.hpp"
 #include "base/thread_pool.hpp"
+#include "base/utf8.hpp"
 #include "makemore/error.hpp"
 #include "makemore/machine.hpp"
 #include "makemore/random.hpp"
@@ -526,8 +527,9 @@ std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerS
         throw ArgumentError("state lacks '" + names.back() + "'; optimizer_state('" +
                             name_of(optimizer) + "') makes a state");
       if (array->size != size) {
-        throw ArgumentError("state['" + array->name + "'] has " + std::to_string(array->size) +
-                            " elements; it must have " + std::to_string(size));
+        throw ArgumentError("state['" + show_text(array->name) + "'] has " +
+                            std::to_string(array->size) + " elements; it must have " +
+                            std::to_string(size));
       }
       *found.all()[i] = array->data;
     }
@@ -535,7 +537,8 @@ std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerS
   }
   for (const StateArray& array : state) {
     if (std::find(names.begin(), names.end(), array.name) == names.end()) {
-      throw ArgumentError("state holds '" + array.name + "', which this optimizer has not");
+      throw ArgumentError("state holds '" + show_text(array.name) +
+                          "', which this optimizer has not");
     }
   }
   return arrays;

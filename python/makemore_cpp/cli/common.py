@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from makemore_cpp import files, sweeps
+from makemore_cpp import checks, files, sweeps
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.cli import console, exits
 from makemore_cpp.cli import pictures as cli_pictures
@@ -95,7 +95,7 @@ class Value(click.ParamType):  # type: ignore[type-arg]
             return self._kind(text)
         except (ValueError, KeyError):
             expected = " or ".join([KINDS[self._kind], *self._words])
-            self.fail(f"{text!r} is not {expected}", param, context)
+            self.fail(f"{checks.quoted(text)} is not {expected}", param, context)
 
 
 def option_of(name: str) -> str:

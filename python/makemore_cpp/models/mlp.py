@@ -107,7 +107,7 @@ class MLP(Net):
         }
         for name, array in named.items():
             if array.dtype != np.float32:
-                raise TypeError(f"{name} must be float32, not {array.dtype}")
+                raise TypeError(f"{name} must be float32, not {checks.shown(array.dtype)}")
         checks.parameter_shapes(named, SHAPES, {"V": V})
         model = cls.__new__(cls)
         model._set(vocab, tuple(np.array(array, order="C") for array in named.values()), data)

@@ -278,7 +278,9 @@ def complete_update(options: Mapping[str, Any]) -> dict[str, Any]:
 def _check_names(options: Mapping[str, Any], known: Iterable[str]) -> None:
     for name in options:
         if name not in known:
-            raise TypeError(f"there is no option {name!r}; there are {', '.join(known)}")
+            raise TypeError(
+                f"there is no option {checks.shown(name)}; there are {', '.join(known)}"
+            )
 
 
 def _check_owners(values: Mapping[str, Any]) -> None:

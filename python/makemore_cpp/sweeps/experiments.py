@@ -175,7 +175,9 @@ def run_experiment(
         varies, or its runs are timed and so cannot go side by side.
     """
     if name not in EXPERIMENTS:
-        raise ArgumentError(f"{name!r} is no experiment; these are: {', '.join(EXPERIMENTS)}")
+        raise ArgumentError(
+            f"{checks.shown(name)} is no experiment; these are: {', '.join(EXPERIMENTS)}"
+        )
     experiment = EXPERIMENTS[name]
     if steps is not None and experiment.steps is None:
         raise ArgumentError(f"steps is given, but the runs of {name!r} have their own")

@@ -85,10 +85,12 @@ def combine(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     Raises
     ------
     ArgumentError
-        A list is empty or has a value twice, or there are more than 100,000 combinations.
+        There is no such option, a list is empty or has a value twice, or there are more than
+        100,000 combinations.
     """
     if not isinstance(options, Mapping):
         raise TypeError(f"options must be a dict, not {type(options).__name__}")
+    _check_names(options)
     lists = {name: _values(name, value) for name, value in options.items()}
     if math.prod(map(len, lists.values())) > MAX_RUNS:
         raise ArgumentError(f"these options have more than {MAX_RUNS:,} combinations")
@@ -159,15 +161,25 @@ def _run_keyed(
 
 
 # -- what a sweep consists of --------------------------------------------------------------------
+def _check_names(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in DEFAULTS:
+            known = ", ".join(DEFAULTS)
+            raise ArgumentError(
+                f"{checks.shown(name)} is not an option of a sweep; these are: {known}"
+            )
+
+
 def _values(name: str, value: Any) -> list[Any]:
-    if not isinstance(value, list | range | np.ndarray):
+    value = _plain(value)
+    if not isinstance(value, list | range):
         return [value]
-    values = list(value)
+    values = [_plain(one) for one in value]
     if not values:
         raise ArgumentError(f"{name} is an empty list; it must have at least one value")
     for i, one in enumerate(values):
         if one in values[:i]:
-            raise ArgumentError(f"{name} has the value {one!r} twice")
+            raise ArgumentError(f"{name} has the value {checks.shown(one)} twice")
     return values
 
 
@@ -181,10 +193,7 @@ def _cells(
         raise ArgumentError(f"these are more than {MAX_RUNS:,} runs")
     cells = []
     for combination in combinations:
-        for name in combination:
-            if name not in DEFAULTS:
-                known = ", ".join(DEFAULTS)
-                raise ArgumentError(f"{name!r} is not an option of a sweep; these are: {known}")
+        _check_names(combination)
         options = {**DEFAULTS, **{name: _plain(value) for name, value in combination.items()}}
         new = [Cell(options, seed, samples) for seed in seeds]
         check_cell(data, new[0])
@@ -202,8 +211,8 @@ def _seeds(seeds: Sequence[int]) -> list[int]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a NumPy number as Python's own, which JSON knows."""
-    return value.item() if isinstance(value, np.generic) else value
+    """Return NumPy's numbers and arrays as Python's own, which JSON knows."""
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def _keys(data: Dataset, cells: Sequence[Cell]) -> list[str]:

@@ -194,7 +194,7 @@ def _recipe(options: Mapping[str, Any]) -> Recipe:
     for name in options:
         if name not in SEARCHED:
             raise ArgumentError(
-                f"{name!r} is not an option of a learning rate search; these are: "
+                f"{checks.shown(name)} is not an option of a learning rate search; these are: "
                 f"{', '.join(SEARCHED)}"
             )
     return Recipe(**options)

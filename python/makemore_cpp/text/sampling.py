@@ -190,7 +190,7 @@ def iter_samples(
     memory it needs is bounded, but for `unique`, which remembers every text that it gave.
     """
     for name in options.keys() - DrawOptions.__annotations__.keys():
-        raise TypeError(f"iter_samples has no option {name!r}")
+        raise TypeError(f"iter_samples has no option {checks.shown(name)}")
     n = MAX_SAMPLES if n is None else checks.integer("n", n, 0, MAX_SAMPLES)
     drawn = _Candidates(model, unfinished, unique, exclude, threads, **options)
     return (
