@@ -164,6 +164,19 @@ def library_manners(root: Path) -> list[str]:
     return found
 
 
+def unguarded_classes(root: Path) -> list[str]:
+    """A class is made where none of its objects can be used without its constructor."""
+    return [
+        f"{path.relative_to(root)} has {match}"
+        for path in sources(root, "cpp/bindings")
+        if path.name != "classes.hpp"
+        for match in re.findall(
+            r"\b(?:class_|enum_)\s*<|\bpy(?:bind11)?::(?:init|bind_\w+|native_enum)\b",
+            without_comments_and_strings(path.read_text()),
+        )
+    ]
+
+
 # -- Python --------------------------------------------------------------------------------------
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
     """Each imported module (ours without the package's name), and whether at module level.

@@ -20,6 +20,7 @@ from architecture import (
     strangers_at_the_top,
     stub_differences,
     stub_signatures,
+    unguarded_classes,
     upward_imports,
     upward_includes,
 )
@@ -32,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RULES = [
     strangers_at_the_top, upward_includes, python_outside_bindings, guests_of_kernels,
     private_parts_in_public, library_manners, upward_imports, guests_in_the_wrong_place,
-    prints_beside_the_door, silent_openings,
+    prints_beside_the_door, silent_openings, unguarded_classes,
 ]  # fmt: skip
 
 
@@ -81,6 +82,10 @@ PLANTED = [
     (private_parts_in_public, "cpp/example/names.cpp", '#include "../src/check.hpp"\n'),
     (library_manners, "cpp/src/net/ops.cpp", '  std::printf("%d", 3);\n'),
     (library_manners, "cpp/include/makemore/ops.hpp", "inline void f() { abort(); }\n"),
+    (unguarded_classes, "cpp/bindings/other.cpp", 'py::class_<Other> other(m, "Other");\n'),
+    (unguarded_classes, "cpp/bindings/other.cpp", 'return pybind11::class_ <T>(m, "T");\n'),
+    (unguarded_classes, "cpp/bindings/other.cpp", "other.def(py::init(&make_other));\n"),
+    (unguarded_classes, "cpp/bindings/other.hpp", 'py::enum_<Kind>(m, "Kind");\n'),
     (
         upward_imports,
         "python/makemore_cpp/data/vocab.py",

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import platform
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from binding_calls import BINDINGS
-from command_line import environment
+from forked import ends_by
 
 import makemore_cpp as mm
 from makemore_cpp import _core
@@ -99,21 +96,12 @@ def test_threads_that_the_pool_has_already(threads: int, bits: int) -> None:
     assert lecture_steps(threads, bits) == lecture_steps(threads, PLAIN)
 
 
-BEFORE_THE_POOL = """
-import hashlib, sys
-sys.path.insert(0, sys.argv[1])
-import test_floating_point_mode as here
-steps = here.lecture_steps(7, int(sys.argv[2]))
-print(hashlib.sha256(b"".join(steps)).hexdigest())
-"""
+@pytest.mark.parametrize("bits", MODES.values(), ids=MODES)
+def test_threads_that_start_in_it(bits: int) -> None:
+    """Those of a forked child, which has no pool yet."""
+    expected = lecture_steps(1, PLAIN)
 
+    def steps() -> None:
+        assert lecture_steps(7, bits) == expected
 
-def test_threads_that_start_in_it() -> None:
-    printed = {
-        subprocess.run(
-            [sys.executable, "-c", BEFORE_THE_POOL, str(Path(__file__).parent), str(bits)],
-            capture_output=True, text=True, check=True, timeout=60, env=environment(),
-        ).stdout
-        for bits in (PLAIN, MODES["flush, down"])
-    }  # fmt: skip
-    assert printed == {hashlib.sha256(b"".join(lecture_steps(1, PLAIN))).hexdigest() + "\n"}
+    assert ends_by(steps) == ""
