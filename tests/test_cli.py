@@ -522,7 +522,7 @@ def test_numbers_that_are_far_too_large(trained, path, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     parameters = dict(commands(cli))[path].params
     places = [p.name for p in parameters if isinstance(p, click.Argument) and p.required]
-    start = [*path, *({"run": "runs/1", "file": "header.h"}[name] for name in places)]
+    start = [*path, *({"run": "runs/1", "file": "header.h", "token": "a"}[name] for name in places)]
     flags = ["--quick"] if any("--quick" in p.opts for p in parameters) else []
     for option in parameters:
         is_integer = re.search("int", option.type.name) and isinstance(option, click.Option)

@@ -171,7 +171,9 @@ def _cpp_package() -> dict[str, str]:
 
 
 cli.add_command(cli_train.train)
-for text_command in (cli_text.sample, cli_text.complete, score.score, score.detect):
+for text_command in (
+    cli_text.sample, cli_text.complete, cli_text.similar, score.score, score.detect,
+):  # fmt: skip
     cli.add_command(text_command)
 cli.add_command(sweeps.sweep)
 cli.add_command(experiments.experiment)

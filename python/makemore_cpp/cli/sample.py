@@ -1,4 +1,4 @@
-"""The commands that make texts with a model: sample and complete."""
+"""The commands that make texts with a model, sample and complete, and similar for its tokens."""
 
 import math
 import time
@@ -14,6 +14,7 @@ from makemore_cpp.cli.common import json_option, model_of
 from makemore_cpp.data.origin import training_texts
 from makemore_cpp.data.texts import load_texts
 from makemore_cpp.models.frozen import LanguageModel
+from makemore_cpp.models.neighbours import DEFAULT_NEIGHBOURS
 from makemore_cpp.text import completion, sampling, scoring
 from makemore_cpp.text.model import Model
 from makemore_cpp.text.predictor import Exhausted
@@ -131,3 +132,29 @@ def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> N
     console.print_lines(starmap(line_of, found))
     if gave_up is not None:
         raise gave_up
+
+
+SIMILAR_HELP = """\
+Print the tokens that RUN, a run folder or model file of a net, uses most like TOKEN.
+
+Before each stands the cosine of the angle between the two embeddings, 1 for the same direction.
+"""
+
+
+@click.command(context_settings={"show_default": True}, help=SIMILAR_HELP)
+@click.argument("run")
+@click.argument("token")
+@click.option("-k", "--k", default=DEFAULT_NEIGHBOURS, help="Number of tokens.")
+@json_option
+def similar(run: str, token: str, k: int, as_json: bool) -> None:
+    """Print the tokens that RUN, a run folder or model file of a net, uses most like TOKEN."""
+    model = model_of(run)
+    if not isinstance(model, LanguageModel):
+        raise ArgumentError(f"{run} holds no net but {model!r:.60}, which has no embeddings")
+    found = model.nearest(token, k)
+    if as_json:
+        console.print_lines(
+            console.json_line({"token": other, "cosine": cosine}) for other, cosine in found
+        )
+    else:
+        console.print_lines(f"{cosine:9.6f}  {other}" for other, cosine in found)

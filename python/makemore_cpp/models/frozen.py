@@ -14,6 +14,7 @@ from makemore_cpp.data.origin import in_a_file, of_a_file, recalled, training_te
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content, check_types
+from makemore_cpp.models.neighbours import DEFAULT_NEIGHBOURS, nearest
 from makemore_cpp.text.model import Model
 from makemore_cpp.text.saved import NET_FORMAT, VERSION, add_reader, take_vocab, vocab_fields
 from makemore_cpp.text.scoring import OOV
@@ -45,6 +46,10 @@ class Net(Model):
     def _contents(self) -> _core.SavedModel:
         raise NotImplementedError
 
+    def _embeddings(self) -> Float32:
+        """Return C (V,E)."""
+        raise NotImplementedError
+
     @classmethod
     def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:
         raise NotImplementedError
@@ -68,6 +73,34 @@ class Net(Model):
     def vocab_size(self) -> int:
         """V, the number of tokens."""
         return self.sizes[3]
+
+    def nearest(self, token: str, k: int = DEFAULT_NEIGHBOURS) -> list[tuple[str, float]]:
+        """Return the k other tokens whose embeddings are nearest to that of a token, by cosine.
+
+        Bengio et al. (2003) show by them that words of similar use come to lie together. Of tokens
+        at the same cosine the one with the lower number is first; an embedding of zeros has the
+        cosine 0 with all.
+
+        Parameters
+        ----------
+        token : str
+            Of the vocabulary, the boundary and the unknown token included.
+        k : int
+            How many; fewer where the vocabulary has no more.
+
+        Returns
+        -------
+        list of (str, float)
+            Tokens and cosines, the nearest first.
+
+        Raises
+        ------
+        TypeError
+            `token` is not a str, or `k` no integer.
+        ArgumentError
+            The token is not in the vocabulary, `k` is below 1, or an embedding is not finite.
+        """
+        return nearest(self.vocab, self._embeddings(), token, k)
 
     def training_texts(self) -> frozenset[str] | None:
         """Return the texts that the model was trained on, or None where it does not know them.
@@ -182,6 +215,9 @@ class LanguageModel(Net):
 
     def _contents(self) -> _core.SavedModel:
         return self._saved
+
+    def _embeddings(self) -> Float32:
+        return self._saved.parameters[0]
 
     @classmethod
     def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:

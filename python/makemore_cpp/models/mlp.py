@@ -318,6 +318,9 @@ class MLP(Net):
     def _contents(self) -> _core.SavedModel:
         return _core.SavedModel(self.vocab, *self._five(), data=in_a_file(self.data))
 
+    def _embeddings(self) -> Float32:
+        return self.C
+
     @classmethod
     def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:
         model = cls.__new__(cls)

@@ -1,16 +1,22 @@
 """A picture of the embeddings: each token where the model has put it."""
 
+from collections.abc import Sequence
+
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from makemore_cpp import checks
 from makemore_cpp.evaluation.embedding_plane import EmbeddingPlane
 from makemore_cpp.evaluation.vowels import kind, vowel_clustering
 from makemore_cpp.models.mlp import MLP
-from makemore_cpp.plots.style import BLUE, GREY, RED, new_axes, styled, tidy
+from makemore_cpp.plots.style import BLUE, GREY, ORANGE, RED, new_axes, styled, tidy
 
 MAX_LABEL = 20  # characters of a word
 MAX_LABELS = 400  # beyond, labels cover each other; the rest are dots
+MAX_WORDS = 100  # in a picture; the others are rarer, and few say something of them
 
 
 @styled
@@ -20,11 +26,16 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
     With more than two dimensions, the first two principal components are shown, and the axes say
     how much of the variance they carry. The title says how well vowels and consonants form two
     clusters by their angles in all dimensions; see `evaluation.vowel_clustering`.
+
+    Where tokens are words, the first 100 are shown, of `Vocab.from_texts` the most frequent, and no
+    label covers an earlier one.
     """
     checks.instance("model", model, MLP)
     ax = new_axes(7, 7) if ax is None else ax
+    if model.vocab.level == "word":
+        return _words(model, ax)
     plane = EmbeddingPlane.of(model.C)
-    points, axis_labels = plane.points(model.C), plane.labels
+    points = plane.points(model.C)
     kinds = ["boundary", *map(kind, model.vocab.tokens)]
     colours = {"vowel": RED, "consonant": BLUE, "other": GREY, "boundary": GREY}
     for name, members in (
@@ -45,17 +56,60 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
             ha="center",
             va="center",
             color=colours[its_kind],
-            fontsize=12 if model.vocab.level == "char" else 7,
+            fontsize=12,
             fontweight="bold",
             parse_math=False,
         )
-    ax.margins(0.08)
-    ax.set_xlabel(axis_labels[0])
-    ax.set_ylabel(axis_labels[1])
     ax.set_title(_title(model))
     ax.legend(frameon=False, loc="best")
+    return _finished(ax, plane)
+
+
+def _words(model: MLP, ax: Axes) -> Axes:
+    shown = model.vocab.itos[: MAX_WORDS + 1]
+    C = model.C[: len(shown)]
+    plane = EmbeddingPlane.of(C)
+    points = plane.points(C)
+    ax.scatter(points[:, 0], points[:, 1], s=12, color=ORANGE, alpha=0.6, linewidths=0)
+    labels = [
+        ax.annotate(
+            _label(token),
+            (float(x), float(y)),
+            ha="center",
+            va="bottom",
+            color=BLUE,
+            fontsize=8,
+            parse_math=False,
+        )
+        for token, (x, y) in zip(shown, points, strict=True)
+    ]
+    ax.set_title(f"Embeddings of the first {len(shown) - 1:,} of {model.vocab_size - 1:,} words")
+    _finished(ax, plane)
+    _keep_apart(ax, labels)
+    return ax
+
+
+def _keep_apart(ax: Axes, labels: Sequence[Text]) -> None:
+    """Remove each label that would cover one before it."""
+    figure = ax.figure if isinstance(ax.figure, Figure) else ax.figure.figure
+    for label in labels:
+        label.set_in_layout(False)  # which then does not change when some are gone
+    figure.draw_without_rendering()  # so that everything is where it will be
+    kept: list[Bbox] = []
+    for label in labels:
+        box = label.get_window_extent().padded(1)  # letters differ a little with the resolution
+        if any(box.overlaps(other) for other in kept):
+            label.remove()
+        else:
+            kept.append(box)
+
+
+def _finished(ax: Axes, plane: EmbeddingPlane) -> Axes:
+    ax.margins(0.08)
+    ax.set_xlabel(plane.labels[0])
+    ax.set_ylabel(plane.labels[1])
     tidy(ax)
-    if model.n_embd == 1:
+    if plane.heights is not None:
         ax.set_yticks([])
     return ax
 
