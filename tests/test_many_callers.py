@@ -146,16 +146,16 @@ def test_a_child_forked_while_a_model_is_trained_may_train_it() -> None:
 
 
 # -- many threads ----------------------------------------------------------------------------------
-def questions(model: Any) -> list[Callable[[], bytes]]:
-    contexts = X[:50, -model.block_size :]
+def questions(model: Any, number: int) -> list[Callable[[], bytes]]:
+    contexts, texts = X[number : number + 50, -model.block_size :], DATA.train.texts[number:40:5]
     return [
         lambda: model.log_probs(contexts).tobytes(),
         lambda: np.float64(model.loss(contexts, Y[:50])).tobytes(),
-        lambda: model.score(["anna", "bob", ""]).tobytes(),
-        lambda: repr(model.sample(20, seed=3)).encode(),
-        lambda: repr(model.complete("a", 3)).encode(),
-        lambda: model.next("an").tobytes(),
-        lambda: pickle.dumps(model.vocab.encode_many(["anna", "bob"])),
+        lambda: model.score(texts).tobytes(),
+        lambda: repr(model.sample(5 + number, seed=number)).encode(),
+        lambda: repr(model.complete(texts[0][:2], 3)).encode(),
+        lambda: model.next(texts[0][:1]).tobytes(),
+        lambda: pickle.dumps(model.vocab.encode_many(texts)),
         lambda: pickle.loads(pickle.dumps(model)).log_probs(contexts).tobytes(),
     ]
 
@@ -163,18 +163,19 @@ def questions(model: Any) -> list[Callable[[], bytes]]:
 def crowd(kind: str, threads: int, turns: int) -> None:
     """Ask a model from so many threads, while garbage is collected all the time."""
     model = model_of(kind)
-    asked = questions(model)
-    expected = [ask() for ask in asked]
+    asked = [questions(model, number) for number in range(8)]
+    expected = [[ask() for ask in of_one] for of_one in asked]
     barrier = threading.Barrier(threads)
     gc.set_threshold(1, 1, 1)
+    sys.setswitchinterval(1e-6)
 
     def work(number: int) -> None:
         barrier.wait()
         for turn in range(turns):
-            which = (number + turn) % len(asked)
+            who, which = number % 8, (number // 8 + turn) % 8
             cycle: list[Any] = [model]
             cycle.append(cycle)
-            assert asked[which]() == expected[which]
+            assert asked[who][which]() == expected[who][which]
 
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(work, number) for number in range(threads)]:

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole campaign, or some parts of it, in a fresh environment:
 #   tests/campaigns/run.sh [process] [saves] [sanitized]
-# process: forks, exits, leaks, missing memory, bad learning rates, Ctrl-C.
+# process: forks, exits, leaks, missing memory, bad learning rates, Ctrl-C, arguments that act when
+# they are asked, many threads, folders that many want.
 # saves: runs that are killed, interrupted or cannot save; this needs strace.
 # sanitized: under AddressSanitizer and UndefinedBehaviorSanitizer hostile arguments and texts, the
 # fuzzer, and all Python tests.
@@ -21,7 +22,8 @@ process() {
   stage "the process"
   MAKEMORE_CAMPAIGN=1 pytest -q -rP tests/test_ctrl_c.py  # which prints how long each waits
   MAKEMORE_CAMPAIGN=1 pytest -q tests/test_manners.py tests/test_leaks.py \
-    tests/test_out_of_memory.py tests/test_divergence.py
+    tests/test_out_of_memory.py tests/test_divergence.py tests/test_reentrant.py \
+    tests/test_many_callers.py tests/test_not_constructed.py tests/test_folders.py
 }
 
 saves() {
