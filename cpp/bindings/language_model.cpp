@@ -240,10 +240,13 @@ saved : SavedModel
       .def_property_readonly(
           "sizes",
           [](const LanguageModel& model) {
-            const auto [T, E, H, V] = model.sizes();
+            const auto [T, E, H, V, is_direct] = model.sizes();
             return py::make_tuple(T, E, H, V);
           },
           "T, E, H and V.")
+      .def_property_readonly(
+          "direct", [](const LanguageModel& model) { return model.sizes().is_direct; },
+          "Whether the output layer sees the embeddings, too.")
       .def("log_probs", &log_probs, "X"_a, "threads"_a = py::none(),
            R"(Return the log-probabilities of the token after each context.
 

@@ -32,9 +32,10 @@ py::dict build_info() {
 }
 
 py::dict how_cut(py::object batch_size, py::object block_size, py::object n_embd,
-                 py::object n_hidden, py::object vocab_size) {
+                 py::object n_hidden, py::object vocab_size, py::object direct) {
   const Sizes sizes{integer("block_size", block_size), integer("n_embd", n_embd),
-                    integer("n_hidden", n_hidden), integer("vocab_size", vocab_size)};
+                    integer("n_hidden", n_hidden), integer("vocab_size", vocab_size),
+                    flag("direct", direct)};
   const StepCut cut = cut_step(integer("batch_size", batch_size), sizes);
   py::dict result;
   result["hidden_blocks"] = cut.hidden_blocks;
@@ -61,7 +62,7 @@ Raises
 ArgumentError
     The environment variable MAKEMORE_ISA names a set that this build or machine does not have.)");
   m.def("how_cut", &how_cut, py::arg("batch_size"), py::arg("block_size"), py::arg("n_embd"),
-        py::arg("n_hidden"), py::arg("vocab_size"),
+        py::arg("n_hidden"), py::arg("vocab_size"), py::arg("direct") = false,
         R"(Return how a training step of this shape is cut, which the threads never change.
 
 Returns

@@ -264,7 +264,7 @@ the names of `for_each_option` in makemore/trainer.hpp: "beta1" and "beta2" are 
 
 Parameters
 ----------
-C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
     C-contiguous and writable; no two share memory.  K = T*E.
 
 Raises
@@ -289,7 +289,7 @@ ArgumentError
 
 Parameters
 ----------
-C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
 X : integer array, shape (N,T)
 Y : integer array, shape (N,)
 threads : int, optional
@@ -307,7 +307,7 @@ ArgumentError
 
 Parameters
 ----------
-C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
 X : integer array, shape (N,T)
 threads : int, optional
     By default the CPUs that this process may use; never changes a bit of the result.

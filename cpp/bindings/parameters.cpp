@@ -44,9 +44,11 @@ ParameterArguments parameters_of(Take take, const PerParameter<py::handle>& give
                         std::to_string(E) + " of C");
   }
   b1 = take("b1", given.b1, {H});
-  W2 = take("W2", given.W2, {H, V});
+  W2 = take("W2", given.W2, {kAny, V});
+  const bool is_direct = W2.shape(0) == H + K;
+  if (!is_direct) W2 = take("W2", given.W2, {H, V});
   b2 = take("b2", given.b2, {V});
-  p.sizes = {K / E, E, H, V};
+  p.sizes = {K / E, E, H, V, is_direct};
   check_sizes(p.sizes);
   return p;
 }

@@ -21,9 +21,11 @@ namespace {
 constexpr int64_t kMaxDraws = 1 << 30;
 
 py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::object n_hidden,
-                              py::object vocab_size, py::object seed, py::object init) {
+                              py::object vocab_size, py::object seed, py::object init,
+                              py::object direct) {
   const Sizes sizes{integer("block_size", block_size), integer("n_embd", n_embd),
-                    integer("n_hidden", n_hidden), integer("vocab_size", vocab_size)};
+                    integer("n_hidden", n_hidden), integer("vocab_size", vocab_size),
+                    flag("direct", direct)};
   const uint64_t seed_value = seed_of("seed", seed);
   const Init init_value = init_named(std::string(text("init", init)));
   check_sizes(sizes);
@@ -85,6 +87,7 @@ py::array_t<double> sample_uniforms(py::object seed, py::object first_sample, py
 void bind_random(py::module_& m) {
   m.def("initial_parameters", &initial_parameters_, py::arg("block_size"), py::arg("n_embd"),
         py::arg("n_hidden"), py::arg("vocab_size"), py::arg("seed"), py::arg("init") = "scaled",
+        py::arg("direct") = false,
         R"(Return new arrays C, W1, b1, W2, b2 of initial parameters.
 
 Parameters
@@ -96,10 +99,14 @@ seed : int
 init : {"scaled", "lecture"}
     scaled: C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(T*E), W2 from N(0,1) times 0.01,
     biases 0.  lecture: everything from N(0,1).
+direct : bool
+    Whether W2 has rows for the embeddings, behind those for the hidden units, whose numbers do not
+    depend on it; H may then be 0.
 
 Returns
 -------
-tuple of float32 arrays, shapes (V,E), (T*E,H), (H,), (H,V), (V,)
+tuple of float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
+    K = T*E; F = H, or H+K with direct connections.
 
 Raises
 ------

@@ -98,9 +98,10 @@ SavedModel load(const py::object& path) {
 }
 
 std::string repr(const SavedModel& model) {
-  const auto [T, E, H, V] = model.sizes;
+  const auto [T, E, H, V, is_direct] = model.sizes;
   return "<SavedModel block_size=" + std::to_string(T) + " n_embd=" + std::to_string(E) +
-         " n_hidden=" + std::to_string(H) + " vocab_size=" + std::to_string(V) + ">";
+         " n_hidden=" + std::to_string(H) + " vocab_size=" + std::to_string(V) +
+         (is_direct ? " direct>" : ">");
 }
 
 }  // namespace
@@ -113,7 +114,7 @@ Parameters
 ----------
 vocabulary : Vocabulary
     Of V tokens.
-C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (H,V), (V,)
+C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
     Copied.  K is a multiple of E.
 data : tuple (name, sha256, split_seed), optional
     The origin of the training data: a str, 64 hexadecimal digits, and an integer or None.

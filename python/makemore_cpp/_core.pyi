@@ -28,12 +28,23 @@ class DivergedError(Error, ArithmeticError):
 # -- the machine -------------------------------------------------------------------------------
 def build_info() -> dict[str, Any]: ...
 def how_cut(
-    batch_size: int, block_size: int, n_embd: int, n_hidden: int, vocab_size: int
+    batch_size: int,
+    block_size: int,
+    n_embd: int,
+    n_hidden: int,
+    vocab_size: int,
+    direct: bool = False,
 ) -> dict[str, Any]: ...
 
 # -- random numbers: pure functions of (seed, purpose) and a place --------------------------------
 def initial_parameters(
-    block_size: int, n_embd: int, n_hidden: int, vocab_size: int, seed: int, init: str = "scaled"
+    block_size: int,
+    n_embd: int,
+    n_hidden: int,
+    vocab_size: int,
+    seed: int,
+    init: str = "scaled",
+    direct: bool = False,
 ) -> tuple[Float32, Float32, Float32, Float32, Float32]: ...
 def batch_rows(
     seed: int, first_step: int, steps: int, batch_size: int, n_examples: int
@@ -170,6 +181,8 @@ class LanguageModel:
     def vocabulary(self) -> Vocabulary: ...
     @property
     def sizes(self) -> tuple[int, int, int, int]: ...
+    @property
+    def direct(self) -> bool: ...
     def log_probs(self, X: ArrayLike, threads: int | None = None) -> Float32: ...
     def next(self, prefix: str) -> Float32: ...
     def score(

@@ -252,7 +252,8 @@ def parameter_shapes(
     Raises
     ------
     ArgumentError
-        A shape does not fit, a size is 0, or K is no multiple of E.
+        A shape does not fit, a size is 0, or K is no multiple of E. F, the number of features, is H
+        or H + K; H may be 0 where F is K.
     """
     for (name, array), axes in zip(arrays.items(), letters, strict=True):
         if array.ndim != len(axes):
@@ -261,12 +262,17 @@ def parameter_shapes(
         if array.shape != shape:
             raise ArgumentError(f"{name} has the shape {array.shape}; it must be {shape}")
     E, K, H = (sizes[letter] for letter in "EKH")
-    if 0 in (E, K, H) or K % E != 0:
+    F = sizes.get("F", H)
+    if 0 in (E, K) or K % E != 0 or H == F == 0:
         embeddings, hidden = list(arrays)[:2]
         raise ArgumentError(
             f"{hidden} has the shape {arrays[hidden].shape} and {embeddings} "
             f"{arrays[embeddings].shape}: K = {K} must be a positive multiple of E = {E}, and "
             f"H = {H} must be positive"
+        )
+    if F not in (H, H + K):
+        raise ArgumentError(
+            f"W2 has {F} rows; it must have H = {H}, or H + K = {H + K} with direct connections"
         )
 
 

@@ -77,7 +77,7 @@ struct Texts {
 
 // The definition: contexts one by one through the forward pass.
 std::vector<float> log_probs_of(const SavedModel& model, std::span<const int32_t> tokens) {
-  const auto [T, E, H, V] = model.sizes;
+  const auto [T, E, H, V, is_direct] = model.sizes;
   std::vector<int32_t> X;
   for (int64_t i = 0; i <= std::ssize(tokens); ++i) {
     for (int64_t t = i - T; t < i; ++t) X.push_back(t < 0 ? 0 : tokens[static_cast<size_t>(t)]);
@@ -120,7 +120,7 @@ bool same(const Samples& a, const Samples& b) {
 // One sample by nothing but the definition.
 std::vector<int32_t> drawn_by_definition(const SavedModel& model, const SampleOptions& options,
                                          std::vector<int32_t> text, uint64_t sample) {
-  const auto [T, E, H, V] = model.sizes;
+  const auto [T, E, H, V, is_direct] = model.sizes;
   for (int64_t position = std::ssize(text);; ++position) {
     std::vector<int32_t> X;
     for (int64_t t = position - T; t < position; ++t) {

@@ -63,7 +63,7 @@ bool same(const ParameterArrays& a, const ParameterArrays& b) {
 
 // The loss of all examples by scalar loops in float64.
 double loss_by_definition(const Problem& p) {
-  const auto [T, E, H, V] = p.sizes;
+  const auto [T, E, H, V, is_direct] = p.sizes;
   double sum = 0;
   for (int64_t i = 0; i < p.count; ++i) {
     std::vector<double> h(static_cast<size_t>(H)), logits(static_cast<size_t>(V));
@@ -77,10 +77,13 @@ double loss_by_definition(const Problem& p) {
       }
       h[size_t(j)] = std::tanh(z);
     }
+    for (int64_t k = 0; is_direct && k < T * E; ++k) {
+      h.push_back(p.parameters.C[size_t(p.X[size_t(i * T + k / E)] * E + k % E)]);
+    }
     double sum_exp = 0;
     for (int64_t v = 0; v < V; ++v) {
       double x = p.parameters.b2[size_t(v)];
-      for (int64_t j = 0; j < H; ++j) x += h[size_t(j)] * p.parameters.W2[size_t(j * V + v)];
+      for (size_t f = 0; f < h.size(); ++f) x += h[f] * p.parameters.W2[f * size_t(V) + size_t(v)];
       logits[size_t(v)] = x;
       sum_exp += std::exp(x);
     }
@@ -101,7 +104,9 @@ void for_each_isa(const std::function<void()>& body) {
 TEST_CASE("mean_loss and a step's loss are the definition's") {
   for_each_isa([] {
     for (const Sizes& sizes : {Sizes{3, 10, 200, 27}, Sizes{1, 1, 1, 1}, Sizes{2, 5, 33, 50},
-                               Sizes{2, 5, 33, 1003}, Sizes{1, 2, 9, 20011}}) {
+                               Sizes{2, 5, 33, 1003}, Sizes{1, 2, 9, 20011},
+                               Sizes{3, 4, 20, 27, true}, Sizes{2, 3, 0, 50, true},
+                               Sizes{2, 5, 33, 1003, true}}) {
       Problem problem(sizes, 300);  // more than one chunk of units, and several panels
       const double exact = loss_by_definition(problem);
       const double loss = mean_loss(sizes, std::as_const(problem.parameters).view(),
@@ -116,7 +121,8 @@ TEST_CASE("mean_loss and a step's loss are the definition's") {
 TEST_CASE("mean_loss of many examples, whose contexts repeat or do not, with any threads") {
   for_each_isa([] {
     for (const Sizes& sizes :
-         {Sizes{2, 3, 20, 9}, Sizes{3, 2, 5, 1}, Sizes{9, 2, 20, 30}, Sizes{2, 2, 5, 1003}}) {
+         {Sizes{2, 3, 20, 9}, Sizes{3, 2, 5, 1}, Sizes{9, 2, 20, 30}, Sizes{2, 2, 5, 1003},
+          Sizes{2, 3, 20, 9, true}, Sizes{2, 2, 0, 1003, true}}) {
       Problem problem(sizes, 3000);
       const auto loss = [&](int threads) {
         return mean_loss(sizes, std::as_const(problem.parameters).view(), problem.X.data(),
@@ -182,7 +188,10 @@ TEST_CASE("the same bits with any number of threads and any division into calls"
           std::tuple{Sizes{2, 4, 30, 1000}, int64_t{16}, 0.0},
           std::tuple{Sizes{2, 4, 100, 1000}, int64_t{130}, 0.3},
           std::tuple{Sizes{2, 2, 5, 1000}, int64_t{1100}, 0.3},  // several chunks
-          std::tuple{Sizes{2, 4, 30, 20011}, int64_t{33}, 0.0}}) {
+          std::tuple{Sizes{2, 4, 30, 20011}, int64_t{33}, 0.0},
+          std::tuple{Sizes{3, 10, 200, 27, true}, int64_t{300}, 0.3},
+          std::tuple{Sizes{2, 2, 5, 1000, true}, int64_t{1100}, 0.3},
+          std::tuple{Sizes{2, 4, 0, 1003, true}, int64_t{33}, 0.0}}) {
       const std::vector<double> lr(12, 0.1);
       const Batches batches{Batches::Kind::drawn, batch_size, nullptr};
       Problem one(sizes, 500);

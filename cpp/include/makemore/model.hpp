@@ -7,12 +7,18 @@
 
 namespace makemore {
 
-// T, E, H, V in the comments of this library; K = T*E.
+// T, E, H, V in the comments of this library; K = T*E, and F the number of features.
 struct Sizes {
   int64_t block_size = 0;  // T, tokens of context
   int64_t n_embd = 0;      // E
   int64_t n_hidden = 0;    // H
   int64_t vocab_size = 0;  // V
+  // Whether the output layer sees the K numbers of the context's embeddings beside the hidden
+  // units: the direct connections of Bengio et al. (2003).  H may then be 0.
+  bool is_direct = false;
+
+  // What the output layer sees, and W2 has a row for: the hidden units first.
+  int64_t n_features() const { return n_hidden + (is_direct ? block_size * n_embd : 0); }
   bool operator==(const Sizes&) const = default;
 };
 
@@ -27,13 +33,13 @@ constexpr int64_t kMaxParameters = 1 << 28;
 void check_sizes(const Sizes& sizes);
 
 // The model's arrays in their order, float32 and contiguous.  A shape is written in the letters of
-// `Sizes`, and K.
+// `Sizes`, K and F.
 struct ParameterKind {
   const char* name;
   const char* shape;
 };
 constexpr std::array<ParameterKind, 5> kParameters{
-    {{"C", "VE"}, {"W1", "KH"}, {"b1", "H"}, {"W2", "HV"}, {"b2", "V"}}};
+    {{"C", "VE"}, {"W1", "KH"}, {"b1", "H"}, {"W2", "FV"}, {"b2", "V"}}};
 
 // One thing for each of the arrays; all() has the order of kParameters.
 template <typename Thing>

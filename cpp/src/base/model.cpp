@@ -10,10 +10,10 @@ namespace makemore {
 
 namespace {
 
-void check_size(const char* name, int64_t value, int64_t limit) {
-  if (value >= 1 && value <= limit) return;
-  throw ArgumentError(std::string(name) + " must be between 1 and " + std::to_string(limit) +
-                      ", got " + std::to_string(value));
+void check_size(const char* name, int64_t value, int64_t limit, int64_t least = 1) {
+  if (value >= least && value <= limit) return;
+  throw ArgumentError(std::string(name) + " must be between " + std::to_string(least) + " and " +
+                      std::to_string(limit) + ", got " + std::to_string(value));
 }
 
 int64_t size_of(char letter, const Sizes& sizes) {
@@ -24,6 +24,8 @@ int64_t size_of(char letter, const Sizes& sizes) {
       return sizes.n_embd;
     case 'H':
       return sizes.n_hidden;
+    case 'F':
+      return sizes.n_features();
     default:  // K
       return sizes.block_size * sizes.n_embd;
   }
@@ -51,7 +53,7 @@ int64_t total(const Sizes& sizes) {
 void check_sizes(const Sizes& sizes) {
   check_size("block_size", sizes.block_size, kMaxBlockSize);
   check_size("n_embd", sizes.n_embd, kMaxEmbd);
-  check_size("n_hidden", sizes.n_hidden, kMaxHidden);
+  check_size("n_hidden", sizes.n_hidden, kMaxHidden, sizes.is_direct ? 0 : 1);
   check_size("vocab_size", sizes.vocab_size, kMaxVocabSize);
   const int64_t elements = total(sizes);
   if (elements > kMaxParameters) {

@@ -52,13 +52,14 @@ std::string write_metadata(const SavedModel& model) {
     text += key;
     return text += "\":";
   };
-  const auto [T, E, H, V] = model.sizes;
+  const auto [T, E, H, V, is_direct] = model.sizes;
   json::append_string(member("format"), kFormat);
   member("version") += std::to_string(kVersion);
   member("block_size") += std::to_string(T);
   member("n_embd") += std::to_string(E);
   member("n_hidden") += std::to_string(H);
   member("vocab_size") += std::to_string(V);
+  if (is_direct) member("direct") += "true";
   const Vocabulary& vocabulary = model.vocabulary;
   json::append_string(member("boundary"), vocabulary.boundary());
   member(vocabulary.is_plain() ? "characters" : "tokens") += '[';
@@ -153,6 +154,7 @@ SavedModel read_metadata(const std::string& text) {
   sizes.n_hidden = reader.size();
   reader.expect(",\"vocab_size\":");
   sizes.vocab_size = reader.size();
+  sizes.is_direct = reader.accept(",\"direct\":true");
   // The vocabulary into a variable of its own: GCC 12 destroys members twice when an exception
   // leaves the initialisation of nested aggregates.
   Vocabulary vocabulary = read_vocabulary(reader);

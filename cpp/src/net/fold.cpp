@@ -5,6 +5,13 @@
 
 namespace makemore {
 
+void gather_embeddings(float* x, int64_t ld, const float* C, const int32_t* X, int64_t B, int64_t T,
+                       int64_t E) {
+  for (int64_t b = 0; b < B; ++b) {
+    for (int64_t t = 0; t < T; ++t) std::copy_n(C + X[b * T + t] * E, E, x + b * ld + t * E);
+  }
+}
+
 Fold::Fold(const Sizes& sizes, int64_t max_examples)
     : T_(sizes.block_size),
       E_(sizes.n_embd),

@@ -14,6 +14,10 @@
 
 namespace makemore {
 
+// x (B,K) = the embeddings of contexts X (B,T), one after the other;   C (V,E)
+void gather_embeddings(float* x, int64_t ld, const float* C, const int32_t* X, int64_t B, int64_t T,
+                       int64_t E);
+
 class Fold {
  public:
   Fold(const Sizes& sizes, int64_t max_examples);

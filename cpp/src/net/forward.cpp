@@ -40,7 +40,7 @@ class ForwardPass {
         parameters_(parameters),
         tiles_(tiles),
         rows_(chunk_rows),
-        ld_(padded(sizes.n_hidden)),
+        ld_(padded(sizes.n_features())),
         fold_(sizes, chunk_rows),
         X_(chunk_rows * sizes.block_size),
         Y_(chunk_rows),
@@ -90,13 +90,14 @@ class ForwardPass {
 
  private:
   void logits(float* logits, const int32_t* X, int64_t B, int64_t first_row) {
-    const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+    const int64_t F = sizes_.n_features(), V = sizes_.vocab_size;
     hidden(X, B, first_row);
-    kernels().matmul(logits, V, h_.get(), ld_, 1, parameters_.W2, V, parameters_.b2, 0, B, V, H);
+    kernels().matmul(logits, V, h_.get(), ld_, 1, parameters_.W2, V, parameters_.b2, 0, B, V, F);
   }
 
+  // h (B,F): the features, hidden units and perhaps embeddings.
   void hidden(const int32_t* X, int64_t B, int64_t first_row) {
-    const auto [T, E, H, V] = sizes_;
+    const auto [T, E, H, V, is_direct] = sizes_;
     // A copy first: another thread may change X between the check and the use.
     std::copy_n(X, B * T, X_.get());
     check_tokens("X", X_.get(), B, T, V, first_row);
@@ -105,6 +106,7 @@ class ForwardPass {
     fold_.gather(embeddings_.get(), parameters_.C);
     fold_.table(kernel, table_.get(), ld_, embeddings_.get(), parameters_.W1, H, H);
     kernel.gather_tanh(h_.get(), table_.get(), fold_.rows(), parameters_.b1, ld_, B, T, H);
+    if (is_direct) gather_embeddings(&h_[H], ld_, parameters_.C, X_.get(), B, T, E);
   }
 
   Sizes sizes_;

@@ -39,10 +39,10 @@ FrozenNet::FrozenNet(const Sizes& sizes, const ConstParameters& from)
       contexts_(contexts_to_tabulate(sizes)),
       max_rows_(rows_at_once(sizes)),
       max_target_rows_(are_many_tokens(sizes.vocab_size) ? kMaxFrozenRows : max_rows_),
-      ld_(padded(sizes.n_hidden)),
+      ld_(padded(sizes.n_features())),
       ld_V_(padded(sizes.vocab_size)),
       parameters_(sizes) {
-  const auto [T, E, H, V] = sizes;
+  const auto [T, E, H, V, is_direct] = sizes;
   const auto counts = parameter_counts(sizes);
   const Parameters to = parameters_.view();
   for (size_t i = 0; i < kParameters.size(); ++i) {
@@ -50,9 +50,10 @@ FrozenNet::FrozenNet(const Sizes& sizes, const ConstParameters& from)
   }
   if (are_many_tokens(V)) tiles_.emplace(kernels(), sizes, from);
   if (!tiles_) {
-    W2_ = Buffer<float>(H * ld_V_);
+    const int64_t F = sizes.n_features();
+    W2_ = Buffer<float>(F * ld_V_);
     b2_ = Buffer<float>(ld_V_);
-    for (int64_t j = 0; j < H; ++j) std::copy_n(to.W2 + j * V, V, &W2_[j * ld_V_]);
+    for (int64_t j = 0; j < F; ++j) std::copy_n(to.W2 + j * V, V, &W2_[j * ld_V_]);
     std::copy_n(to.b2, V, b2_.get());
   }
   if (T * V > kMaxFolded / ld_) return;
@@ -72,9 +73,9 @@ FrozenNet::Scratch::Scratch(const FrozenNet& net, int64_t n)
   table = Buffer<float>(fold->max_rows() * net.ld_);
 }
 
-// h = tanh(b1 + sum of the folded embeddings), in the scratch.
+// h = tanh(b1 + sum of the folded embeddings) and perhaps the embeddings behind it, in the scratch.
 void FrozenNet::hidden(const int32_t* X, int64_t N, Scratch& scratch) const {
-  const auto [T, E, H, V] = sizes_;
+  const auto [T, E, H, V, is_direct] = sizes_;
   const ConstParameters parameters = parameters_.view();
   const float* table = folded_.get();
   const int32_t* rows = scratch.rows.get();
@@ -91,33 +92,34 @@ void FrozenNet::hidden(const int32_t* X, int64_t N, Scratch& scratch) const {
     rows = scratch.fold->rows();
   }
   kernels().gather_tanh(scratch.h.get(), table, rows, parameters.b1, ld_, N, T, H);
+  if (is_direct) gather_embeddings(&scratch.h[H], ld_, parameters.C, X, N, T, E);
 }
 
 void FrozenNet::log_probs(float* out, const int32_t* X, int64_t N, Scratch& scratch) const {
   // For fewer contexts the tiles' panels would be mostly empty.
   constexpr int64_t kMinTiledRows = 4;
-  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+  const int64_t H = sizes_.n_hidden, F = sizes_.n_features(), V = sizes_.vocab_size;
   const Kernels& kernel = kernels();
   const ConstParameters parameters = parameters_.view();
   hidden(X, N, scratch);
   const float* const h = scratch.h.get();
   if (!tiles_) {
     float* const logits = scratch.logits.get();
-    kernel.matmul(logits, ld_V_, h, ld_, 1, W2_.get(), ld_V_, b2_.get(), 0, N, ld_V_, H);
+    kernel.matmul(logits, ld_V_, h, ld_, 1, W2_.get(), ld_V_, b2_.get(), 0, N, ld_V_, F);
     kernel.log_softmax(out, V, logits, ld_V_, N, V);
     return;
   }
   if (N >= kMinTiledRows) {
     tiles_->log_probs(kernel, out, h, ld_, N, *scratch.tiles);
   } else {
-    kernel.matmul(out, V, h, ld_, 1, parameters.W2, V, parameters.b2, 0, N, V, H);
+    kernel.matmul(out, V, h, ld_, 1, parameters.W2, V, parameters.b2, 0, N, V, F);
     log_softmax_by_tiles(kernel, out, N, V, H);
   }
 }
 
 void FrozenNet::target_log_probs(float* out, const int32_t* X, const int32_t* starts,
                                  const int32_t* Y, int64_t N, Scratch& scratch) const {
-  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
+  const int64_t F = sizes_.n_features();
   const Kernels& kernel = kernels();
   hidden(X, N, scratch);
   if (tiles_) {
@@ -127,8 +129,8 @@ void FrozenNet::target_log_probs(float* out, const int32_t* X, const int32_t* st
   }
   float* const logits = scratch.logits.get();
   kernel.matmul(logits, ld_V_, scratch.h.get(), ld_, 1, W2_.get(), ld_V_, b2_.get(), 0, N, ld_V_,
-                H);
-  kernel.log_softmax(logits, ld_V_, logits, ld_V_, N, V);
+                F);
+  kernel.log_softmax(logits, ld_V_, logits, ld_V_, N, sizes_.vocab_size);
   for (int64_t i = 0; i < N; ++i) {
     for (int64_t k = starts[i]; k < starts[i + 1]; ++k) out[k] = logits[i * ld_V_ + Y[k]];
   }

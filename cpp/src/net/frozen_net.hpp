@@ -68,10 +68,10 @@ class FrozenNet {
   Sizes sizes_;
   int64_t contexts_;
   int64_t max_rows_, max_target_rows_;
-  int64_t ld_, ld_V_;  // of h and the logits: H and V, padded
+  int64_t ld_, ld_V_;  // of h and the logits: F and V, padded
   ParameterArrays parameters_;
   Buffer<float> folded_;   // (T*V,ld): C[v] @ W1[t] in row t*V + v; none where that were too much
-  Buffer<float> W2_, b2_;  // (H,ld_V) (ld_V); not where tokens are many
+  Buffer<float> W2_, b2_;  // (F,ld_V) (ld_V); not where tokens are many
   std::optional<TokenTiles> tiles_;  // there
   mutable MadeOnce<Buffer<float>> table_;
   mutable std::atomic<int64_t> uses_{0};

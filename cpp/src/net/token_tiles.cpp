@@ -30,7 +30,7 @@ int64_t tile_tokens_of(int64_t n_hidden) {
   // 1,024 units; and products that are shorter than 48 tokens spend their time on beginning and
   // ending.
   constexpr int64_t kFloats = 3 << 14, kMinTokens = 48, kMaxTokens = 192;
-  return std::clamp(kFloats / padded(n_hidden), kMinTokens, kMaxTokens);
+  return std::clamp(kFloats / padded(std::max(n_hidden, int64_t{1})), kMinTokens, kMaxTokens);
 }
 
 void tile_logits(const Kernels& kernel, float* x, const float* W2T, int64_t ld, const float* b2,
@@ -40,18 +40,18 @@ void tile_logits(const Kernels& kernel, float* x, const float* W2T, int64_t ld, 
 }
 
 TokenTiles::TokenTiles(const Kernels& kernel, const Sizes& sizes, const ConstParameters& parameters)
-    : H_(sizes.n_hidden),
+    : F_(sizes.n_features()),
       V_(sizes.vocab_size),
-      ld_(padded(H_)),
-      tile_tokens_(std::min(tile_tokens_of(H_), V_)),
+      ld_(padded(F_)),
+      tile_tokens_(std::min(tile_tokens_of(sizes.n_hidden), V_)),
       W2T_(V_ * ld_),
       b2_(V_) {
-  kernel.transpose(W2T_.get(), ld_, parameters.W2, V_, H_, V_);
+  kernel.transpose(W2T_.get(), ld_, parameters.W2, V_, F_, V_);
   std::copy_n(parameters.b2, V_, b2_.get());
 }
 
 TokenTiles::Scratch::Scratch(const TokenTiles& tiles, int64_t rows)
-    : hT(tiles.H_ * padded(rows)),
+    : hT(tiles.F_ * padded(rows)),
       x(tiles.tile_tokens_ * kPanel),
       max(padded(rows)),
       sum(padded(rows)) {}
@@ -63,14 +63,14 @@ void TokenTiles::for_each_tile(const Kernels& kernel, const float* h, int64_t ld
                                Scratch& scratch, const Body& body) const {
   for (int64_t first = 0; first < n; first += kPanel) {
     const int64_t rows = std::min(kPanel, n - first);
-    kernel.transpose(&scratch.hT[first * H_], padded(rows), h + first * ld, ld, rows, H_);
+    kernel.transpose(&scratch.hT[first * F_], padded(rows), h + first * ld, ld, rows, F_);
   }
   for (int64_t begin = 0; begin < V_; begin += tile_tokens_) {
     const int64_t tokens = std::min(tile_tokens_, V_ - begin);
     for (int64_t first = 0; first < n; first += kPanel) {
       const int64_t rows = std::min(kPanel, n - first), columns = padded(rows);
       tile_logits(kernel, scratch.x.get(), &W2T_[begin * ld_], ld_, &b2_[begin],
-                  &scratch.hT[first * H_], tokens, columns, H_);
+                  &scratch.hT[first * F_], tokens, columns, F_);
       body(scratch.x.get(), begin, tokens, first, rows, columns);
     }
   }

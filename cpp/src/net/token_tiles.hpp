@@ -22,7 +22,8 @@ constexpr int64_t kPanel = 64;  // contexts: four of the widest vectors, which i
 // logits of all tokens: at 16,384 tokens and 100 units they take twice as long.
 inline bool are_many_tokens(int64_t vocab_size) { return vocab_size >= 1000; }
 
-// The tokens of a tile, at most.
+// The tokens of a tile, at most: by the hidden units alone, so that direct connections of weight 0
+// change no bit.
 int64_t tile_tokens_of(int64_t n_hidden);
 
 // The logits of a tile and panel, with the bits that every order of loops gives:
@@ -37,22 +38,22 @@ void log_softmax_by_tiles(const Kernels& kernel, float* out, int64_t n, int64_t 
 
 class TokenTiles {
  public:
-  // Copies W2 (H,V) and b2 (V).
+  // Copies W2 (F,V) and b2 (V).
   TokenTiles(const Kernels& kernel, const Sizes& sizes, const ConstParameters& parameters);
 
   // One thread's memory for so many contexts at a time.
   struct Scratch {
     Scratch(const TokenTiles& tiles, int64_t rows);
-    Buffer<float> hT, x;     // (panels,H,columns) (tile,columns)
+    Buffer<float> hT, x;     // (panels,F,columns) (tile,columns)
     Buffer<float> max, sum;  // (padded rows)
   };
 
   // losses[k] = -ln softmax(h[i,:] @ W2 + b2)[Y[k]], starts[i] <= k < starts[i+1]; without starts,
-  // k = i.    h (n,H)  losses, Y (targets)
+  // k = i.    h (n,F)  losses, Y (targets)
   void losses(const Kernels& kernel, float* losses, const float* h, int64_t ld,
               const int32_t* starts, const int32_t* Y, int64_t n, Scratch& scratch) const;
 
-  // out (n,V) = ln softmax(h (n,H) @ W2 + b2); the bits are those of the losses.
+  // out (n,V) = ln softmax(h (n,F) @ W2 + b2); the bits are those of the losses.
   void log_probs(const Kernels& kernel, float* out, const float* h, int64_t ld, int64_t n,
                  Scratch& scratch) const;
 
@@ -61,7 +62,7 @@ class TokenTiles {
   void for_each_tile(const Kernels& kernel, const float* h, int64_t ld, int64_t n, Scratch& scratch,
                      const Body& body) const;
 
-  const int64_t H_, V_, ld_, tile_tokens_;
+  const int64_t F_, V_, ld_, tile_tokens_;
   Buffer<float> W2T_, b2_;  // (V,ld) (V)
 };
 

@@ -100,7 +100,7 @@ Samples Sampler::draw(uint64_t first, int64_t n, int threads, const Poll& poll) 
 
 Samples Sampler::State::side_by_side(uint64_t first, int64_t n, int threads,
                                      const Poll& poll) const {
-  const auto [T, E, H, V] = net->sizes();
+  const int64_t T = net->sizes().block_size, V = net->sizes().vocab_size;
   const auto next = [&](float* out, const int32_t* X, int64_t N) {
     net->log_probs(out, X, N, threads, poll);
   };

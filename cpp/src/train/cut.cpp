@@ -57,19 +57,19 @@ std::vector<int64_t> cut_in(int64_t parts, int64_t n, int64_t line) {
 }
 
 StepCut cut_along_tokens(int64_t batch_size, const Sizes& sizes) {
-  const auto [T, E, H, V] = sizes;
+  const auto [T, E, H, V, is_direct] = sizes;
   const int64_t most = kMaxExponentials / V / kPanel * kPanel;
   const int64_t rows = std::min(batch_size, std::clamp(most, kPanel, kMaxChunkRows));
   // Forward, gradient of the input, gradient of the weights: three products of the same size.
   const int64_t hidden_work = 3 * rows * H * T * E / kMinWorkPerBlock;
   const int64_t blocks = parts_of(std::min(hidden_work, padded(H) / kUnit / 2));
-  const int64_t work = 3 * rows * H * V / kMinWorkPerBlock;
+  const int64_t work = 3 * rows * sizes.n_features() * V / kMinWorkPerBlock;
   const int64_t groups = parts_of(std::min(work, V / kMinTokensPerGroup));
   return {cut_in(blocks, H, kUnit), cut_in(groups, V, 1), tile_tokens_of(H), rows};
 }
 
 StepCut cut_along_units(int64_t batch_size, const Sizes& sizes) {
-  const auto [T, E, H, V] = sizes;
+  const auto [T, E, H, V, is_direct] = sizes;
   const int64_t rows = std::min(batch_size, kChunkRows);
   const int64_t work = 3 * rows * H * (T * E + V) / kMinWorkPerBlock;
   const int64_t blocks = parts_of(std::min(work, padded(H) / kUnit / kMinLinesPerBlock));
@@ -82,10 +82,13 @@ StepCut cut_step(int64_t batch_size, const Sizes& sizes, int64_t negatives) {
   check_at_least("batch_size", batch_size, 1);
   check_sizes(sizes);
   if (negatives > 0) {
-    const auto [T, E, H, V] = sizes;
-    return cut_along_tokens(batch_size, {T, E, H, most_candidates(V, negatives, batch_size)});
+    Sizes candidates = sizes;
+    candidates.vocab_size = most_candidates(sizes.vocab_size, negatives, batch_size);
+    return cut_along_tokens(batch_size, candidates);
   }
-  const bool along_tokens = are_many_tokens(sizes.vocab_size) && batch_size >= kMinRowsAlongTokens;
+  // The rows of W2 for direct connections belong to no block of hidden units.
+  const bool along_tokens =
+      sizes.is_direct || (are_many_tokens(sizes.vocab_size) && batch_size >= kMinRowsAlongTokens);
   return along_tokens ? cut_along_tokens(batch_size, sizes) : cut_along_units(batch_size, sizes);
 }
 

@@ -19,7 +19,7 @@ HiddenBlock::HiddenBlock(const Sizes& s, int64_t begin, int64_t units, const Blo
     : sizes(s),
       begin(begin),
       units(units),
-      ld(padded(units)),
+      ld(padded(std::max(units, int64_t{1}))),
       ld_V(padded(s.vocab_size)),
       tile_tokens(tokens_in_tile(ld, s.vocab_size)),
       is_one_chunk(use.is_one_chunk),
@@ -45,7 +45,7 @@ HiddenBlock::HiddenBlock(const Sizes& s, int64_t begin, int64_t units, const Blo
       demb(use.max_table_rows * s.n_embd) {}
 
 void HiddenBlock::pack(const Kernels& kernel, int64_t which, const Parameters& from) {
-  const auto [T, E, H, V] = sizes;
+  const auto [T, E, H, V, is_direct] = sizes;
   for (int64_t k = 0; k < T * E; ++k) {
     std::copy_n(from.W1 + k * H + begin, units, W1.array(which) + k * ld);
   }
@@ -57,7 +57,7 @@ void HiddenBlock::pack(const Kernels& kernel, int64_t which, const Parameters& f
 }
 
 void HiddenBlock::unpack(const Kernels& kernel, int64_t which, const Parameters& to) const {
-  const auto [T, E, H, V] = sizes;
+  const auto [T, E, H, V, is_direct] = sizes;
   for (int64_t k = 0; k < T * E; ++k) {
     std::copy_n(W1.array(which) + k * ld, units, to.W1 + k * H + begin);
   }

@@ -18,7 +18,8 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
                          int64_t moments, int64_t most_candidates)
     : sizes_(sizes),
       scale_(1.0f / static_cast<float>(batch_size)),
-      ld_(padded(sizes.n_hidden)),
+      F_(sizes.n_features()),
+      ld_(padded(F_)),
       ld_rows_(padded(cut.chunk_rows)),
       is_one_chunk_(batch_size <= cut.chunk_rows),
       tile_tokens_(cut.tile_tokens),
@@ -28,7 +29,7 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
       rows_(most_candidates * ld_),
       first_logits_(most_candidates),
       scaled_h_(cut.chunk_rows * ld_),
-      hT_(sizes.n_hidden * ld_rows_),
+      hT_(F_ * ld_rows_),
       max_(ld_rows_),
       weight_(ld_rows_),
       targets_(batch_size),
@@ -47,7 +48,7 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
     group.dW2T = Buffer<float>(rows * ld_);
     group.db2 = Buffer<float>(rows);
     group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_),
-                      Buffer<float>(sizes.n_hidden * ld_rows_)};
+                      Buffer<float>(F_ * ld_rows_)};
   }
   const int64_t tiles = groups * ((of_group + tile_tokens_ - 1) / tile_tokens_);
   tile_max_ = Buffer<float>(tiles * ld_rows_);
@@ -76,13 +77,13 @@ void OutputLayer::cut_in_groups(int64_t tokens) {
 }
 
 void OutputLayer::pack(const Kernels& kernel, int64_t which, const Parameters& from) {
-  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
-  kernel.transpose(W2T_.array(which), ld_, from.W2, V, H, V);
+  const int64_t V = sizes_.vocab_size;
+  kernel.transpose(W2T_.array(which), ld_, from.W2, V, F_, V);
 }
 
 void OutputLayer::unpack(const Kernels& kernel, int64_t which, const Parameters& to) const {
-  const int64_t H = sizes_.n_hidden, V = sizes_.vocab_size;
-  kernel.transpose(to.W2, V, W2T_.array(which), ld_, V, H);
+  const int64_t V = sizes_.vocab_size;
+  kernel.transpose(to.W2, V, W2T_.array(which), ld_, V, F_);
 }
 
 template <typename Body>
@@ -128,11 +129,25 @@ void OutputLayer::take_targets(int64_t& next, int64_t tile, const Panel& panel,
 void OutputLayer::take_hidden(const Kernels& kernel, const HiddenBlock& block, const Chunk& chunk) {
   for_each_panel(chunk, [&](const Panel& panel) {
     const float* const h = block.hidden() + panel.first * block.ld;
-    float* const hT = &hT_[panel.first * sizes_.n_hidden + block.begin * panel.columns];
+    float* const hT = &hT_[panel.first * F_ + block.begin * panel.columns];
     kernel.transpose(hT, panel.columns, h, block.ld, panel.rows, block.units);
     for (int64_t row = 0; row < panel.rows; ++row) {
       float* const scaled = &scaled_h_[(panel.first + row) * ld_ + block.begin];
       for (int64_t j = 0; j < block.units; ++j) scaled[j] = h[row * block.ld + j] * scale_;
+    }
+  });
+}
+
+void OutputLayer::take_embeddings(const Kernels& kernel, const float* C, const int32_t* X,
+                                  const Chunk& chunk) {
+  const auto [T, E, H, V, is_direct] = sizes_;
+  gather_embeddings(&scaled_h_[H], ld_, C, X, chunk.count, T, E);
+  for_each_panel(chunk, [&](const Panel& panel) {
+    float* const x = &scaled_h_[panel.first * ld_ + H];
+    float* const xT = &hT_[panel.first * F_ + H * panel.columns];
+    kernel.transpose(xT, panel.columns, x, ld_, panel.rows, T * E);
+    for (int64_t row = 0; row < panel.rows; ++row) {
+      for (int64_t k = 0; k < T * E; ++k) x[row * ld_ + k] *= scale_;
     }
   });
 }
@@ -157,7 +172,6 @@ bool OutputLayer::update_candidates(const Kernels& kernel, const UpdateRule& rul
 }
 
 void OutputLayer::forward(const Kernels& kernel, int64_t g, const Chunk& chunk) {
-  const int64_t H = sizes_.n_hidden;
   Group& group = group_of(g);
   if (candidates_ != nullptr && chunk.is_first) gather_candidates(group);
   float* const max = group.exchange.max.get();
@@ -172,7 +186,7 @@ void OutputLayer::forward(const Kernels& kernel, int64_t g, const Chunk& chunk) 
     for_each_panel(chunk, [&](const Panel& panel) {
       const int64_t columns = panel.columns;
       float* const x = exponentials(tile, panel);  // the logits, for now
-      tile_logits(kernel, x, w, ld_, b2, &hT_[panel.first * H], tile.tokens, columns, H);
+      tile_logits(kernel, x, w, ld_, b2, &hT_[panel.first * F_], tile.tokens, columns, F_);
       take_targets(next_target, t, panel, [&](const Target& target, int64_t place) {
         target_logits_[target.example] = x[place];
       });
@@ -218,7 +232,6 @@ double OutputLayer::cross_entropy(const Kernels& kernel, int64_t i,
 
 void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
                            const UpdateRule* rule) {
-  const int64_t H = sizes_.n_hidden;
   Group& group = group_of(g);
   if (chunk.is_first) group.finite = true;
   float* const factor = group.factor.get();
@@ -248,10 +261,10 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
         dlogits[place] -= 1;
         db2_of_tile[target.token] -= 1;
       });
-      float* const dh = &group.exchange.dh[panel.first * H];
+      float* const dh = &group.exchange.dh[panel.first * F_];
       const bool is_first_tile = t == group.tiles.end - 1;
       kernel.matmul(dh, columns, w, 1, ld_, dlogits, columns, is_first_tile ? nullptr : dh, columns,
-                    H, columns, tile.tokens);
+                    F_, columns, tile.tokens);
       const bool is_first_panel = chunk.is_first && panel.first == 0;
       kernel.matmul(dw, ld_, dlogits, columns, 1, &scaled_h_[panel.first * ld_], ld_,
                     is_first_panel ? nullptr : dw, ld_, tile.tokens, ld_, panel.rows);
@@ -270,17 +283,36 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
   }
 }
 
+// Adds the groups' parts of the gradient of n features from `begin` on, and returns their sum
+// (n,columns).
+float* OutputLayer::summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n) {
+  const int64_t place = panel.first * F_ + begin * panel.columns;
+  float* const sum = &groups_[0].exchange.dh[place];
+  for (size_t g = 1; g < groups_.size(); ++g) {
+    kernel.add(sum, &groups_[g].exchange.dh[place], n * panel.columns);
+  }
+  for (int64_t j = 0; j < n * panel.columns; ++j) sum[j] *= scale_;
+  return sum;
+}
+
 void OutputLayer::give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk) {
   for_each_panel(chunk, [&](const Panel& panel) {
-    const int64_t place = panel.first * sizes_.n_hidden + block.begin * panel.columns;
-    const int64_t n = block.units * panel.columns;
-    float* const sum = &groups_[0].exchange.dh[place];
-    for (size_t g = 1; g < groups_.size(); ++g) {
-      kernel.add(sum, &groups_[g].exchange.dh[place], n);
-    }
-    for (int64_t j = 0; j < n; ++j) sum[j] *= scale_;
-    kernel.transpose(&block.dh[panel.first * block.ld], block.ld, sum, panel.columns, block.units,
+    const float* const dh = summed_dh(kernel, panel, block.begin, block.units);
+    kernel.transpose(&block.dh[panel.first * block.ld], block.ld, dh, panel.columns, block.units,
                      panel.rows);
+  });
+}
+
+void OutputLayer::give_demb(const Kernels& kernel, float* demb, const int32_t* rows,
+                            const Chunk& chunk) {
+  const auto [T, E, H, V, is_direct] = sizes_;
+  for_each_panel(chunk, [&](const Panel& panel) {
+    const float* const dx = summed_dh(kernel, panel, H, T * E);
+    for (int64_t row = 0; row < panel.rows; ++row) {
+      const int32_t* const pairs = rows + (panel.first + row) * T;
+      for (int64_t k = 0; k < T * E; ++k)
+        demb[pairs[k / E] * E + k % E] += dx[k * panel.columns + row];
+    }
   });
 }
 

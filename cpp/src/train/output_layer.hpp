@@ -57,6 +57,9 @@ class OutputLayer {
   // Takes over the hidden units of a block after its forward pass.
   void take_hidden(const Kernels& kernel, const HiddenBlock& block, const Chunk& chunk);
 
+  // Takes over the embeddings C (V,E) of a chunk's contexts X (count,T), where these are features.
+  void take_embeddings(const Kernels& kernel, const float* C, const int32_t* X, const Chunk& chunk);
+
   // Pass 1 of a group: e^(logit - the greatest so far), the sums of these, the targets' logits.
   void forward(const Kernels& kernel, int64_t group, const Chunk& chunk);
 
@@ -72,6 +75,10 @@ class OutputLayer {
 
   // dh of the hidden units of a block: the sum of the groups' parts.
   void give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk);
+
+  // Adds the gradient of the embeddings as features to that of the pairs, demb (pairs,E): `rows`
+  // (count,T) are those of the chunk's contexts.
+  void give_demb(const Kernels& kernel, float* demb, const int32_t* rows, const Chunk& chunk);
 
   // Whether all parameters of a group are finite, after the last update.
   bool& finite(int64_t group) { return groups_[static_cast<size_t>(group)].finite; }
@@ -97,7 +104,7 @@ class OutputLayer {
     Buffer<float> dW2T, db2;    // (tile,ld) (tile), or of all tokens where chunks add to them
     struct {
       Buffer<float> max, sum;  // (ld_rows): of the logits; of e^(logit - max)
-      Buffer<float> dh;        // (panels,H,columns)
+      Buffer<float> dh;        // (panels,F,columns)
     } exchange;
   };
 
@@ -106,6 +113,7 @@ class OutputLayer {
   void gather_candidates(const Group& group);
   bool update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
                          const float* dW2T, const float* db2);
+  float* summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n);
 
   // Rows (tokens,ld) of W2T for the products, and what their logits begin with.
   const float* rows() const { return candidates_ ? rows_.get() : W2T_.value(); }
@@ -123,7 +131,8 @@ class OutputLayer {
 
   const Sizes sizes_;
   const float scale_;      // 1 / B
-  const int64_t ld_;       // of W2T and h: H, padded with zeros
+  const int64_t F_;        // features: hidden units and, with direct connections, embeddings
+  const int64_t ld_;       // of W2T and the features: F, padded with zeros
   const int64_t ld_rows_;  // of arrays with one column per context: those of a chunk, padded
   const bool is_one_chunk_;
   const int64_t tile_tokens_;
@@ -133,7 +142,7 @@ class OutputLayer {
   Weights& b2_;                             // (V)
   const Candidates* candidates_ = nullptr;  // of the step, where the softmax is sampled
   Buffer<float> rows_, first_logits_;       // (most,ld) (most): W2T, and b2 plus the corrections
-  Buffer<float> scaled_h_, hT_;             // (chunk_rows,ld): h / B; (panels,H,columns)
+  Buffer<float> scaled_h_, hT_;             // (chunk_rows,ld): h / B; (panels,F,columns)
   Buffer<float> e_;                         // (V,ld_rows), by tiles and in these by panels
   Buffer<float> tile_max_;                  // (tiles,ld_rows)
   Buffer<float> max_, weight_;     // (ld_rows): of all logits; examples over sum of e^(logit - max)

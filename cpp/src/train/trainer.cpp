@@ -144,6 +144,7 @@ class Trainer {
                        moments_,
                        drops,
                        !cuts_tokens};
+    if (sizes.is_direct) direct_demb_ = Buffer<float>(use.max_table_rows * sizes.n_embd);
     int64_t begin = 0;
     for (const int64_t units : cut_.hidden_blocks) {
       blocks_.push_back(std::make_unique<HiddenBlock>(sizes, begin, units, use));
@@ -329,11 +330,13 @@ class Trainer {
   void pass_along_tokens(Team& team, const Batch& batch, const Chunk& chunk, Batch* next,
                          const Dropout* drop, const UpdateRule& rule) {
     const int64_t blocks = block_count(), groups = group_count();
+    const int32_t* const X = batch.contexts.X() + chunk.first * sizes_.block_size;
     const int32_t* const rows = batch.fold.rows() + chunk.first * sizes_.block_size;
     team.run(blocks, [&](int64_t i) {
       if (chunk.is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
       block(i).forward(kernel_, rows, chunk.count, drop, chunk.first);
       output_->take_hidden(kernel_, block(i), chunk);
+      if (i == 0 && sizes_.is_direct) output_->take_embeddings(kernel_, C_.value(), X, chunk);
       if (i != blocks - 1) return;
       const Candidates* const candidates = negatives_ ? &batch.candidates : nullptr;
       const int32_t* const Y = negatives_ ? candidates->places.get() : batch.contexts.Y();
@@ -347,8 +350,13 @@ class Trainer {
     team.run(groups, [&](int64_t g) {
       output_->backward(kernel_, g, chunk, chunk.is_last ? &rule : nullptr);
     });
+    const int64_t pairs = batch.fold.row_count();
     team.run(blocks, [&](int64_t i) {
       output_->give_dh(kernel_, block(i), chunk);
+      if (i == 0 && sizes_.is_direct) {
+        if (chunk.is_first) std::fill_n(direct_demb_.get(), pairs * sizes_.n_embd, 0.0f);
+        output_->give_demb(kernel_, direct_demb_.get(), rows, chunk);
+      }
       block(i).backward(kernel_, batch.fold, rows, chunk.count, chunk.is_first);
       if (chunk.is_last) block(i).backward_table(kernel_, batch.fold, rule);
     });
@@ -397,11 +405,14 @@ class Trainer {
     if (!first) kernel_.add(db2_.get(), db2_chunk_.get(), sizes_.vocab_size);
   }
 
-  // Adds up the blocks' gradients of the pairs' embeddings, in those of the first.
+  // Adds up the blocks' gradients of the pairs' embeddings, in those of the first, and that of the
+  // direct connections.
   void sum_embedding_gradients(const Fold& fold) {
     for (int64_t i = 1; i < block_count(); ++i) {
       kernel_.add(block(0).demb.get(), block(i).demb.get(), fold.row_count() * sizes_.n_embd);
     }
+    if (!sizes_.is_direct) return;
+    kernel_.add(block(0).demb.get(), direct_demb_.get(), fold.row_count() * sizes_.n_embd);
   }
 
   // Updates the rows of C of some tokens; returns whether all are finite.
@@ -481,6 +492,7 @@ class Trainer {
   std::vector<double> loss_sums_;      // of each task of the cross-entropy
   Weights C_;                          // (V,E)
   Buffer<float> dC_;                   // (V,E)
+  Buffer<float> direct_demb_;          // (pairs,E), of the direct connections
   Weights b2_;                         // (ld_V)
   // What the blocks share where they own W2.
   Buffer<float> db2_, db2_chunk_;  // (ld_V)
@@ -502,7 +514,7 @@ void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batc
   if (options.negatives) {
     check_in_range("negatives", *options.negatives, 1, sizes.vocab_size - 1);
   }
-  if (options.dropout > 0 &&
+  if (options.dropout > 0 && sizes.n_hidden > 0 &&
       batch_size > (int64_t{1} << 32) / dropout_blocks_per_row(sizes.n_hidden)) {
     throw ArgumentError("a batch of " + std::to_string(batch_size) +
                         " has too many hidden units for dropout");

@@ -157,8 +157,8 @@ class _Run(NamedTuple):
 @contextmanager
 def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     """Give the run of these options of the command line."""
-    names = ("data", "block_size", "n_embd", "n_hidden", "split_seed", "init", "out")
-    data, block_size, n_embd, n_hidden, split_seed, init, out = map(options.pop, names)
+    names = ("data", "block_size", "n_embd", "n_hidden", "split_seed", "init", "direct", "out")
+    data, block_size, n_embd, n_hidden, split_seed, init, direct, out = map(options.pop, names)
     of_texts = {
         name: options.pop(name) for name in ("boundary", "level", "min_count", "max_size", "lower")
     }
@@ -180,7 +180,7 @@ def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
         dataset = Dataset.stream(texts, sizes, block_size, **of_texts)
     else:
         dataset = Dataset.split(texts, block_size, split_seed, **of_texts)
-    model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init)
+    model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init, direct)
     with folders.new_folder(out, overwrite) as folder:
         yield _Run(folder, model, dataset, options, init, samples, (checkpoint.this_build(),))
 

@@ -81,6 +81,8 @@ def header_text(model: MLP, name: str) -> str:
         raise ArgumentError(f"name {checks.quoted(name)} {NAME_RULE}")
     if not model.vocab.is_plain:
         raise ArgumentError("a header holds no words and no token for unknown ones")
+    if model.direct:
+        raise ArgumentError("a header holds no direct connections")
     stack_bytes = _stack_bytes(model)
     _check_size(model, stack_bytes)
     code_points = [ord(character) for character in model.vocab.itos]

@@ -64,8 +64,14 @@ def to_lecture(model: MLP) -> list[Float32]:
 
     For PyTorch: ``parameters = [torch.from_numpy(p) for p in to_lecture(model)]``.
     """
-    checks.instance("model", model, MLP)
+    _check_not_direct(model, "the lecture's model")
     return [array.copy() for array in model.parameters.values()]
+
+
+def _check_not_direct(model: MLP, other: str) -> None:
+    checks.instance("model", model, MLP)
+    if model.direct:
+        raise ArgumentError(f"model has direct connections, and {other} has none")
 
 
 def _hint(vocab: Vocab, C: Float32, W1: Float32, b1: Float32, W2: Float32, b2: Float32) -> str:
@@ -143,7 +149,7 @@ def to_makemore_py(model: MLP) -> dict[str, Float32]:
     For PyTorch: ``{name: torch.from_numpy(a) for name, a in to_makemore_py(model).items()}`` is
     what ``load_state_dict`` takes, in a model with block_size T, vocab_size V, n_embd E, n_embd2 H.
     """
-    checks.instance("model", model, MLP)
+    _check_not_direct(model, "that of makemore.py")
     C, W1, b1, W2, b2 = model.parameters.values()
     newest_first = W1.reshape(-1, model.n_embd, model.n_hidden)[::-1].reshape(W1.shape)
     arrays = (np.vstack([C, C[:1]]), newest_first.T, b1, W2.T, b2)

@@ -68,6 +68,10 @@ def _onnx_bytes(model: MLP) -> bytes:
         "V": np.array(V, np.int64),
         "N_and_K": np.array([0, T * E], np.int64),  # 0: the size that there is, even if it is 0
     }
+    features, concat = "h", []
+    if model.direct:
+        features = "h_and_x"
+        concat = [helper.make_node("Concat", ["h", "x"], [features], axis=1)]
     nodes = [
         # Gather counts negative indices from the end.  They become V, which it does refuse.
         helper.make_node("Less", ["X", "zero"], ["is_negative"]),
@@ -77,8 +81,9 @@ def _onnx_bytes(model: MLP) -> bytes:
         helper.make_node("MatMul", ["x", "W1"], ["x_W1"]),
         helper.make_node("Add", ["x_W1", "b1"], ["z"]),
         helper.make_node("Tanh", ["z"], ["h"]),
-        helper.make_node("MatMul", ["h", "W2"], ["h_W2"]),
-        helper.make_node("Add", ["h_W2", "b2"], ["logits"]),
+        *concat,
+        helper.make_node("MatMul", [features, "W2"], [f"{features}_W2"]),
+        helper.make_node("Add", [f"{features}_W2", "b2"], ["logits"]),
         helper.make_node("LogSoftmax", ["logits"], ["log_probs"], axis=1),
     ]
     graph = helper.make_graph(

@@ -40,6 +40,10 @@ class Net(Model):
             """(T, E, H, V)."""
 
         @property
+        def direct(self) -> bool:
+            """Whether the output layer sees the embeddings too, beside the hidden units."""
+
+        @property
         def data(self) -> DataOrigin | None:
             """The data that the model was trained on, where they are known."""
 
@@ -234,6 +238,11 @@ class LanguageModel(Net):
         return self._net.sizes
 
     @property
+    def direct(self) -> bool:
+        """Whether the output layer sees the embeddings too, beside the hidden units."""
+        return self._net.direct
+
+    @property
     def data(self) -> DataOrigin | None:
         """The data that the model was trained on, where they are known."""
         return self._data
@@ -281,7 +290,7 @@ class LanguageModel(Net):
     def __repr__(self) -> str:
         return (
             f"LanguageModel(block_size={self.block_size}, n_embd={self.n_embd}, "
-            f"n_hidden={self.n_hidden}, vocab_size={self.vocab_size})"
+            f"n_hidden={self.n_hidden}, vocab_size={self.vocab_size}{', direct=True' * self.direct})"
         )
 
 
@@ -329,6 +338,7 @@ class Description(NamedTuple):
     """What the fields of a file say of a net."""
 
     sizes: tuple[int, int, int, int]  # T, E, H, V
+    direct: bool
     vocab: Vocab
     data: tuple[str, str, int | None] | None
 
@@ -342,6 +352,7 @@ def description_fields(net: Net) -> dict[str, Any]:
     data = in_a_file(net.data)
     return {
         **dict(zip(SIZES, net.sizes, strict=True)),
+        **({"direct": True} if net.direct else {}),
         **vocab_fields(net.vocab),
         "data": None if data is None else dict(zip(DATA_TYPES, data, strict=True)),
     }
@@ -350,20 +361,21 @@ def description_fields(net: Net) -> dict[str, Any]:
 def take_description(content: Content) -> Description:
     """Return what these fields say."""
     T, E, H, V = (content.take(name, int) for name in SIZES)
+    direct = content.has("direct") and content.take("direct", bool)
     vocab = take_vocab(content)
     data = content.take("data", dict, type(None))
     if data is not None:
         check_types("data", data, DATA_TYPES)
         data = tuple(data.values())
-    return Description((T, E, H, V), vocab, data)
+    return Description((T, E, H, V), direct, vocab, data)
 
 
 def take_parameters(
-    content: Content, sizes: tuple[int, int, int, int], prefix: str = ""
+    content: Content, description: Description, prefix: str = ""
 ) -> dict[str, Float32]:
     """Return five arrays by the names of the parameters, before which `prefix` stands."""
-    T, E, H, V = sizes
-    size_of = {"V": V, "E": E, "K": T * E, "H": H}
+    T, E, H, V = description.sizes
+    size_of = {"V": V, "E": E, "K": T * E, "H": H, "F": H + T * E * description.direct}
     return {
         name: content.array(prefix + name, np.float32, *map(size_of.__getitem__, shape))
         for name, shape in _core.PARAMETERS
@@ -374,7 +386,7 @@ def take_saved(content: Content) -> _core.SavedModel:
     """Return the contents of a model file; it takes all that there is."""
     content.check_format(NET_FORMAT, VERSION)
     description = take_description(content)
-    five = take_parameters(content, description.sizes)
+    five = take_parameters(content, description)
     content.check_nothing_left()
     return description.with_parameters(five)
 

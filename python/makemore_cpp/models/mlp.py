@@ -33,7 +33,8 @@ def _check_counts(state: object, optimizer: str) -> None:
 class MLP(Net):
     """Predicts the next token from the last T: embeddings, one tanh layer, one softmax layer.
 
-    ``h = tanh(C[x].reshape(K) @ W1 + b1)``, ``logits = h @ W2 + b2``, with K = T*E.
+    ``e = C[x].reshape(K)``, ``h = tanh(e @ W1 + b1)``, ``logits = h @ W2 + b2``, with K = T*E. The
+    paper's direct connections are K more rows of W2: ``logits = [h, e] @ W2 + b2``.
 
     Parameters
     ----------
@@ -44,12 +45,14 @@ class MLP(Net):
     n_embd : int
         E, the length of an embedding.
     n_hidden : int
-        H, the number of hidden units.
+        H, the number of hidden units; with direct connections it may be 0.
     seed : int
         Of the initial parameters, in [0, 2**64).
     init : {"scaled", "lecture"}
         scaled: C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(K), W2 from N(0,1) times 0.01,
         biases 0. lecture: everything from N(0,1).
+    direct : bool
+        Whether there are direct connections from the embeddings to the output layer.
 
     Attributes
     ----------
@@ -74,9 +77,10 @@ class MLP(Net):
         n_hidden: int = 200,
         seed: int = 1,
         init: Literal["scaled", "lecture"] = "scaled",
+        direct: bool = False,
     ) -> None:
         arrays = _core.initial_parameters(
-            block_size, n_embd, n_hidden, len(check_vocab(vocab)), seed, init
+            block_size, n_embd, n_hidden, len(check_vocab(vocab)), seed, init, direct
         )
         self._set(vocab, arrays, None)
 
@@ -140,8 +144,13 @@ class MLP(Net):
 
     @property
     def W2(self) -> Float32:
-        """Weights of the output layer, (H,V)."""
+        """Weights of the output layer, (F,V): F = H, or H + K with direct connections."""
         return self._arrays[3]
+
+    @property
+    def W(self) -> Float32:
+        """Weights of the direct connections, the last rows of `W2`: (K,V), or (0,V) without any."""
+        return self.W2[self.n_hidden :]
 
     @property
     def b2(self) -> Float32:
@@ -158,6 +167,11 @@ class MLP(Net):
         """(T, E, H, V)."""
         (V, E), (K, H) = self.C.shape, self.W1.shape
         return K // E, E, H, V
+
+    @property
+    def direct(self) -> bool:
+        """Whether there are direct connections from the embeddings to the output layer."""
+        return len(self.W2) > len(self.b1)
 
     @property
     def n_parameters(self) -> int:
@@ -351,5 +365,6 @@ class MLP(Net):
     def __repr__(self) -> str:
         return (
             f"MLP(block_size={self.block_size}, n_embd={self.n_embd}, n_hidden={self.n_hidden}, "
-            f"vocab_size={self.vocab_size}): {self.n_parameters:,} parameters"
+            f"vocab_size={self.vocab_size}{', direct=True' * self.direct}): "
+            f"{self.n_parameters:,} parameters"
         )

@@ -129,11 +129,14 @@ class Recipe:
 
     block_size: int = _option("model", int, 3, _integer(1, 2**16), "Tokens of context.")
     n_embd: int = _option("model", int, 10, _integer(1, 2**16), "Length of an embedding.")
-    n_hidden: int = _option("model", int, 200, _integer(1, 2**20), "Hidden units.")
+    n_hidden: int = _option("model", int, 200, _integer(0, 2**20), "Hidden units.")
     init: str = _option(
         "model", str, "scaled", _choice("scaled", "lecture"),
         "Initial parameters: scaled, or lecture, all from N(0,1).",
     )  # fmt: skip
+    direct: bool = _option(
+        "model", bool, False, checks.flag, "Connect the embeddings to the softmax, too."
+    )
     steps: int = _option(
         "training", int, 200_000, _integer(1, schedules.MAX_STEPS), "Steps of the optimizer."
     )
@@ -201,6 +204,8 @@ class Recipe:
             option.check_value(name, value)
             object.__setattr__(self, name, _plain(value))
         _check_owners(vars(self))
+        if self.n_hidden == 0 and not self.direct:
+            raise ArgumentError("n_hidden is 0; without direct connections it must be at least 1")
 
     @classmethod
     def of(cls, options: Mapping[str, Any], *parts: Part) -> Self:

@@ -4,10 +4,13 @@ Any float type: results have the type of the arrays given.  Sizes: B or N exampl
 context, E embedding, H hidden units, V vocabulary, K = T*E.  The gradient of x is dx.  Nothing is
 checked here; the compiled core, which computes the same, refuses bad input.
 
-The model (Bengio et al. 2003, "A neural probabilistic language model", without the direct
-connections): C (V,E), W1 (K,H), b1 (H,), W2 (H,V), b2 (V,);
+The model (Bengio et al. 2003, "A neural probabilistic language model"): C (V,E), W1 (K,H), b1 (H,),
+W2 (H,V), b2 (V,);
 
     emb = C[X]      h = tanh(emb @ W1 + b1)      logits = h @ W2 + b2      loss = -mean log p[Y]
+
+The paper's direct connections are K more rows of W2, (H+K,V), for the embeddings, which are then
+features behind the hidden units: logits = [h, emb] @ W2 + b2.
 """
 
 from __future__ import annotations
@@ -98,24 +101,34 @@ def cross_entropy(logits: Array, Y: Tokens) -> tuple[Any, Array]:
 
 
 # -- the model -----------------------------------------------------------------------------------
+def features(h: Array, x: Array, W2: Array) -> Array:
+    """Return what the output layer sees: h (N,H), and x (N,K) behind it where W2 has rows for it."""
+    return h if len(W2) == h.shape[1] else np.concatenate([h, x], axis=1)
+
+
 def loss_and_gradients(
     C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens,
     mask: Array | None = None,
 ) -> tuple[Any, tuple[Array, Array, Array, Array, Array]]:  # fmt: skip
     """Mean loss of the examples X (B,T), Y (B,), and dC, dW1, db1, dW2, db2.
 
-    With a mask (B,H), of dropout, each example's hidden units are multiplied by its row.
+    With a mask (B,H), of dropout, each example's hidden units are multiplied by its row; its
+    embeddings as features are not.
     """
     emb = embedding_forward(C, X)
     x = emb.reshape(len(X), len(W1))
     h = linear_tanh_forward(x, W1, b1)
     dropped = h if mask is None else h * mask
-    logits = linear_forward(dropped, W2, b2)
+    seen = features(dropped, x, W2)
+    logits = linear_forward(seen, W2, b2)
     loss, dlogits = cross_entropy(logits, Y)
 
-    ddropped, dW2, db2 = linear_backward(dlogits, dropped, W2)
+    dseen, dW2, db2 = linear_backward(dlogits, seen, W2)
+    ddropped, dx_direct = dseen[:, : len(b1)], dseen[:, len(b1) :]
     dh = ddropped if mask is None else ddropped * mask
     dx, dW1, db1 = linear_tanh_backward(dh, h, x, W1)
+    if dx_direct.size:
+        dx = dx + dx_direct
     dC = embedding_backward(dx.reshape(emb.shape), X, len(C))
     return loss, (dC, dW1, db1, dW2, db2)
 
@@ -202,7 +215,8 @@ def train_steps(
 def log_probs(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens) -> Array:
     """Log-probabilities of the next token.      X (N,T)  ->  (N,V), in nats."""
     x = embedding_forward(C, X).reshape(len(X), len(W1))
-    return log_softmax(linear_forward(linear_tanh_forward(x, W1, b1), W2, b2))
+    h = linear_tanh_forward(x, W1, b1)
+    return log_softmax(linear_forward(features(h, x, W2), W2, b2))
 
 
 def mean_loss(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens) -> float:

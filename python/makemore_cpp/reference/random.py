@@ -134,7 +134,13 @@ def standard_normals(seed: int, purpose: str, count: int) -> Float64:
 
 # -- what is drawn -------------------------------------------------------------------------------
 def initial_parameters(
-    block_size: int, n_embd: int, n_hidden: int, vocab_size: int, seed: int, init: str = "scaled"
+    block_size: int,
+    n_embd: int,
+    n_hidden: int,
+    vocab_size: int,
+    seed: int,
+    init: str = "scaled",
+    direct: bool = False,
 ) -> tuple[NDArray[np.float32], ...]:
     """Draw C, W1, b1, W2, b2: each element its own word, in row-major order.
 
@@ -142,17 +148,18 @@ def initial_parameters(
     ----------
     init : "scaled" (C from N(0,1), W1 times (5/3)/sqrt(K), W2 times 0.01, biases 0: the
         activations start at unit scale, the loss near ln V) or "lecture" (all from N(0,1))
+    direct : whether W2 has K more rows, for the embeddings, behind those for the hidden units
 
     Returns
     -------
-    C (V,E), W1 (K,H), b1 (H,), W2 (H,V), b2 (V,), float32
+    C (V,E), W1 (K,H), b1 (H,), W2 (F,V), b2 (V,), float32; F = H + K with direct, else H
     """
     K = block_size * n_embd
     scaled = {"C": 1.0, "W1": (5.0 / 3.0) / float(np.sqrt(K)), "b1": 0.0, "W2": 0.01, "b2": 0.0}
     scales = {"scaled": scaled, "lecture": dict.fromkeys(scaled, 1.0)}[init]
     shapes = {
         "C": (vocab_size, n_embd), "W1": (K, n_hidden), "b1": (n_hidden,),
-        "W2": (n_hidden, vocab_size), "b2": (vocab_size,),
+        "W2": (n_hidden + K * direct, vocab_size), "b2": (vocab_size,),
     }  # fmt: skip
 
     def draw(name: str) -> NDArray[np.float32]:

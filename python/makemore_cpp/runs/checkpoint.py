@@ -150,7 +150,6 @@ def load(path: str | bytes | os.PathLike[str]) -> Checkpoint:
 
 def _checkpoint_of(content: Content) -> Checkpoint:
     description = take_description(content)
-    sizes = description.sizes
     optimizer = content.take("optimizer", str)
     done = checks.integer("the number of losses", content.take("steps", int), 1, MAX_STEPS)
     evaluations = content.take("evaluations", int)
@@ -172,11 +171,11 @@ def _checkpoint_of(content: Content) -> Checkpoint:
 
     dev_losses = content.array("dev_losses", np.float64, evaluations).tolist()
     losses = content.array("losses", np.float32, done)
-    saved = description.with_parameters(take_parameters(content, sizes))
+    saved = description.with_parameters(take_parameters(content, description))
     moments = {
         f"{moment}.{name}": array
         for moment in _core.moments_of(optimizer)
-        for name, array in take_parameters(content, sizes, f"{moment}.").items()
+        for name, array in take_parameters(content, description, f"{moment}.").items()
     }
     state = TrainingState(
         options=options,
@@ -184,7 +183,7 @@ def _checkpoint_of(content: Content) -> Checkpoint:
         optimizer_state={**moments, "step": np.array([done])} if moments else {},
         losses=losses,
         evaluations=[Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)],
-        best=take_parameters(content, sizes, "best.") if has_best else {},
+        best=take_parameters(content, description, "best.") if has_best else {},
         examples_sha256=progress["examples_sha256"],
         seconds=progress["seconds"],
     )

@@ -113,6 +113,7 @@ def _config(model: MLP, options: Mapping[str, Any]) -> dict[str, Any]:
         "n_embd": model.n_embd,
         "n_hidden": model.n_hidden,
         "vocab_size": model.vocab_size,
+        **({"direct": True} if model.direct else {}),
         "n_parameters": model.n_parameters,
         "boundary": model.vocab.boundary,
         **_tokens(model.vocab),

@@ -133,6 +133,6 @@ def with_block_size(data: Dataset, block_size: int) -> Dataset:
 def check_cell(data: Dataset, cell: Cell) -> None:
     """Raise what is wrong with the options of a cell, as far as it can be known before it runs."""
     recipe = Recipe.of(cell.options, "model", "training", "update", "budget")
-    sizes = (recipe.block_size, recipe.n_embd, recipe.n_hidden, len(data.vocab))
+    sizes = (recipe.block_size, recipe.n_embd, recipe.n_hidden, len(data.vocab), recipe.direct)
     how_cut(_examples_per_step(data, cell), *sizes)  # for the errors about sizes
     recipe.evaluation_every_of(len(data.dev.Y))  # for the error about patience

@@ -72,7 +72,7 @@ def check_resumable(
     state: TrainingState, model: MLP, data: Dataset, options: Mapping[str, Any]
 ) -> None:
     """Raise ArgumentError naming what is not as in the run that the state is of."""
-    for name in ("vocab", "block_size", "n_embd", "n_hidden"):
+    for name in ("vocab", "block_size", "n_embd", "n_hidden", "direct"):
         here, there = getattr(model, name), getattr(state.model, name)
         if here != there:
             raise ArgumentError(f"model has {name} {here!r}, but the run to resume has {there!r}")
