@@ -1,15 +1,18 @@
-"""The command line in a process of its own, as a user meets it."""
+"""The command line in a process of its own, as a user meets it, or in one that was forked."""
 
 from __future__ import annotations
 
+import json
 import os
 import pty
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 from typing import Any
 
 PACKAGE_PARENT = Path(__import__("makemore_cpp").__file__).parents[1]
@@ -43,18 +46,64 @@ def started(folder: Path, *arguments: object, **options: Any) -> Iterator[subpro
             process.kill()
 
 
+@cache
+def server() -> tuple[socket.socket, dict[str, str], Any]:
+    """Start a `command_server`, which ends with this process; return its environment, too."""
+    here, there = socket.socketpair()
+    started_in = environment()
+    script = Path(__file__).with_name("command_server.py")
+    process = subprocess.Popen(
+        [sys.executable, script, str(there.fileno())], pass_fds=[there.fileno()], env=started_in
+    )
+    there.close()
+    here.settimeout(120)
+    return here, started_in, process
+
+
+def imports_the_same(environment: dict[str, str]) -> bool:
+    """Whether what the server has imported is what a process in this environment would import."""
+    _, started_in, _ = server()
+    changed = {name for name, _ in started_in.items() ^ environment.items()}
+    return changed <= {"PYTEST_CURRENT_TEST"}
+
+
+def served(folder: Path, arguments: list[str], env: dict[str, str], text: bytes) -> Any:
+    """Run a command in a child of the server, as `subprocess.run` does in a new process."""
+    connection, *_ = server()
+    pipes = [os.pipe() for _ in range(3)]
+    theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
+    request = json.dumps([arguments, str(folder), env]).encode()
+    socket.send_fds(connection, [request], theirs)
+    for end in theirs:
+        os.close(end)
+    found: list[bytes] = [b"", b""]
+
+    def read(i: int) -> None:
+        with open(pipes[i + 1][0], "rb") as stream:
+            found[i] = stream.read()
+
+    readers = [Thread(target=read, args=(i,)) for i in range(2)]
+    for reader in readers:
+        reader.start()
+    with suppress(BrokenPipeError), open(pipes[0][1], "wb", buffering=0) as stream:
+        stream.write(text)
+    for reader in readers:
+        reader.join()
+    return subprocess.CompletedProcess(arguments, json.loads(connection.recv(100)), *found)
+
+
 def run(
     folder: Path, *arguments: object, code: int = 0, text: str | bytes = "", **more: str
 ) -> tuple[str, str]:
     """Run a command with a text as its input; return what it wrote to stdout and stderr."""
-    result = subprocess.run(
-        command(*arguments),
-        cwd=folder,
-        env=environment(**more),
-        input=text.encode() if isinstance(text, str) else text,
-        capture_output=True,
-        timeout=120,
-    )
+    env = environment(**more)
+    given = text.encode() if isinstance(text, str) else text
+    if imports_the_same(env):
+        result = served(folder, [str(argument) for argument in arguments], env, given)
+    else:
+        result = subprocess.run(
+            command(*arguments), cwd=folder, env=env, input=given, capture_output=True, timeout=120
+        )
     error = result.stderr.decode()
     assert result.returncode == code, error
     assert "Traceback" not in error

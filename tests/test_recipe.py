@@ -49,6 +49,7 @@ BAD: dict[str, list[Any]] = {
     "n_embd": [0, 2**16 + 1],
     "n_hidden": [0, 2**20 + 1, [200]],
     "init": ["zeros", 1],
+    "direct": [1, "yes"],
     "steps": [0, 10**9 + 1, True + 0.5],
     "batch_size": [0, 2**31, "some", None],
     "lr": [-1, math.nan, math.inf, 1e39, "0.1", None],

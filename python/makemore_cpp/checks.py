@@ -258,21 +258,19 @@ def parameter_shapes(
     for (name, array), axes in zip(arrays.items(), letters, strict=True):
         if array.ndim != len(axes):
             raise ArgumentError(f"{name} has {array.ndim} dimensions; it must have {len(axes)}")
+        if axes[0] == "F":
+            H, K = sizes["H"], sizes["K"]
+            sizes["F"] = H + K if array.shape[0] == H + K else H
         shape = tuple(sizes.setdefault(*axis) for axis in zip(axes, array.shape, strict=True))
         if array.shape != shape:
             raise ArgumentError(f"{name} has the shape {array.shape}; it must be {shape}")
     E, K, H = (sizes[letter] for letter in "EKH")
-    F = sizes.get("F", H)
-    if 0 in (E, K) or K % E != 0 or H == F == 0:
+    if 0 in (E, K, sizes.get("F", H)) or K % E != 0:
         embeddings, hidden = list(arrays)[:2]
         raise ArgumentError(
             f"{hidden} has the shape {arrays[hidden].shape} and {embeddings} "
             f"{arrays[embeddings].shape}: K = {K} must be a positive multiple of E = {E}, and "
             f"H = {H} must be positive"
-        )
-    if F not in (H, H + K):
-        raise ArgumentError(
-            f"W2 has {F} rows; it must have H = {H}, or H + K = {H + K} with direct connections"
         )
 
 

@@ -147,7 +147,7 @@ Print how the core was built, what it uses here and how a training step would be
 @click.option("--batch-size", default=32, help="Examples in a step.")
 @click.option("--vocab-size", default=27, help="Tokens, the boundary included.")
 @json_option
-def info(as_json: bool, **sizes: int) -> None:
+def info(as_json: bool, **sizes: Any) -> None:
     """Print how the core was built, what it uses here and how a training step would be cut."""
     build = {**build_info(), **_cpp_package()}
     cut = how_cut(**sizes)

@@ -290,7 +290,8 @@ class LanguageModel(Net):
     def __repr__(self) -> str:
         return (
             f"LanguageModel(block_size={self.block_size}, n_embd={self.n_embd}, "
-            f"n_hidden={self.n_hidden}, vocab_size={self.vocab_size}{', direct=True' * self.direct})"
+            f"n_hidden={self.n_hidden}, vocab_size={self.vocab_size}"
+            f"{', direct=True' * self.direct})"
         )
 
 

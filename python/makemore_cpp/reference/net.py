@@ -102,7 +102,7 @@ def cross_entropy(logits: Array, Y: Tokens) -> tuple[Any, Array]:
 
 # -- the model -----------------------------------------------------------------------------------
 def features(h: Array, x: Array, W2: Array) -> Array:
-    """Return what the output layer sees: h (N,H), and x (N,K) behind it where W2 has rows for it."""
+    """Return what the output layer sees: h (N,H), and behind it x (N,K) if W2 has rows for that."""
     return h if len(W2) == h.shape[1] else np.concatenate([h, x], axis=1)
 
 
