@@ -44,9 +44,9 @@ ParameterArguments parameters_of(Take take, const PerParameter<py::handle>& give
                         std::to_string(E) + " of C");
   }
   b1 = take("b1", given.b1, {H});
-  W2 = take("W2", given.W2, {kAny, V});
+  W2 = take("W2", given.W2, {kAny, kAny});
   const bool is_direct = W2.shape(0) == H + K;
-  if (!is_direct) W2 = take("W2", given.W2, {H, V});
+  W2 = take("W2", W2, {is_direct ? H + K : H, V});
   b2 = take("b2", given.b2, {V});
   p.sizes = {K / E, E, H, V, is_direct};
   check_sizes(p.sizes);
