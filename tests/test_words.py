@@ -245,7 +245,8 @@ def test_a_million_words(tmp_path):
     frozen.save(tmp_path / "m.safetensors")
     again = mm.load(tmp_path / "m.safetensors")
     assert again.score([text]).tolist() == frozen.score([text]).tolist()
-    assert again.sample(2, seed=1, max_length=3) == frozen.sample(2, seed=1, max_length=3)
+    with pytest.warns(mm.LengthWarning):  # one end among a million tokens
+        assert again.sample(2, seed=1, max_length=3) == frozen.sample(2, seed=1, max_length=3)
     assert again.vocab.tokens[-1] == words[-1]
 
 
