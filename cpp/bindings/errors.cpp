@@ -76,11 +76,11 @@ void bind_errors(py::module_& m) {
 Attributes
 ----------
 step : int
-    In which it happened; the first is 0.
+    The number of the step in which it happened; the first is 0.
 loss : float
-    Of its minibatch, or of the split that the sentence names.
+    The loss of its minibatch, or of the split that the sentence names.
 learning_rate : float
-    That of the step.)");
+    The learning rate of the step.)");
   py::register_exception_translator(&translate);
 }
 

@@ -274,7 +274,7 @@ RangeError
 Returns
 -------
 float32 array, shape (V,)
-    That of token 0 is the probability that the text ends.
+    The number of token 0 is the probability that the text ends.
 
 Raises
 ------

@@ -262,7 +262,7 @@ threads : int, optional
 Returns
 -------
 dx, dW, db : float32 arrays, shapes (B,K), (K,H), (H,)
-    Those of `linear_backward` for ``dy = dh * (1 - h**2)``.
+    The results of `linear_backward` for ``dy = dh * (1 - h**2)``.
 
 Raises
 ------

@@ -102,7 +102,7 @@ ArgumentError
 Returns
 -------
 tokens : int32 array
-    Those of texts[i] are ``tokens[offsets[i]:offsets[i + 1]]``.
+    The tokens of texts[i] are ``tokens[offsets[i]:offsets[i + 1]]``.
 offsets : int64 array, shape (len(texts) + 1,)
 
 Raises

@@ -78,7 +78,7 @@ inline int64_t dropout_blocks_per_row(int64_t n_hidden) { return (n_hidden + 63)
 // Uniform in [0, 1), for the token at `position` <= kMaxPosition of sample number `sample`.
 constexpr int64_t kMaxPosition = (int64_t{1} << 33) - 1;
 double sample_uniform(uint64_t seed, uint64_t sample, uint64_t position);
-// Those of positions 2*i and 2*i + 1, for the price of one.
+// The numbers of positions 2*i and 2*i + 1, for the price of one.
 std::array<double, 2> sample_uniforms(uint64_t seed, uint64_t sample, uint64_t i);
 
 }  // namespace makemore

@@ -76,7 +76,7 @@ std::string Reader::string() {
   return content;
 }
 
-// What stands behind a backslash.
+// The character that an escape stands for: what comes behind a backslash.
 char Reader::escaped_character() {
   constexpr size_t kDigitsEnd = 5;  // of u001f
   for (size_t which = 0; which < kEscapes.size(); ++which) {

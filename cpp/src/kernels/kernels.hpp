@@ -24,7 +24,7 @@ struct AdamStep {
   float decoupled_decay;
 };
 
-// Where the words of dropout come from: see dropout_word in makemore/random.hpp.
+// The place of the random words of dropout: see dropout_word in makemore/random.hpp.
 struct DropoutWords {
   uint32_t seed[2];
   uint32_t purpose;
@@ -67,8 +67,8 @@ struct Kernels {
   void (*gather_tanh)(float* h, const float* table, const int32_t* rows, const float* b1,
                       int64_t ld, int64_t B, int64_t T, int64_t n);
 
-  // Its gradient: dtable[rows[b,t],:] += dh[b,:] * (1 - h[b,:]^2) for every t.   dh, h (B,n)
-  // The same ld for all; the rows of one b are distinct.
+  // The gradient of gather_tanh: dtable[rows[b,t],:] += dh[b,:] * (1 - h[b,:]^2) for every t.   dh,
+  // h (B,n) The same ld for all; the rows of one b are distinct.
   void (*scatter_tanh_backward)(float* dtable, const float* dh, const float* h, const int32_t* rows,
                                 int64_t ld, int64_t B, int64_t T, int64_t n);
 

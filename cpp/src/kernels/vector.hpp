@@ -100,7 +100,7 @@ inline Vector fma(Vector a, Vector b, Vector c) {
 #endif
 }
 
-// Where x is NaN the result is NaN: an error must not vanish in a clamp.
+// The result is NaN where x is: an error must not vanish in a clamp.
 inline Vector at_most(Vector x, Vector limit) {
 #if defined(MAKEMORE_ISA_avx512)
   return _mm512_maskz_min_ps(kAllLanes, limit, x);  // the second operand, where one is NaN

@@ -24,7 +24,7 @@ namespace {
 // Examples that go through the net together, at most.
 constexpr int64_t kMaxRows = 256;
 
-// Where all their logits are kept: a few megabytes of these, and a panel at least.
+// The rows of a pass that keeps all logits: a few megabytes of logits, and a panel at least.
 int64_t rows_with_logits(const Sizes& sizes) {
   constexpr int64_t kMaxLogits = 1 << 20;
   return std::clamp(kMaxLogits / sizes.vocab_size, kPanel, kMaxRows);
@@ -122,7 +122,7 @@ class ForwardPass {
 // Examples are dealt out in so many blocks, each of which one thread does in order.
 constexpr int64_t kBlocks = 16;
 
-// Where no logits are kept: whole panels, and few enough that every block gets some.
+// The rows of a pass that keeps no logits: whole panels, and few enough that every block gets some.
 int64_t rows_without_logits(int64_t N) {
   const int64_t panels = (N + kBlocks * kPanel - 1) / (kBlocks * kPanel);
   return std::clamp(panels * kPanel, kPanel, kMaxRows);

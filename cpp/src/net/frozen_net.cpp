@@ -16,7 +16,7 @@ constexpr int64_t kMaxFolded = 1 << 24;
 
 constexpr int64_t kMaxFrozenRows = 256;  // more contexts at once would not be faster
 
-// Contexts that go through the net together: a few megabytes of logits, and a panel at least.
+// The contexts that go through the net together: a few megabytes of logits, and a panel at least.
 int64_t rows_at_once(const Sizes& sizes) {
   constexpr int64_t kMaxLogits = 1 << 20;
   return std::clamp(kMaxLogits / padded(sizes.vocab_size), kPanel, kMaxFrozenRows);

@@ -75,7 +75,7 @@ int32_t choose_token(const double* cumulative, int64_t V, double u) {
 }
 
 bool is_sum_of_distribution(double sum) {
-  // It is 1 but for rounding; the bounds find what was never normalised, and NaN.
+  // The sum is 1 but for rounding; the bounds find what was never normalised, and NaN.
   return sum > 0 && sum <= 2;
 }
 

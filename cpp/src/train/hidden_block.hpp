@@ -27,7 +27,7 @@ struct BlockUse {
   bool owns_W2;        // of these units; else the output layer is cut along tokens
 };
 
-// What dropout needs beside the place of a unit.
+// The numbers that dropout needs beside the place of a unit.
 struct Dropout {
   DropoutWords words;
   uint32_t threshold;  // the probability in units of 2^-32
@@ -78,7 +78,7 @@ struct HiddenBlock {
   const bool drops;
   const bool owns_W2;
 
-  // Where the block owns its slice of W2, that is kept twice: by token (W2T), for the products that
+  // A slice of W2 that the block owns is kept twice: by token (W2T), for the products that
   // run along the units, and by unit (W2), for the one that runs along the tokens.  Updating W2T
   // and transposing is cheaper than either product on the wrong layout.
   Weights W1, b1, W2T;          // (K,ld) (ld) (ld_V,ld)

@@ -4,14 +4,14 @@
 // A group of tokens has one owner, who keeps their rows of W2, transposed, and of b2, computes
 // their logits and gradients and updates them, tile by tile of tokens: a tile's weights stay in a
 // core's own cache while all contexts of a chunk pass, panel by panel, along which the vectors run.
-// Of each context, a group hands on the greatest logit, the sum of the exponentials, and its part
+// A group hands on, of each context, the greatest logit, the sum of the exponentials, and its part
 // of dh.  Whatever crosses between groups so is named `exchange` and added in the order of the
 // groups.
 //
 // The exponentials of a chunk are kept between the two passes.  To compute the logits again, as is
 // done where memory is short, would cost a quarter to a third more time.
 //
-// Where the softmax is sampled, the tokens are the candidates of the step: their rows are copied
+// With a sampled softmax the tokens are the candidates of the step: their rows are copied
 // side by side for the products, and updated where they are.  No other row is touched: a moment of
 // the optimiser is what it was when its token was last a candidate, and weight decay is for
 // candidates only, since all else would be a pass over W2 that sampling is there to spare.

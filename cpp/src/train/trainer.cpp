@@ -220,7 +220,7 @@ class Trainer {
   HiddenBlock& block(int64_t i) { return *blocks_[static_cast<size_t>(i)]; }
   Batch& batch_of(int64_t step) { return *prepared_[static_cast<size_t>(step) % prepared_.size()]; }
 
-  // Of all examples there is one batch, which the first step makes.
+  // A batch of all examples is made once, by the first step.
   bool has_batch_of_its_own(int64_t step, int64_t steps) const {
     return step < steps && (step == 0 || batches_.kind != Batches::Kind::all);
   }
@@ -247,7 +247,8 @@ class Trainer {
     batch.prefetch(examples_);
   }
 
-  // Of the caller's choice, which may change during the call: hence the check of a copy.
+  // The row that the caller chose.  The caller's array may change during the call: hence a copy is
+  // checked.
   int64_t row_of(Batch& batch, int64_t step, int64_t b) const {
     if (batches_.kind == Batches::Kind::all) return b;
     const int64_t row = batches_.rows[step * B_ + b];

@@ -23,7 +23,7 @@ struct Weights {
   std::array<Buffer<float>, 3> arrays;
 };
 
-// What all updates of one step have in common.
+// The numbers that all updates of one step share.
 struct UpdateRule {
   UpdateRule(const UpdateOptions& options, double lr, uint64_t step);
 

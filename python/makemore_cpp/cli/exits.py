@@ -16,7 +16,7 @@ from makemore_cpp.files import streams
 
 ERROR = 2
 BROKEN_PIPE = 1  # quiet, as click does it
-# What asks a command to end: Ctrl-C, a cluster's scheduler, a terminal that goes away.
+# The signals that ask a command to end: Ctrl-C, a cluster's scheduler, a terminal that goes away.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

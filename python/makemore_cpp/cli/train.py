@@ -45,7 +45,8 @@ from makemore_cpp.training.state import TrainingState
 from makemore_cpp.training.watch import check_loss
 
 MAX_SAMPLES = checkpoint.MAX_SAMPLES  # of a training; they are kept until the end
-# What may stand beside --resume: nothing that the result depends on. Data must be the same.
+# The options that may stand beside --resume: the result depends on none of them. The data must
+# be the same.
 RESUME_OPTIONS = {"resume", "data", "checkpoint_every", "samples", "threads", "as_json"}
 
 

@@ -68,7 +68,7 @@ def sliding_contexts(tokens: Int32, lengths: Int64, block_size: int) -> tuple[In
     Parameters
     ----------
     tokens : int32 array
-        Those of all texts, one after another.
+        The tokens of all texts, one after another.
     lengths : int64 array, shape (texts,)
     block_size : int
         T.
@@ -197,8 +197,8 @@ class Dataset:
         Parameters
         ----------
         texts : list of str
-            At least one. They are not changed. The train split is never empty; dev and test are
-            when there are too few texts.
+            At least one text; the list is not changed. The train split is never empty; dev and
+            test are when there are too few texts.
         block_size : int
             T, the number of tokens in a context.
         seed : int

@@ -58,7 +58,7 @@ def open_origin(origin: DataOrigin, advice: str) -> Iterator[TextStream]:
     ArgumentError
         It does not say where they are; the sentence ends with `advice`.
     FileError
-        They cannot be read, or are no longer a regular file.
+        The texts cannot be read, or are no longer in a regular file.
     """
     if origin.sha256 == BUNDLED_SHA256:
         with open_texts() as texts:
@@ -82,7 +82,7 @@ def load_origin(
     Raises
     ------
     ArgumentError
-        They have changed, or nothing says where they are; the sentence ends with `advice`.
+        The texts have changed, or nothing says where they are; the sentence ends with `advice`.
     FileError, FormatError
         They cannot be read.
     """

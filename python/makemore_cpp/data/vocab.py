@@ -228,7 +228,7 @@ class Vocab(Vocabulary):
         TypeError
             The tokens are not integers.
         ArgumentError
-            They have more than one dimension.
+            The array of tokens has more than one dimension.
         RangeError
             A token is outside the vocabulary [0, V).
         """

@@ -53,7 +53,7 @@ def diagnose(
     threads : int, optional
         By default the CPUs that this process may use.
     comparison : list of ModelLosses, optional
-        That of `compare`, where it is known already.
+        The result of `compare`, where it is known already.
     quick : bool
         Try the n-gram of the model's context alone, at most a 6-gram, instead of longer and longer
         ones until they get worse on dev.

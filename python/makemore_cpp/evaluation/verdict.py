@@ -38,8 +38,8 @@ def judge(evidence: Evidence) -> tuple[Verdict, str]:
 
     1. Train is above what that n-gram has on dev: underfitting. The model has not even learnt the
        texts that it sees, and while that is so, regularisation would only hurt.
-    2. Dev is more than 0.1 above train: overfitting. That is a tenth more perplexity on new texts
-       than on those of the training.
+    2. Dev is more than 0.1 above train: overfitting. The perplexity of new texts is then more than
+       a tenth above the perplexity of the texts of the training.
     3. Dev is above that of the n-gram: the model does not get out of the context what is in it.
        That is underfitting, but if train is at the floor already, overfitting.
     4. Else it is a good fit.

@@ -13,7 +13,8 @@ from makemore_cpp.arrays import Float32
 from makemore_cpp.data.vocab import Vocab, check_vocab
 from makemore_cpp.models.mlp import MLP, NAMES
 
-# Of makemore.py's MLP, in the order of C, W1, b1, W2, b2; nn.Linear keeps its weights transposed.
+# The shapes of makemore.py's MLP, in the order of C, W1, b1, W2, b2; nn.Linear keeps its weights
+# transposed.
 STATE_SHAPES = {
     "wte.weight": "UE",  # U = V + 1: the last row is <BLANK>
     "mlp.0.weight": "HK",

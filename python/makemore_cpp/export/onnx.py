@@ -12,7 +12,8 @@ from makemore_cpp._core import ArgumentError, __version__
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.models.mlp import MLP
 
-# As old as may be, so that many runtimes read the file: LogSoftmax of one axis came with 13.
+# The oldest version that will do, so that many runtimes read the file: LogSoftmax of one axis
+# came with 13.
 OPSET, IR_VERSION = 13, 7
 MAX_BYTES = 2**31 - 2**20  # of parameters: the format ends below 2 GiB, and the rest is small
 
@@ -22,7 +23,7 @@ def export_onnx(model: MLP, path: str | bytes | os.PathLike[str]) -> None:
 
     Its input is ``X``, int64, shape (N,T): tokens, the oldest first (`Vocab.encode` gives int32,
     which ``astype(np.int64)`` makes fit); N may be anything. Its output is ``log_probs``, float32,
-    shape (N,V). They are those of `MLP.log_probs` but for rounding, which differs between runtimes.
+    shape (N,V): the result of `MLP.log_probs` but for rounding, which differs between runtimes.
     A token outside [0, V) is an error where the runtime checks the indices of its operator Gather,
     as ONNX Runtime does on CPUs.
 

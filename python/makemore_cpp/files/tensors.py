@@ -51,7 +51,7 @@ class Content:
     Parameters
     ----------
     data : bytes
-        Those of a whole file.
+        All bytes of a file.
     name : str
         What errors call the file.
 

@@ -163,7 +163,8 @@ class NGramCounts:
     def distinct_examples(self) -> tuple[Int64, Int64, Int64]:
         """Return the distinct n-grams as contexts X (M,T) and tokens Y (M,), and their counts (M,).
 
-        They are what was counted, each once; contexts of order 1 hold a 0, which is ignored.
+        Each n-gram that was counted stands there once; contexts of order 1 hold a 0, which is
+        ignored.
         """
         level = self.levels[-1]
         ids, Y = np.divmod(level.ngrams, len(self.vocab))

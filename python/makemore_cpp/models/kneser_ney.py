@@ -85,8 +85,9 @@ class KneserNey(CountModel):
 def continuation_counts(counts: NGramCounts, length: int) -> Int64:
     """Return how many distinct tokens were seen before each n-gram with a context of this length.
 
-    That is the number of n-grams of the next order that end in it. Every n-gram is the end of
-    one, as boundaries are before every text, so that the result has the order of the n-grams.
+    The count of an n-gram is the number of n-grams of the next order that end in it. Every n-gram
+    is the end of one, as boundaries are before every text, so that the result has the order of the
+    n-grams.
     """
     V = len(counts.vocab)
     longer = counts.levels[length + 1]

@@ -342,7 +342,7 @@ class MLP(Net):
         model._set(vocab_of(saved), saved.parameters, data)
         return model
 
-    # All copies have arrays of their own; a model that copy.copy returned trains by itself.
+    # Every copy has arrays of its own: a model that copy.copy returned trains by itself.
     def __copy__(self) -> "MLP":
         other = type(self).__new__(type(self))
         vars(other).update(vars(self), _arrays=tuple(array.copy() for array in self._arrays))

@@ -253,7 +253,7 @@ def sample_tokens(
             row[0] = -np.inf
         cumulative = np.cumsum(sampling_weights(row, temperature, top_k, top_p))
         target = u[i] * cumulative[-1]
-        # Where rounding leaves none that exceeds it, the first that has reached the sum of all.
+        # Rounding may leave no sum that exceeds it: then the first that has reached the sum of all.
         exceeding = np.append(
             np.flatnonzero(cumulative > target), np.argmax(cumulative == cumulative[-1])
         )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# What each optimiser remembers of a parameter from step to step; zeros before the first.
+# The arrays that each optimiser keeps for a parameter from step to step; zeros before the first.
 MOMENTS: dict[str, tuple[str, ...]] = {
     "sgd": (),
     "momentum": ("velocity",),

@@ -33,7 +33,7 @@ FOR_PEOPLE = (CONFIG_FILE, METRICS_FILE, *PICTURES)
 def save_model(folder: Path, model: MLP) -> None:
     """Write the model, which is what the run was for, before anything that describes it.
 
-    Looks at the test split that an older run's model had are not this one's, and go.
+    The record of looks at the test split is removed: it tells of an older run's model.
 
     Raises
     ------
@@ -48,7 +48,8 @@ def save_model(folder: Path, model: MLP) -> None:
 def save_unfinished(folder: Path, model: MLP) -> None:
     """Write the model of an interrupted run beside its checkpoint, without pictures and numbers.
 
-    Those of an older run in this folder go, as they are not of this model.
+    The pictures and numbers of an older run in this folder are removed: they describe another
+    model.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from makemore_cpp.arrays import Float64, Int64
 
 MIN_SPREAD = 1e-6  # nats; what is less is rounding
 DECIMALS = 6  # of a standardised score; what differs by less is a tie
-# Of n texts neither the mean nor the spread is known well. Their length's variance is taken to be
+# Neither the mean nor the spread is known well from n texts. Their length's variance is taken to be
 # 1 + RARE / (n + 1) times that on the line. With 1, too many held-out names of two letters were
 # among the lowest in 3 to 8 of 100 splits of the names, with 5 in 1 to 3.
 RARE = 5.0

@@ -16,7 +16,7 @@ Judged = tuple[Int64, Float64, Bool]  # lengths, scores and flags of texts, each
 
 
 class LengthRow(NamedTuple):
-    """Of one length: texts, those that were flagged, and how many good ones chance explains.
+    """Counts for one length: all texts, flagged texts, and how many good ones chance explains.
 
     If every good text were flagged with the probability that was asked for, `flagged_good` would
     lie in [low, high] 99 times out of 100.

@@ -231,7 +231,7 @@ class _Candidates:
         drawn = found = 0
         size = FIRST_CHUNK
         while found < n:
-            # As many as will be needed if as many are accepted as until now.
+            # The number that will be needed if the share that is accepted stays what it was.
             needed = -(-(n - found) * max(drawn, 1) // max(found, 1))
             count = min(size, needed, self._max_chunk)
             texts, endings = self._sampler.draw(drawn, count, self._threads)
