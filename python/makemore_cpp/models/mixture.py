@@ -66,7 +66,7 @@ class Mixture(Model, Saved):
         """
         checked = _check_models(models)
         even = cls(checked, np.full(len(checked), 1 / len(checked)))
-        return cls(checked, _fit_weights(even._members_log_probs(X, Y)))
+        return cls(checked, fit_weights(even._members_log_probs(X, Y)))
 
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         members = {f"models[{i}]": model for i, model in enumerate(self.models)}
@@ -142,7 +142,7 @@ class Mixture(Model, Saved):
         return frozenset().union(*known) if known else None
 
 
-def _fit_weights(log_probs: Float64) -> Float64:
+def fit_weights(log_probs: Float64) -> Float64:
     """Return the weights (models,) of greatest likelihood, by expectation maximisation.
 
     `log_probs` (models,N) are those of the targets. With g_m the mean over targets of p_m / p, each

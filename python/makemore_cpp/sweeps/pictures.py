@@ -10,6 +10,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.evaluation.ngram_losses import NGramRow
 from makemore_cpp.plots.style import BLUE, GREY, ORANGE, new_axes, styled, tidy
+from makemore_cpp.sweeps.bengio import BengioRow
 from makemore_cpp.sweeps.lr_search import NOISE, RateCurve, recommended
 from makemore_cpp.sweeps.table import Row, Table, cell_text, mean, spread
 
@@ -205,6 +206,41 @@ def ngrams(rows: Sequence[NGramRow], ax: Axes | None = None) -> Axes:
     ax.set_ylabel(LOSS_LABEL)
     ax.set_title("N-grams: the curse of dimensionality")
     ax.legend(edgecolor="none", loc="lower left", fontsize=9)
+    tidy(ax)
+    return ax
+
+
+@styled
+def bengio(rows: Sequence[BengioRow], ax: Axes | None = None) -> Axes:
+    """Draw dev perplexity against seconds of training: nets and mixtures, n-grams as lines."""
+    ax = new_axes(8, 5.5) if ax is None else ax
+    nets = [row for row in rows if row.model == "net" and row.dev is not None]
+    shapes = list(dict.fromkeys((row.n, row.h, row.m, row.direct) for row in nets))
+    for number, (n, h, m, direct) in enumerate(shapes):
+        colour = LINE_COLOURS[number % len(LINE_COLOURS)]
+        its = [row for row in nets if (row.n, row.h, row.m, row.direct) == (n, h, m, direct)]
+        for is_mixed in (False, True):
+            chosen = [row for row in its if (row.mixed_with is not None) == is_mixed]
+            ax.plot(
+                [row.seconds for row in chosen],
+                [row.dev or np.nan for row in chosen],
+                "o",
+                color=colour,
+                markersize=7,
+                markerfacecolor="white" if is_mixed else colour,
+                label=None if is_mixed else f"n={n}, h={h}, m={m}" + ", direct" * bool(direct),
+            )
+    others = [row for row in rows if row.model != "net" and row.dev is not None and row.n > 1]
+    for number, row in enumerate(others):
+        style = ("-", "--", ":", "-.")[number % 4]
+        label = f"{row.model}: {row.dev:.0f}"
+        ax.axhline(row.dev or np.nan, color=GREY, linestyle=style, linewidth=1, label=label)
+    if nets:
+        ax.set_xscale("log")
+    ax.set_xlabel("seconds of training")
+    ax.set_ylabel("perplexity on dev")
+    ax.set_title("Nets (filled), mixed with n-grams (hollow), and n-grams (lines)")
+    ax.legend(edgecolor="none", fontsize=8)
     tidy(ax)
     return ax
 

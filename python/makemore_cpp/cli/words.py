@@ -1,0 +1,258 @@
+"""The commands `experiment bengio` and `experiment transfer`: nets over words."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.cli import common as cli_common
+from makemore_cpp.cli import console
+from makemore_cpp.cli.common import (
+    Value,
+    json_option,
+    lower_option,
+    max_size_option,
+    option_of,
+    run_options,
+    sizes_option,
+)
+from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.data.texts import load_texts
+from makemore_cpp.files import folders
+from makemore_cpp.sweeps import bengio as table_1
+from makemore_cpp.sweeps import transfer as transfers
+from makemore_cpp.sweeps.bengio import BengioRow
+from makemore_cpp.sweeps.record import ROOT
+from makemore_cpp.sweeps.table import to_csv
+from makemore_cpp.sweeps.word_nets import RECIPE, Shape, read_stream, recipe_of
+
+# The options of a training that can be given, instead of those of `word_nets.RECIPE`.
+OVERRIDES = ("steps", "batch_size", "lr", "schedule", "optimizer", "weight_decay", "dropout",
+             "negatives")  # fmt: skip
+# Of an n-gram and of a row for each seed: what stands in the printed table.
+COLUMNS = ("model", "params", "seconds", "train", "dev", "test", "paper dev", "paper test")
+
+
+def _text_options(command: Any) -> Any:
+    """Add the options for data that are words, for the training of nets and for machines."""
+    for decorate in reversed(
+        (
+            click.option("--data", help="File of texts, one a line, gzipped or not."),
+            click.option(
+                "--min-count", default=4, show_default=True, help="Rarer words are <unk>."
+            ),
+            max_size_option,
+            lower_option,
+            sizes_option,
+            click.option("--quick", "is_quick", is_flag=True, help="Few tokens, for few epochs."),
+            run_options(OVERRIDES, is_list=False, **RECIPE),
+            click.option(
+                "--out", help="Folder, which may hold no file yet.  [default: sweeps/<n>]"
+            ),
+            json_option,
+        )
+    ):
+        command = decorate(command)
+    return command
+
+
+def _read(
+    data: str | None,
+    sizes: tuple[int, int] | None,
+    block_size: int,
+    is_quick: bool,
+    **of_texts: Any,
+) -> Dataset:
+    if data is None:
+        raise ArgumentError("--data is missing: name a file of sentences")
+    texts = load_texts(cli_common.path_of(data))
+    return read_stream(texts, sizes, block_size, is_quick=is_quick, **of_texts)
+
+
+def _refuse_options() -> None:
+    """Raise ArgumentError if there are options for data that are not given."""
+    context = click.get_current_context()
+    for name in context.params.keys() - {"seeds", "out", "as_json"}:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise ArgumentError(
+                f"{option_of(name.removeprefix('is_'))} belongs to --data, which is missing"
+            )
+
+
+def _parted(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the options of the texts, and those of a training that are given."""
+    given = {name: options.pop(name) for name in OVERRIDES}
+    return options, {name: value for name, value in given.items() if value is not None}
+
+
+def _describe(data: Dataset, training: dict[str, Any], is_quick: bool) -> dict[str, Any]:
+    """Return what the nets have in common."""
+    recipe = recipe_of(data, training, is_quick)
+    sizes = {name: len(getattr(data, name).Y) for name in ("train", "dev", "test")}
+    names = [name for name in (*OVERRIDES, "lr_floor") if getattr(recipe, name) is not None]
+    return {
+        "data": {"vocab_size": len(data.vocab), **sizes},
+        "training": {name: getattr(recipe, name) for name in names},
+    }
+
+
+def _print_description(described: dict[str, Any]) -> None:
+    for name, values in described.items():
+        shown = ", ".join(f"{option_of(key)[2:]} {value}" for key, value in values.items())
+        console.print_line(f"{name}: {shown}")
+
+
+BENGIO_HELP = """\
+Fill in table 1 of Bengio et al. (2003), with its figures for the Brown corpus beside.
+
+The texts of --data are read as one stream of words, of which the first 800,000 are train and the
+next 200,000 dev, or 80 % and 10 % of fewer than a million. A boundary stands at the ends of splits
+alone. Each net is shown alone, mixed with the interpolated trigram at equal weights as in the
+paper, and mixed with the Kneser-Ney 5-gram at the weight that is best on dev. Perplexity on train
+is that of every eighth token.
+"""
+
+
+@click.command("bengio", help=BENGIO_HELP)
+@click.option("--seeds", type=Value(int, is_list=True), default="1", help="Of each net.")
+@_text_options
+def bengio(
+    seeds: list[int],
+    data: str | None,
+    sizes: tuple[int, int] | None,
+    is_quick: bool,
+    out: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Fill in table 1 of Bengio et al. (2003)."""
+    of_texts, training = _parted(options)
+    shapes = table_1.QUICK_SHAPES if is_quick else table_1.SHAPES
+    block_size = max(shape.n for shape in shapes) - 1
+    dataset = _read(data, sizes, block_size, is_quick, **of_texts)
+    described = _describe(dataset, training, is_quick)
+    with folders.new_folder(out, root=ROOT) as folder, console.passing_notes() as note:
+        rows = table_1.run_bengio(
+            dataset,
+            seeds=seeds,
+            shapes=shapes,
+            options=training,
+            is_quick=is_quick,
+            on_rows=partial(_keep, folder, note),
+        )
+        if as_json:
+            records = [row._asdict() for row in rows]
+            console.print_json({"sweep": str(folder), **described, "rows": records})
+        else:
+            _print_description(described)
+            console.print_losses("Perplexities", COLUMNS, list(_lines(rows)))
+            console.print_line(f"sweep folder: {folder}")
+        cli_common.draw(
+            folder, [cli_common.PICTURE_FILE], lambda pictures: [partial(pictures.bengio, rows)]
+        )
+
+
+def _keep(folder: Path, note: Callable[[str], object] | None, rows: list[BengioRow]) -> None:
+    """Write what there is, so that an interrupt leaves it, and say how far it is."""
+    cli_common.save_table(folder, to_csv([row._asdict() for row in rows]))
+    if note is not None:
+        note(f"{len(rows)} rows")
+
+
+def _lines(rows: Sequence[BengioRow]) -> Any:
+    """Yield the lines of the printed table: one for all seeds of a net, with their means."""
+
+    def key(row: BengioRow) -> tuple[Any, ...]:
+        mixed = "" if row.mixed_with is None else row.mixed_with.split(",")[0]
+        return (row.model, row.n, row.h, row.m, row.direct, mixed)
+
+    for (model, n, h, m, direct, mixed), some in groupby(sorted(rows, key=_place(rows, key)), key):
+        its = list(some)
+        name = model
+        if model == "net":
+            name = f"n={n} h={h} m={m}" + " direct" * direct + f" + {mixed}" * bool(mixed)
+        means = [
+            f"{sum(values) / len(values):.1f}"
+            for column in ("seconds", "train", "dev", "test")
+            if (values := [getattr(row, column) for row in its])
+        ]
+        yield (name, its[0].parameters, *means, its[0].paper_dev, its[0].paper_test)
+
+
+def _place(
+    rows: Sequence[BengioRow], key: Callable[[BengioRow], Any]
+) -> Callable[[BengioRow], int]:
+    """Return what sorts rows so that those of one key are together, in the order of the first."""
+    places = {one: i for i, one in reversed(list(enumerate(map(key, rows))))}
+    return lambda row: places[key(row)]
+
+
+TRANSFER_HELP = """\
+Show what nets make of contexts that they have never seen, where counts know nothing.
+
+Nets and trigrams learn sentences of a small grammar in which words come in pairs of the same use;
+one combination, of which no example is given, is then asked for. With --data, a net of words is
+compared with a Kneser-Ney 5-gram where the last 1, 2, ... words were never seen so in train.
+"""
+
+
+@click.command("transfer", help=TRANSFER_HELP)
+@click.option(
+    "--seeds", type=Value(int, is_list=True), default="1,2,3,4,5", help="Of the grammar's nets."
+)
+@run_options(("block_size", "n_embd", "n_hidden"), is_list=False, block_size=4, n_embd=60,
+             n_hidden=100)  # fmt: skip
+@_text_options
+def transfer(
+    seeds: list[int],
+    block_size: int | None,
+    n_embd: int | None,
+    n_hidden: int | None,
+    data: str | None,
+    sizes: tuple[int, int] | None,
+    is_quick: bool,
+    out: str | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Show what nets make of contexts that they have never seen, where counts know nothing."""
+    if data is None:
+        _refuse_options()
+    of_texts, training = _parted(options)
+    shape = Shape((block_size or 4) + 1, n_hidden or 100, n_embd or 60)
+    dataset = None if data is None else _read(data, sizes, shape.n - 1, is_quick, **of_texts)
+    with folders.new_folder(out, root=ROOT) as folder:
+        rows = transfers.run_grammar(seeds)
+        unseen = []
+        if dataset is not None:
+            unseen = transfers.run_unseen(dataset, shape, 1, training, is_quick)
+            cli_common.save_table(folder, to_csv([row._asdict() for row in unseen]))
+        if as_json:
+            grammar = [{**row._asdict(), "pairs_found": row.pairs_found} for row in rows]
+            result = {"grammar": grammar, "unseen": [row._asdict() for row in unseen]}
+            console.print_json({"sweep": str(folder), **result})
+            return
+        columns = ("seed", "net", "trigram", "times", "net, seen", "trigram, seen", "pairs")
+        console.print_losses(
+            f'Probability of "{transfers.UNSEEN}" where no dog has sat, and of "{transfers.SEEN}"',
+            columns,
+            [
+                (str(row.seed), *(f"{p:.2e}" for p in row[1:3]), f"{row.ratio:,.0f}",
+                 *(f"{p:.2e}" for p in row[4:6]), f"{row.pairs_found} of {len(row.nearest)}")
+                for row in rows
+            ],
+        )  # fmt: skip
+        if dataset is not None:
+            _print_description(_describe(dataset, training, is_quick))
+            names = ("length", "positions", "share", "net", "Kneser-Ney", "both, 0.5")
+            console.print_losses(
+                "Loss on dev in nats per token, where the last words were never seen so in train",
+                names,
+                [(str(row.length) if row.length else "all", *row[1:]) for row in unseen],
+            )
+        console.print_line(f"sweep folder: {folder}")

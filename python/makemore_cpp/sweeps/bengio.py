@@ -1,0 +1,142 @@
+"""Table 1 of Bengio et al. (2003): nets of several shapes, n-grams, and mixtures of both."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from makemore_cpp._core import ArgumentError
+from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.models.jelinek_mercer import InterpolatedNGram
+from makemore_cpp.models.kneser_ney import KneserNey
+from makemore_cpp.models.mixture import fit_weights
+from makemore_cpp.models.ngram import CountModel, NGram
+from makemore_cpp.sweeps.word_nets import Looks, Shape, train_net
+
+# What the paper's table 1 has for the Brown corpus: perplexities on its dev and test splits.
+PAPER_NETS = {  # alone, and mixed with the interpolated trigram
+    Shape(5, 50, 60, direct=True): ((284, 268), (275, 257)),
+    Shape(5, 0, 60, direct=True): ((327, 310), (286, 272)),
+    Shape(5, 50, 30, direct=True): ((296, 279), (273, 259)),
+    Shape(3, 50, 30, direct=True): ((309, 293), (284, 270)),
+    Shape(5, 100, 30): ((280, 276), (265, 252)),
+}
+PAPER_NGRAMS = {
+    "interpolated trigram": (352, 336),
+    "Kneser-Ney 3": (334, 323),
+    "Kneser-Ney 4": (332, 321),
+    "Kneser-Ney 5": (332, 321),
+}
+# Not the paper's: no direct connections at its largest embeddings, and a net that is larger.
+OUR_NETS = (Shape(5, 50, 60), Shape(3, 50, 60), Shape(9, 200, 100))
+SHAPES = (*PAPER_NETS, *OUR_NETS)
+QUICK_SHAPES = (Shape(5, 0, 30, direct=True), Shape(5, 50, 30, direct=True), Shape(5, 50, 30),
+                Shape(3, 50, 30))  # fmt: skip
+TRIGRAM, BEST_NGRAM = "interpolated trigram", "Kneser-Ney 5"
+
+
+class BengioRow(NamedTuple):
+    """A row of the table; perplexities, of train that of every eighth token."""
+
+    model: str
+    mixed_with: str | None
+    n: int
+    h: int | None
+    m: int | None
+    direct: bool | None
+    seed: int | None
+    parameters: int  # of n-grams the counts
+    seconds: float  # of training, or of counting
+    train: float | None
+    dev: float | None
+    test: float | None
+    paper_dev: int | None = None
+    paper_test: int | None = None
+
+
+def run_bengio(
+    data: Dataset,
+    *,
+    seeds: Sequence[int] = (1,),
+    shapes: Sequence[Shape] = SHAPES,
+    options: Mapping[str, Any] | None = None,
+    is_quick: bool = False,
+    on_rows: Callable[[list[BengioRow]], object] = lambda rows: None,
+) -> list[BengioRow]:
+    """Return the rows of the table: the n-grams, then for each net and seed three rows.
+
+    They are the net alone, its mixture with the interpolated trigram at equal weights, as the paper
+    has it, and that with the 5-gram at the weights that are best on dev.
+
+    Parameters
+    ----------
+    data : Dataset
+        A stream of words, with contexts that are long enough for every shape.
+    seeds : list of int
+        Of the nets.
+    shapes : list of Shape
+    options : dict, optional
+        Of the nets' training instead of `word_nets.RECIPE`.
+    is_quick : bool
+        Train for fewer epochs.
+    on_rows : callable
+        Told all rows so far whenever there are more.
+
+    Raises
+    ------
+    ArgumentError
+        No net is of a shape or it needs longer contexts, a split is empty, or an option is wrong.
+    """
+    for shape in shapes:
+        if shape.options["block_size"] > data.block_size:
+            raise ArgumentError(f"data has block_size {data.block_size}, but {shape} needs more")
+    if not (len(data.dev.Y) and len(data.test.Y)):
+        raise ArgumentError("the data are too few: dev and test must not be empty")
+    rows: list[BengioRow] = []
+    looks: dict[str, Looks] = {}
+    for name, model, seconds in _ngrams(data):
+        looks[name] = Looks.of(model, data)
+        size = sum(len(level.ngrams) for level in model.counts.levels)
+        fixed = (name, None, model.order, None, None, None, None)
+        rows.append(_row((*fixed, size, seconds), looks[name], PAPER_NGRAMS.get(name)))
+        on_rows(rows)
+    for shape in shapes:
+        for seed in seeds:
+            net, seconds = train_net(shape, data, seed, options or {}, is_quick)
+            own = Looks.of(net.freeze(), data)
+            other = looks[BEST_NGRAM]
+            weight = float(fit_weights(np.array([own.dev, other.dev]))[0])
+            papers = PAPER_NETS.get(shape, (None, None))
+            for mixed_with, look, paper in (
+                (None, own, papers[0]),
+                (f"{TRIGRAM}, 0.5", own.mixed(looks[TRIGRAM], 0.5), papers[1]),
+                (f"{BEST_NGRAM}, {1 - weight:.2f}", own.mixed(other, weight), None),
+            ):
+                what = ("net", mixed_with, *shape, seed)
+                rows.append(_row((*what, net.n_parameters, seconds), look, paper))
+            on_rows(rows)
+    return rows
+
+
+def _row(fixed: tuple[Any, ...], looks: Looks, paper: tuple[int, int] | None) -> BengioRow:
+    return BengioRow(*fixed, *looks.perplexities(), *(paper or (None, None)))
+
+
+def _ngrams(data: Dataset) -> list[tuple[str, CountModel, float]]:
+    """Return the n-grams of the table, and the seconds that each took."""
+    vocab, train, dev = data.vocab, data.train.texts, data.dev.texts
+    made: list[tuple[str, CountModel, float]] = []
+    started = time.perf_counter()
+
+    def add(name: str, model: CountModel) -> None:
+        nonlocal started
+        made.append((name, model, time.perf_counter() - started))
+        started = time.perf_counter()
+
+    add("unigram, add one", NGram(vocab, train, order=1))
+    add(TRIGRAM, InterpolatedNGram(vocab, train, 3, dev, by_frequency=True))
+    for model in islice(KneserNey.rising(vocab, train), 2, 5):
+        add(f"Kneser-Ney {model.order}", model)
+    return made

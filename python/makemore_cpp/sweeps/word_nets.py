@@ -1,0 +1,157 @@
+"""Nets over words as the paper has them: their data, the recipe of their training, their rows."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from makemore_cpp.arrays import Float64
+from makemore_cpp.data.dataset import Dataset, Split
+from makemore_cpp.models.mlp import MLP
+from makemore_cpp.recipe.options import OPTIONS, Recipe
+from makemore_cpp.text.model import Model
+
+PAPER_SIZES = (800_000, 200_000)  # tokens of train and dev
+QUICK_SIZES = (100_000, 20_000)
+QUICK_TEST = 20_000
+EPOCHS, QUICK_EPOCHS = 8, 3  # where the steps are not said
+# Every so many examples of train are looked at for its perplexity, which is the dearest of all.
+TRAIN_STRIDE = 8
+
+# How the nets are trained. The paper's own recipe, SGD at a rate of 0.001 / (1 + 1e-8 t) with
+# examples one by one and weight decay 1e-4, took it weeks.
+RECIPE: dict[str, Any] = {
+    "batch_size": 256,
+    "lr": 1e-3,
+    "schedule": "cosine",
+    "lr_floor": 0.0,
+    "optimizer": "adamw",
+    "weight_decay": 0.03,
+    "dropout": 0.2,
+    "negatives": 2000,
+}
+
+
+class Shape(NamedTuple):
+    """The shape of a net in the paper's letters: n - 1 words of context, h hidden units."""
+
+    n: int
+    h: int
+    m: int  # features of a word, n_embd
+    direct: bool = False  # whether the words are connected with the output directly
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How `MLP` is told, or ArgumentError where no net is of this shape."""
+        sizes = {"block_size": self.n - 1, "n_embd": self.m, "n_hidden": self.h}
+        options = {**sizes, "direct": self.direct}
+        Recipe.of(options, "model")
+        return options
+
+
+def read_stream(
+    texts: Sequence[str],
+    sizes: tuple[int, int] | None,
+    block_size: int,
+    *,
+    is_quick: bool = False,
+    **of_texts: Any,
+) -> Dataset:
+    """Return texts as a stream; by default cut as the paper cut its 1,181,041 tokens.
+
+    Of fewer than a million, 80 % are train and 10 % dev. A quick one has 140,000 tokens at most.
+    """
+    if is_quick:
+        texts = _first(texts, sum(QUICK_SIZES) + QUICK_TEST)
+    wanted = QUICK_SIZES if is_quick else PAPER_SIZES
+    if sizes is None and sum(len(text.split()) for text in texts) > sum(wanted):
+        sizes = wanted
+    return Dataset.stream(texts, sizes, block_size, **of_texts)
+
+
+def _first(texts: Sequence[str], tokens: int) -> list[str]:
+    """Return the first texts, until they hold so many words."""
+    lengths = np.cumsum([len(text.split()) for text in texts])
+    return list(texts[: int(np.searchsorted(lengths, tokens)) + 1])
+
+
+def with_block_size(data: Dataset, block_size: int) -> Dataset:
+    """Return the data with shorter contexts."""
+    train, dev, test = (
+        Split(split.texts, np.ascontiguousarray(split.X[:, -block_size:]), split.Y)
+        for split in (data.train, data.dev, data.test)
+    )
+    return Dataset(data.vocab, block_size, train, dev, test, data.origin)
+
+
+def train_net(
+    shape: Shape, data: Dataset, seed: int, options: Mapping[str, Any], is_quick: bool = False
+) -> tuple[MLP, float]:
+    """Return a trained net and the seconds that its steps took.
+
+    `options` are those of a training instead of `RECIPE`.
+    """
+    recipe = recipe_of(data, options, is_quick)
+    model = MLP(data.vocab, seed=seed, **shape.options)
+    data = with_block_size(data, model.block_size)
+    state = model.optimizer_state(recipe.optimizer)
+    started = time.perf_counter()
+    model.train_steps(
+        data.train.X,
+        data.train.Y,
+        recipe.learning_rates(0, recipe.steps),
+        seed=seed,
+        state=state or None,
+        **recipe.minibatches(),
+        **recipe.options("update"),
+    )
+    model.data = data.origin
+    return model, time.perf_counter() - started
+
+
+def recipe_of(data: Dataset, options: Mapping[str, Any], is_quick: bool = False) -> Recipe:
+    """Return `RECIPE` with other options, and with steps for some epochs where none are given."""
+    wanted = {**RECIPE, **options}
+    if wanted["schedule"] != "cosine" and "lr_floor" not in options:
+        wanted["lr_floor"] = None
+    if wanted["negatives"] is not None:  # a small vocabulary has not so many
+        wanted["negatives"] = min(wanted["negatives"], len(data.vocab) - 1)
+    if "steps" not in wanted:
+        examples = (QUICK_EPOCHS if is_quick else EPOCHS) * len(data.train.Y)
+        batch = len(data.train.Y) if wanted["batch_size"] == "all" else wanted["batch_size"]
+        OPTIONS["batch_size"].check_value("batch_size", batch)
+        wanted["steps"] = max(1, math.ceil(examples / batch))
+    return Recipe.of(wanted, "training", "update")
+
+
+class Looks(NamedTuple):
+    """The log-probabilities that a model gives to the targets of each split."""
+
+    train: Float64  # of every eighth example
+    dev: Float64
+    test: Float64
+
+    @classmethod
+    def of(cls, model: Model, data: Dataset) -> "Looks":
+        """Return what a model gives."""
+        T = model.block_size
+        splits = (
+            (data.train.X[::TRAIN_STRIDE, -T:], data.train.Y[::TRAIN_STRIDE]),
+            (data.dev.X[:, -T:], data.dev.Y),
+            (data.test.X[:, -T:], data.test.Y),
+        )
+        return cls(*(model.target_log_probs(X, Y) if len(Y) else np.empty(0) for X, Y in splits))
+
+    def mixed(self, other: "Looks", weight: float) -> "Looks":
+        """Return those of a mixture in which this model has a weight."""
+        with np.errstate(divide="ignore"):
+            logs = np.log([weight, 1 - weight])
+        return Looks(
+            *(np.logaddexp(a + logs[0], b + logs[1]) for a, b in zip(self, other, strict=True))
+        )
+
+    def perplexities(self) -> list[float | None]:
+        """Return those of train, dev and test, None where there is nothing."""
+        return [float(np.exp(-each.mean())) if len(each) else None for each in self]
