@@ -259,7 +259,7 @@ def test_a_subinterpreter_is_refused(first: str) -> None:
     told = run.stdout.splitlines()
     assert [line for line in told if "ImportError" in line] == told[:2]
     assert told[2:] == (["[1]"] if first else [])
-    if not first:
+    if not first and sys.version_info < (3, 12):  # where NumPy does not refuse first
         assert "makemore_cpp cannot be imported in a subinterpreter" in told[0]
 
 
