@@ -18,6 +18,7 @@ from command_line import command, environment, is_one_sentence, on_terminal, ref
 import makemore_cpp as mm
 from makemore_cpp import evaluation
 from makemore_cpp.cli import console
+from makemore_cpp.evaluation import losses
 from makemore_cpp.text.detector import Detector
 
 MIB = 1 << 20
@@ -43,14 +44,31 @@ def folder(model, tmp_path_factory):
     return place
 
 
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="others tell it in another way")
+# The usage that a parent is told includes what the child was before it became this program: a copy
+# of the parent.
+AND_ITS_PEAK = """
+import sys
+from makemore_cpp.cli.main import main
+try:
+    main()
+except SystemExit as end:
+    assert not end.code
+with open("/proc/self/status") as status:
+    sys.stderr.write(next(line for line in status if line.startswith("VmHWM:")))
+"""
+
+
 def peak_memory(folder: Path, *arguments: object) -> int:
     """Return the bytes of memory that a command used at most."""
-    with started(folder, *arguments, stdin=None, stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.stderr.read() == b""
-    assert process.returncode == 0
-    return usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    done = subprocess.run(
+        [sys.executable, "-c", AND_ITS_PEAK, *map(str, arguments)], cwd=folder, env=environment(),
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        timeout=60, check=True,
+    )  # fmt: skip
+    name, kilobytes, unit = done.stderr.split()
+    assert (name, unit) == ("VmHWM:", "kB")
+    return int(kilobytes) * 1024
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
@@ -125,6 +143,21 @@ def test_score_is_that_of_the_library(folder, model):
                                               text="anna\nbob")[0].splitlines()]  # fmt: skip
     assert [(line["text"], line["tokens"]) for line in lines] == [("anna", 5), ("bob", 4)]
     assert [f"{line['log_prob']:.6f}\t{line['text']}" for line in lines] == out.splitlines()
+
+
+def test_eval_of_parts_names_the_text_and_agrees(folder, model, monkeypatch):
+    """The scores of so many texts are kept together."""
+    texts = mm.load_texts()[:100]
+    (folder / "texts").write_text("\n".join(texts))
+    expected = mm.text.scoring.mean_surprisal(model, texts)
+    for together in (1, 7, 50, 100, 101):
+        monkeypatch.setattr(losses, "TEXTS_AT_ONCE", together)
+        row, _ = losses.evaluate_file(model, folder / "texts")
+        assert (row.texts, row.loss) == (100, pytest.approx(expected, rel=1e-12))
+    (folder / "texts").write_text("\n".join([*texts, "a€"]))
+    monkeypatch.setattr(losses, "TEXTS_AT_ONCE", 30)
+    with pytest.raises(mm.ArgumentError, match=r"^texts\[100\] 'a€': the character '€'"):
+        losses.evaluate_file(model, folder / "texts")
 
 
 def test_score_summary_agrees_with_eval(folder, model):
@@ -365,11 +398,22 @@ def test_a_sample_does_not_wait_for_rare_others(folder):
 @pytest.mark.parametrize(
     "arguments", [("score", "m"), ("score", "m", "--json"), ("detect", "m")], ids=" ".join
 )
+@LINUX
 def test_memory_does_not_grow_with_the_lines(folder, many, arguments):
     few = peak_memory(folder, *arguments, "one")
     assert peak_memory(folder, *arguments, "many") - few < 32 * MIB
 
 
+@LINUX
+def test_memory_does_not_grow_with_the_texts(folder):
+    (folder / "texts").write_text("a\n" * 1_200_000)
+    (folder / "one").write_text("anna\n")
+    evaluate = ("eval", "m", "--split", "all", "--data")
+    few = peak_memory(folder, *evaluate, "one")
+    assert peak_memory(folder, *evaluate, "texts") - few < 16 * MIB
+
+
+@LINUX
 def test_memory_does_not_grow_with_the_samples(folder):
     few = peak_memory(folder, "sample", "m", "-n", 1)
     assert peak_memory(folder, "sample", "m", "-n", 500_000) - few < 32 * MIB

@@ -3,6 +3,7 @@
 import math
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from makemore_cpp import checks
@@ -19,6 +20,7 @@ from makemore_cpp.text.predictor import check_model, encode
 
 DEFAULT_SPLIT_SEED = 42
 ADVICE = "name the file to evaluate on with --data"
+TEXTS_AT_ONCE = 1 << 17  # whose scores are kept together
 MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
 
 
@@ -159,14 +161,19 @@ def evaluate_file(
                     text = text.lower()
                 yield text
 
+        remaining = counted()
+        total, tokens, more = 0.0, 0, 1
         try:
-            loss = scoring.mean_surprisal(model, counted(), threads=threads)
+            while more > 0:
+                part = islice(remaining, TEXTS_AT_ONCE)
+                surprisal, more = scoring.sum_of_surprisals(model, part, threads=threads)
+                total, tokens = total + surprisal, tokens + more
         except ArgumentError:
             encode(f"texts[{count - 1}]", text, model.vocab)  # raises the same, and shows the text
             raise
     if path is None:
         check_unchanged(texts, _origin_of(model), ADVICE)
-    return _row("all", count, loss), DataOrigin(texts.name, texts.sha256)
+    return _row("all", count, total / tokens), DataOrigin(texts.name, texts.sha256)
 
 
 def evaluate(

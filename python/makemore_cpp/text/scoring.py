@@ -141,6 +141,16 @@ def mean_surprisal(
     model: Predictor, texts: Iterable[str], *, oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return `bits_per_char` in nats: the mean loss of all tokens and ends; see there."""
+    total, tokens = sum_of_surprisals(model, texts, oov=oov, threads=threads)
+    if tokens == 0:
+        raise ArgumentError("texts is empty; there must be at least one text")
+    return total / tokens
+
+
+def sum_of_surprisals(
+    model: Predictor, texts: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+) -> tuple[float, int]:
+    """Return the surprisal of all tokens and ends in nats, and how many these are."""
     check_model("model", model)
     _check_iterable(texts)
     length = model.vocab.length
@@ -155,9 +165,7 @@ def mean_surprisal(
             yield text
 
     scores = score(model, counted(), oov=oov, threads=threads)
-    if len(scores) == 0:
-        raise ArgumentError("texts is empty; there must be at least one text")
-    return -float(scores.sum()) / tokens
+    return -float(scores.sum()), tokens
 
 
 # -- models that are not frozen nets ---------------------------------------------------------------
