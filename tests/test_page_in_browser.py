@@ -196,7 +196,7 @@ def test_own_lines_are_learnt(tab: Page, trained: Any) -> None:
     type_into(tab, "own-lines", "a.b\nb.a\n\n漢字.\n")
     use_everything(tab)
     assert text_of(tab, "#training-message")[0].startswith("Done: loss 0.")
-    assert "uniform, ln 6" in text_of(tab, "#training-picture svg")[0]
+    assert "uniform 1.792" in text_of(tab, "#training-picture svg")[0]
 
 
 def test_a_rate_of_ten_ends_in_a_sentence(tab: Page, trained: Any) -> None:

@@ -71,6 +71,17 @@ function makeExplorable(box, parts, label, describe) {
   return () => say(parts[current].classList.contains("current"));
 }
 
+// Calls draw(width) now and whenever the width of a box changes; in units that grow with the text.
+function onWidth(box, draw) {
+  let before = 0;
+  new ResizeObserver(() => {
+    const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
+    const width = Math.max(Math.round(box.clientWidth / unit), 200);
+    if (width !== before) draw(width);
+    before = width;
+  }).observe(box);
+}
+
 // A table with a header for each column; numbers are set to the right.
 function table(caption, headers, rows) {
   const isNumber = headers.map((_, i) => rows.some((row) => typeof row[i] === "number"));

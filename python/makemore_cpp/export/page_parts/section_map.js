@@ -1,6 +1,6 @@
 // Section "The map of the embeddings": tokens on a plane, over the run's evaluations where it kept them.
 
-const MAP_SIZE = 560, MAX_LABELS = 400;
+const MAP_SIZE = 400, MAX_LABELS = 400;
 
 function showMap({net, vocab, content}) {
   const {points, axes, snapshots} = content.map;
@@ -12,7 +12,7 @@ function showMap({net, vocab, content}) {
     "aria-label": `The embeddings of ${shown} tokens on a plane`,
   });
   const marks = points.slice(0, shown).map((_, v) => {
-    const circle = svgElement("circle", {class: content.kinds[v], r: 15});
+    const circle = svgElement("circle", {class: content.kinds[v], r: 12});
     const label = svgElement("text", {class: `token ${content.kinds[v]}`}, visible(vocab.itos[v]));
     picture.append(circle, label);
     return {circle, label};
@@ -38,7 +38,7 @@ function mapScale(points) {
   const [low, high] = [Math.min, Math.max].map((best) => [0, 1].map(
     (axis) => points.reduce((found, point) => best(found, point[axis]), points[0][axis]),
   ));
-  const span = Math.max(high[0] - low[0], high[1] - low[1], 1e-9), margin = 24;
+  const span = Math.max(high[0] - low[0], high[1] - low[1], 1e-9), margin = 18;
   const scale = (MAP_SIZE - 2 * margin) / span;
   const middle = [0, 1].map((axis) => (low[axis] + high[axis]) / 2);
   return ([x, y]) => [

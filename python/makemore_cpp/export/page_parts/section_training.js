@@ -5,19 +5,23 @@ const MAX_RUNS = 6, MAX_LIVE_CHARACTERS = 500_000, MAX_LIVE_TOKENS = 500;
 const BOUNDARIES = [".", "$", "|", "#", "\u2403", "\ue000"];
 
 function showTraining({vocab, content, texts}) {
-  const uniform = (V) => ({name: `uniform, ln ${V}`, loss: Math.log(V)});
+  const uniform = (V) => ({name: "uniform", loss: Math.log(V)});
   const bigram = content.lines.find(({name}) => name === "bigram counts");
-  let runs = [], frame = 0, current = null;
+  let runs = [], frame = 0, current = null, width = 200;
 
   // What is to be learnt: lines of one's own, or the texts of the page.
   const source = () => {
     const lines = byId("own-lines").value.split("\n").map((line) => line.trim()).filter(Boolean);
-    if (lines.length === 0) return {vocab, tokens: texts.tokens, across: [uniform(vocab.itos.length), {name: "bigram counts", loss: bigram.train}]};
+    if (lines.length === 0) {
+      const across = [uniform(vocab.itos.length), {name: "bigram", loss: bigram.train}];
+      return {vocab, tokens: () => texts.tokens, across};
+    }
     const characters = [...new Set(lines.join(""))].sort();
     const boundary = BOUNDARIES.find((one) => !characters.includes(one));
     if (boundary === undefined || characters.length >= MAX_LIVE_TOKENS) return null;
     const own = newVocab({itos: [boundary, ...characters], separator: "", unknown: null});
-    return {vocab: own, tokens: lines.map((line) => own.encode(line).tokens), across: [uniform(own.itos.length)]};
+    const tokens = () => lines.map((line) => own.encode(line).tokens);
+    return {vocab: own, tokens, across: [uniform(own.itos.length)]};
   };
 
   const start = () => {
@@ -38,8 +42,8 @@ function showTraining({vocab, content, texts}) {
     ].join(", ");
     if (runs.length === MAX_RUNS) runs.shift();
     current = {
-      name, net, lr, from, losses: [], sum: 0, count: 0, milliseconds: 0, first: null,
-      trainer: newTrainer(net, buildDataset(from.tokens, T), batch, LIVE.SEED), state: "training",
+      name, net, lr, from, losses: [], sum: 0, count: 0, began: 0, milliseconds: 0, first: null,
+      trainer: newTrainer(net, buildDataset(from.tokens(), T), batch, LIVE.SEED), state: "training",
     };
     runs.push(current);
     say(`Training: ${name}.`);
@@ -49,6 +53,7 @@ function showTraining({vocab, content, texts}) {
 
   const train = () => {
     const begin = performance.now(), run = current;
+    run.began ||= begin;
     let now = begin;
     while (run.trainer.steps < LIVE.STEPS && now - begin < LIVE.MS_PER_FRAME) {
       const loss = run.trainer.step(run.lr);
@@ -65,7 +70,7 @@ function showTraining({vocab, content, texts}) {
       }
       now = performance.now();
     }
-    run.milliseconds += now - begin;
+    run.milliseconds = now - run.began;
     draw();
     if (run.state === "training" && run.trainer.steps < LIVE.STEPS) {
       frame = requestAnimationFrame(train);
@@ -103,8 +108,9 @@ function showTraining({vocab, content, texts}) {
 
   const draw = () => {
     const across = (runs.at(-1) ?? {from: source()}).from?.across ?? [];
-    const chart = newChart(LIVE.STEPS, 1.8, 4, "The losses of the nets trained here, over their steps");
-    for (const {name, loss} of across) chart.across(loss, name);
+    const chart = newChart(width, LIVE.STEPS, 1.8, 4,
+      "The losses of the nets trained here, over their steps");
+    chart.across(across);
     runs.forEach((run, i) => chart.line(run.losses, `live run-${i}`));
     byId("training-picture").replaceChildren(chart.svg);
     byId("training-runs").replaceChildren(...runs.map((run, i) => element(
@@ -128,5 +134,8 @@ function showTraining({vocab, content, texts}) {
     draw();
   });
   byId("own-lines").maxLength = MAX_LIVE_CHARACTERS;
-  draw();
+  onWidth(byId("training-picture"), (now) => {
+    width = now;
+    draw();
+  });
 }

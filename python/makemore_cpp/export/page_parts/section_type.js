@@ -18,7 +18,7 @@ function showTyping({net, vocab, content}) {
     stage("The context", `X = tokens[i \u2212 ${T} : i]`,
       element("div", {class: "window"}, ...places.map(({box}) => box)),
       `Each of the ${T} tokens before the place is looked up in C, a table of ${grouped(V)} ` +
-      `rows of ${E} numbers; a text begins after boundaries, shown as ${visible(vocab.itos[0])}`),
+      `rows of ${E} numbers; before a text stand boundaries, \u201c${visible(vocab.itos[0])}\u201d`),
     stage("Concatenated", `x = C[X].reshape(${K})`, x.box, ""),
     stage("Hidden units", "h = tanh(x @ W1 + b1)", h.box,
       `${grouped(H)} numbers between \u22121 (orange) and 1 (blue)`),
