@@ -77,6 +77,9 @@ def test_all_of_it_comes_back(kept: checkpoint.Checkpoint, saved: Path) -> None:
     assert len(b.optimizer_state) == 11
     assert b.optimizer_state["step"] == len(b.losses)
     assert len(b.best) == 5
+    assert [snapshot.step for snapshot in b.snapshots] == [0, 3, 6]
+    for snapshot, other in zip(b.snapshots, a.snapshots, strict=True):
+        assert np.array_equal(snapshot.C, other.C)
     assert (b.examples_sha256, b.seconds) == (a.examples_sha256, a.seconds)
     before = saved.read_bytes()
     checkpoint.save(saved, loaded)
@@ -85,7 +88,7 @@ def test_all_of_it_comes_back(kept: checkpoint.Checkpoint, saved: Path) -> None:
 
 def test_the_safetensors_package_reads_it(kept: checkpoint.Checkpoint, saved: Path) -> None:
     arrays = safetensors.numpy.load_file(saved)
-    assert len(arrays) == 2 + 5 * 4
+    assert len(arrays) == 2 + 5 * 4 + 1
     assert np.array_equal(arrays["v.W1"], kept.state.optimizer_state["v.W1"])
     assert np.array_equal(arrays["best.C"], kept.state.best["C"])
     assert np.array_equal(arrays["losses"], kept.state.losses)
@@ -260,6 +263,9 @@ def test_forged_fields_with_a_right_digest_are_refused(saved: Path, tmp_path: Pa
         (put(0, "n_embd"), "the tensor C"),
         (put(10**40, "n_hidden"), "the tensor W1"),
         (put(0, "best"), "best evaluation"),
+        (put(2, "snapshots"), "it holds 2 snapshots, wrongly, at 2 evaluations"),
+        (put(-1, "snapshots"), "it holds -1 snapshots"),
+        (lambda m: m.pop("snapshots"), "there is an unknown tensor 'snapshots'"),
         (put(True, "best"), "best in the metadata has the wrong type"),
         (put(6, "n_hidden"), r"the tensor W1 is float32 \(6, 5\); it must be float32 \(6, 6\)"),
         (put(-5, "n_hidden"), "the tensor W1"),
@@ -289,6 +295,7 @@ def test_arrays_are_those_of_the_optimizer(saved: Path, tmp_path: Path) -> None:
         ({**arrays, "m.C": arrays["m.W1"]}, "the tensor m.C is float32"),
         ({**arrays, "losses": arrays["losses"].astype(float)}, "the tensor losses is float64"),
         ({name: arrays[name] for name in arrays if name != "v.b2"}, "the tensor v.b2 is missing"),
+        ({**arrays, "snapshots": arrays["snapshots"][:2]}, r"float32 \(2, 27, 3\); it must be"),
     ]:
         (tmp_path / FILE).write_bytes(_core.write_tensors(text, changed))
         refused(tmp_path / FILE, sentence)

@@ -18,7 +18,10 @@ from makemore_cpp.cli.main import cli, main
 from makemore_cpp.recipe.presets import BEST
 
 SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
-RUN_FILES = {"model.safetensors", "config.json", "metrics.jsonl", "loss.png", "embeddings.png"}
+RUN_FILES = {
+    "model.safetensors", "config.json", "metrics.jsonl", "embeddings.jsonl", "loss.png",
+    "embeddings.png",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,9 @@ from makemore_cpp.runs import checkpoint
 SMALL = ("train", "--steps", 20, "--n-hidden", 4, "--samples", 2, "--out", "new")
 SWEEP = ("sweep", "grid", "--steps", 20, "--n-hidden", "4,5", "--out", "new")
 NGRAM = ("experiment", "ngram", "--max-block-size", 1, "--out", "new")
-WHOLE_RUN = {"config.json", "embeddings.png", "loss.png", "metrics.jsonl", MODEL_FILE}
+WHOLE_RUN = {
+    "config.json", "embeddings.jsonl", "embeddings.png", "loss.png", "metrics.jsonl", MODEL_FILE,
+}  # fmt: skip
 
 
 def names(folder: Path) -> set[str]:

@@ -128,8 +128,9 @@ def test_all_files_of_a_run_and_a_sweep_keep_their_modes(tmp_path: Path) -> None
     paths = [path for path in tmp_path.rglob("*") if path.is_file()]
     names = {path.name for path in paths}
     assert names >= {
-        "model.safetensors", "config.json", "metrics.jsonl", "loss.png", "embeddings.png",
-        "hidden.png", "test_looks.jsonl", "table.csv", "picture.png", "rows.jsonl", "sweep.json",
+        "model.safetensors", "config.json", "metrics.jsonl", "embeddings.jsonl", "loss.png",
+        "embeddings.png", "hidden.png",
+        "test_looks.jsonl", "table.csv", "picture.png", "rows.jsonl", "sweep.json",
         "all.csv", "growing_rate.png", "names.h",
     }  # fmt: skip
     for path in paths:

@@ -49,7 +49,7 @@ def trained(data: mm.Dataset) -> tuple[mm.MLP, mm.History]:
 @pytest.fixture(scope="module")
 def content(trained: tuple[mm.MLP, mm.History], data: mm.Dataset) -> dict:
     model, history = trained
-    return page_data(model, mm.training.LossCurve.of(history), data)
+    return page_data(model, mm.training.Course.of(history), data)
 
 
 class Parsed(HTMLParser):
@@ -84,7 +84,7 @@ def test_the_command_writes_a_page_of_the_run(tmp_path: Path) -> None:
     text = (tmp_path / "page.html").read_text()
     assert len(text) < 400_000
     held = json.loads(Parsed(text).texts["script content"])
-    curve = runs.read_curve(tmp_path / "run")
+    curve = runs.read_course(tmp_path / "run")
     assert curve is not None
     assert [step for step, _ in held["curve"]["dev"]] == [step for step, _ in curve.evaluations]
     assert held["data"]["train"] == 25_975
@@ -119,12 +119,12 @@ def test_what_it_refuses(tmp_path: Path, trained, data: mm.Dataset) -> None:
 
 
 def test_a_run_whose_losses_were_changed(tmp_path: Path) -> None:
-    assert runs.read_curve(tmp_path) is None
+    assert runs.read_course(tmp_path) is None
     first = b'{"step": 1, "loss": 3.3, "lr": 0.1}\n'
     for line in CHANGED_LINES:
         (tmp_path / runs.METRICS_FILE).write_bytes(first + line + b"\n")
-        with pytest.raises(mm.FormatError, match="line 2, is not one of a run's losses"):
-            runs.read_curve(tmp_path)
+        with pytest.raises(mm.FormatError, match="line 2, is not one of a run's record"):
+            runs.read_course(tmp_path)
 
 
 # -- nothing becomes markup ----------------------------------------------------------------------

@@ -153,6 +153,26 @@ def test_surprisals_are_pythons(tab: Page, trained: Any) -> None:
         np.testing.assert_allclose(found, expected, atol=0.0051)
 
 
+def test_the_map_shows_the_embeddings_on_their_way(tab: Page, trained: Any) -> None:
+    _, _, path = trained
+    tab.open(path)
+
+    def places() -> list[str]:
+        found: list[str] = tab.run(
+            "Array.from(document.querySelectorAll('#map svg circle'), (c) => c.getAttribute('cx'))"
+        )
+        return found
+
+    assert text_of(tab, "#map output") == ["the end"]
+    at_the_end = places()
+    type_into(tab, "map-step", "0")
+    assert text_of(tab, "#map output") == ["step 0"]
+    assert len(set(places()) & set(at_the_end)) < 5
+    assert tab.run("document.getElementById('map-step').max") == "10", "the start and ten parts"
+    type_into(tab, "map-step", "10")
+    assert places() == at_the_end
+
+
 # -- usable --------------------------------------------------------------------------------------
 def test_a_stranger_is_named_and_the_text_stays(tab: Page, trained: Any) -> None:
     tab.open(trained[2])

@@ -63,6 +63,7 @@ def result_of(model: mm.MLP, history: mm.History) -> tuple[Any, ...]:
         history.evaluations,
         history.best,
         history.options,
+        [(snapshot.step, snapshot.C.tobytes()) for snapshot in history.snapshots],
     )
 
 

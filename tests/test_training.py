@@ -67,6 +67,39 @@ def test_evaluations(model, data, eval_every, steps):
         assert history.evaluations[-1].dev_loss == model.loss(data.dev.X, data.dev.Y)
 
 
+@pytest.mark.parametrize(
+    ("eval_every", "steps"),
+    [(0, [0]), (20, [0, 20, 40, 50]), (1, list(range(51))), (None, list(range(0, 51, 5)))],
+)
+def test_snapshots_are_of_the_start_and_the_evaluations(model, data, eval_every, steps):
+    start = model.C.copy()
+    snapshots = mm.train(model, data, steps=50, eval_every=eval_every).snapshots
+    assert [snapshot.step for snapshot in snapshots] == steps
+    assert np.array_equal(snapshots[0].C, start)
+    if eval_every != 0:
+        assert np.array_equal(snapshots[-1].C, model.C)
+        assert not np.array_equal(snapshots[-2].C, model.C)
+
+
+@pytest.mark.parametrize(("steps", "every"), [(51, 2), (100, 2), (101, 4), (203, 8)])
+def test_of_many_evaluations_some_have_snapshots(data, steps, every):
+    """They are those that a shorter run of as many would have had."""
+    taken = [
+        mm.train(
+            mm.MLP(data.vocab, n_embd=2, n_hidden=3), data, steps=steps, eval_every=n
+        ).snapshots
+        for n in (1, every)
+    ]
+    assert [snapshot.step for snapshot in taken[0]] == list(range(0, steps + 1, every))
+    for one, other in zip(*taken, strict=False):
+        assert np.array_equal(one.C, other.C)
+
+
+def test_large_embeddings_have_no_snapshots(data):
+    wide = mm.MLP(data.vocab, n_embd=152, n_hidden=2)  # 27 * 152 is beyond 4,096
+    assert mm.train(wide, data, steps=10).snapshots == []
+
+
 def test_it_learns_and_remembers_its_data(data):
     texts = mm.load_texts()
     data = mm.Dataset.split(texts, seed=3)
@@ -267,7 +300,9 @@ def test_a_loss_that_is_not_finite_is_refused(data, model):
 
 
 # -- run folders -----------------------------------------------------------------------------------
-@pytest.mark.parametrize("failing", [runs.MODEL_FILE, runs.METRICS_FILE, runs.CONFIG_FILE])
+@pytest.mark.parametrize(
+    "failing", [runs.MODEL_FILE, runs.METRICS_FILE, runs.EMBEDDINGS_FILE, runs.CONFIG_FILE]
+)
 def test_a_full_disk_leaves_one_run_and_not_halves_of_two(
     data, model, tmp_path, monkeypatch, failing
 ):

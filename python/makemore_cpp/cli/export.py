@@ -40,8 +40,8 @@ def _page(run: str, model: MLP, file: str, name: str | None) -> dict[str, str]:
         data = None
     folder = run if os.path.isdir(run) else os.path.dirname(run)
     is_of_run = os.path.isdir(run) or os.path.basename(run) == runs.MODEL_FILE
-    curve = runs.read_curve(folder) if is_of_run else None
-    page_export.page(model, file, history=curve, data=data)
+    course = runs.read_course(folder) if is_of_run else None
+    page_export.page(model, file, history=course, data=data)
     return {"page": file}
 
 

@@ -68,7 +68,7 @@ def _counting(evidence: Evidence) -> Card | None:
         "train never showed?",
         [
             f"At {last.unseen_share:.1%}. There are {last.possible_contexts:,} contexts of "
-            f"{last.block_size} tokens, and train has {last.contexts_seen:,} of them: almost all "
+            f"{last.block_size} tokens, and train has {last.contexts_seen:,} of them: all other "
             "rows of the table are empty.",
             f"Smoothed counts (Kneser and Ney's) are best on dev with {best.block_size} tokens of "
             f"context, at {best.kneser_ney:.4f} nats.",
@@ -112,7 +112,8 @@ def _embeddings(evidence: Evidence) -> Card | None:
             f"What follows {a} and what follows {b} in train differ in {differences[nearest]:.0%} "
             f"of the cases; of all pairs, in {differences.mean():.0%}.",
             f"Over all {len(pairs)} pairs, the rank correlation of the cosine with this difference "
-            f"is {correlation:.2f}: below 0, if tokens that are alike are followed by the same.",
+            f"is {_signed(correlation, 2)}: below 0, if tokens that are alike are followed by the "
+            "same.",
         ],
     )
 
@@ -176,8 +177,8 @@ def _minibatch(evidence: Evidence) -> Card:
             f"At the initial parameters, the mean cosine between the gradient of one example and "
             f"that of {len(Y):,} is {cosines[0]:.2f}; for 32 examples it is {cosines[1]:.2f}, and "
             f"for 256 it is {cosines[2]:.2f}.",
-            f"32 examples cost {len(Y) / 32:,.0f} times less than {len(Y):,}: many good steps are "
-            "worth more than one perfect step.",
+            f"For the price of one step with {len(Y):,} examples there are {len(Y) / 32:,.0f} with "
+            "32.",
         ],
         _table(
             f"Gradients of {GRADIENTS} minibatches at the initial parameters",
@@ -225,9 +226,10 @@ def _attention(evidence: Evidence) -> Card | None:
         for v in range(pushes.shape[1])
     ]
     answer = [
-        f"{np.mean(cosines):.2f} is the mean cosine between what a token adds to the hidden units "
-        "at one place of the context and at another. Each place has weights of its own, and what "
-        "is learnt at one is not known at the others; attention uses the same weights everywhere.",
+        f"{_signed(float(np.mean(cosines)), 2)} is the mean cosine between what a token adds to "
+        "the hidden units at one place of the context and at another. Each place has weights of "
+        "its own, and what is learnt at one is not known at the others; attention uses the same "
+        "weights everywhere.",
         f"Each further token of context costs {E * H:,} weights here, and the window still ends "
         "somewhere; attention looks at all that came before with no weight more.",
     ]
@@ -235,7 +237,7 @@ def _attention(evidence: Evidence) -> Card | None:
     if rows:
         best = min(rows, key=lambda row: row.kneser_ney or 0)
         answer.append(
-            f"On these texts little is lost by that: counts are best on dev with "
+            f"How much of the past these texts can use: counts are best on dev with "
             f"{best.block_size} tokens of context."
         )
     return Card(
@@ -271,10 +273,11 @@ def _scaling(evidence: Evidence) -> Card | None:
         f"By how much does the loss on dev fall from a tenth of train to all of it, with {large} "
         "hidden units?",
         [
-            f"By {gains[1]:.4f} nats with {large} hidden units, and by {gains[0]:.4f} with "
-            f"{small}, in {STEPS:,} steps each.",
-            f"On a tenth, {large} units are {rows[0][3] - rows[2][3]:+.4f} nats better on dev than "
-            f"{small}; on all of train, {rows[1][3] - rows[3][3]:+.4f}.",
+            f"By {_signed(gains[1])} nats with {large} hidden units, and by {_signed(gains[0])} "
+            f"with {small}, in {STEPS:,} steps each.",
+            f"From {small} to {large} hidden units the loss on dev falls by "
+            f"{_signed(rows[0][3] - rows[2][3])} on a tenth, and by "
+            f"{_signed(rows[1][3] - rows[3][3])} on all of train.",
         ],
         _table(
             f"Losses after {STEPS:,} steps", ["hidden units", "of train", "loss there", "dev"], rows
@@ -294,8 +297,8 @@ def _novelty(evidence: Evidence) -> Card:
         answer.append(
             f"At {unseen.mean():.1%} of the places in dev stands a context that train never "
             f"showed. The loss there is {loss:.4f}, where a uniform guess has "
-            f"{np.log(model.vocab_size):.4f}: what the net knows of it, it knows from contexts "
-            "whose embeddings are alike."
+            f"{np.log(model.vocab_size):.4f}: what the net knows of such a place, it has learnt "
+            "from other contexts."
         )
     return Card(
         "How can it make up texts that it never saw?",
@@ -314,6 +317,11 @@ def _unseen(data: Dataset) -> Bool:
 # -- small parts ---------------------------------------------------------------------------------
 def _table(caption: str, headers: list[str], rows: list[list[Any]]) -> dict[str, Any]:
     return {"caption": caption, "headers": headers, "rows": rows}
+
+
+def _signed(number: float, digits: int = 4) -> str:
+    """Return a number with a minus sign that is as long as a plus."""
+    return f"{number:.{digits}f}".replace("-", "\u2212")
 
 
 def _shown(model: MLP, token: int) -> str:

@@ -19,7 +19,7 @@ from makemore_cpp.export.page_cards import cards
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.text.calibration import RARE
 from makemore_cpp.text.detector import Detector
-from makemore_cpp.training.curve import LossCurve
+from makemore_cpp.training.course import Course
 
 MAX_TEXT_BYTES = 120_000  # of the texts that a page holds, of which there can be more
 MAX_KNOWN = 100_000  # texts whose hashes a page holds
@@ -29,7 +29,7 @@ FALSE_POSITIVE_RATE = 0.01
 NO_DATA = "The texts that this model was trained on were not at hand when the page was made."
 
 
-def page_data(model: MLP, curve: LossCurve | None, data: Dataset | None) -> dict[str, Any]:
+def page_data(model: MLP, course: Course | None, data: Dataset | None) -> dict[str, Any]:
     """Return all that the page's script is given.
 
     ``missing`` maps the names of sections that the page has not, or not all of, to the reason.
@@ -44,8 +44,8 @@ def page_data(model: MLP, curve: LossCurve | None, data: Dataset | None) -> dict
         "parameters": {name: _base64(array) for name, array in model.parameters.items()},
         "vocab": _vocab(model.vocab),
         "kinds": ["other", *map(kind, model.vocab.tokens)],
-        "map": _map(model),
-        "curve": None if curve is None else _curve(curve),
+        "map": _map(model, course),
+        "curve": None if course is None else _curve(course),
         "lines": _lines(model, findings),
         "data": None if data is None else _splits(data),
         "texts": None,
@@ -54,7 +54,7 @@ def page_data(model: MLP, curve: LossCurve | None, data: Dataset | None) -> dict
         "cards": [],
         "missing": missing,
     }
-    if curve is None:
+    if course is None:
         missing["losses"] = "The run's record of its losses was not at hand when the page was made."
     if data is None or findings is None:
         missing.update(
@@ -88,16 +88,23 @@ def _vocab(vocab: Vocab) -> dict[str, Any]:
     return {"itos": vocab.itos, "separator": vocab.separator, "unknown": unknown}
 
 
-def _map(model: MLP) -> dict[str, Any]:
+def _map(model: MLP, course: Course | None) -> dict[str, Any]:
+    """Return where the embeddings are, and were, on the plane of the trained ones."""
     plane = EmbeddingPlane.of(model.C)
-    return {"axes": plane.labels, "points": _rounded(plane.points(model.C))}
+    frames = [
+        {"step": snapshot.step, "points": _rounded(plane.points(snapshot.C))}
+        for snapshot in (() if course is None else course.snapshots)
+        if not np.allclose(snapshot.C, model.C, atol=1e-4)  # these are the last frame anyway
+    ]
+    points = _rounded(plane.points(model.C))
+    return {"axes": plane.labels, "points": points, "snapshots": frames}
 
 
 # -- the run -------------------------------------------------------------------------------------
-def _curve(curve: LossCurve) -> dict[str, Any]:
+def _curve(course: Course) -> dict[str, Any]:
     return {
-        "train": [[window.step, _rounded(window.loss)] for window in curve.windows],
-        "dev": [[step, _rounded(loss)] for step, loss in curve.evaluations],
+        "train": [[window.step, _rounded(window.loss)] for window in course.windows],
+        "dev": [[step, _rounded(loss)] for step, loss in course.evaluations],
     }
 
 

@@ -16,7 +16,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.export.page_data import page_data
 from makemore_cpp.models.mlp import MLP
-from makemore_cpp.training.curve import LossCurve
+from makemore_cpp.training.course import Course
 from makemore_cpp.training.history import History
 
 PARTS = Path(__file__).with_name("page_parts")
@@ -37,7 +37,7 @@ def page(
     model: MLP,
     path: str | bytes | os.PathLike[str],
     *,
-    history: History | LossCurve | None = None,
+    history: History | Course | None = None,
     data: Dataset | None = None,
 ) -> None:
     """Write the model as one HTML file, in which it can be watched at work and played with.
@@ -53,8 +53,8 @@ def page(
         Of at most 500,000 parameters.
     path : str, bytes or path
         The file.
-    history : History or LossCurve, optional
-        What `train` returns, or `runs.read_curve` reads.
+    history : History or Course, optional
+        What `train` returns, or `runs.read_course` reads.
     data : Dataset, optional
         What the model was trained on.
 
@@ -70,13 +70,19 @@ def page(
     checks.instance("model", model, MLP)
     place = checks.path("path", path)
     if isinstance(history, History):
-        history = LossCurve.of(history)
+        history = Course.of(history)
     if history is not None:
-        checks.instance("history", history, LossCurve)
+        checks.instance("history", history, Course)
     if data is not None:
         checks.instance("data", data, Dataset)
         data.check_fits(model.vocab, model.block_size)
     _check_parameters(model)
+    for snapshot in () if history is None else history.snapshots:
+        if snapshot.C.shape != model.C.shape:
+            raise ArgumentError(
+                f"history has embeddings of shape {snapshot.C.shape}, and the model's have "
+                f"{model.C.shape}: it is not the model's history"
+            )
     files.replace(place, page_text(page_data(model, history, data)).encode())
 
 

@@ -6,10 +6,11 @@ It imports evaluation, training, recipe and what is below.
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.runs.folder import (
     CONFIG_FILE,
+    EMBEDDINGS_FILE,
     METRICS_FILE,
     PICTURES,
     TEST_LOOKS_FILE,
-    read_curve,
+    read_course,
     record_test_look,
     save_description,
     save_model,
@@ -19,11 +20,12 @@ from makemore_cpp.runs.folder import (
 __all__ = [
     "CHECKPOINT_FILE",
     "CONFIG_FILE",
+    "EMBEDDINGS_FILE",
     "METRICS_FILE",
     "MODEL_FILE",
     "PICTURES",
     "TEST_LOOKS_FILE",
-    "read_curve",
+    "read_course",
     "record_test_look",
     "save_description",
     "save_model",

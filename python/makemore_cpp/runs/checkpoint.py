@@ -24,6 +24,7 @@ from makemore_cpp.models.frozen import (
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Recipe, names_of
 from makemore_cpp.recipe.schedules import MAX_STEPS
+from makemore_cpp.training.snapshots import MAX_ELEMENTS, Snapshot, every_of
 from makemore_cpp.training.state import Evaluation, TrainingState
 
 FORMAT = "makemore_cpp checkpoint"
@@ -88,12 +89,17 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
         **{name: array for name, array in state.optimizer_state.items() if name != "step"},
         **{f"best.{name}": array for name, array in state.best.items()},
     }
+    snapshots = {}  # an earlier release had none, and larger nets have none
+    if state.snapshots:
+        arrays["snapshots"] = np.array([snapshot.C for snapshot in state.snapshots])
+        snapshots = {"snapshots": len(state.snapshots)}
     fields = {
         **description_fields(state.model),
         "optimizer": state.options["optimizer"],
         "steps": len(state.losses),
         "evaluations": len(dev_losses),
         "best": int(bool(state.best)),
+        **snapshots,
         "progress": _text(checkpoint),
     }
     return tensors.to_bytes(FORMAT, VERSION, fields, arrays)
@@ -154,6 +160,7 @@ def _checkpoint_of(content: Content) -> Checkpoint:
     done = checks.integer("the number of losses", content.take("steps", int), 1, MAX_STEPS)
     evaluations = content.take("evaluations", int)
     has_best = content.take("best", int)
+    snapshots = content.take("snapshots", int) if content.has("snapshots") else None
     progress = _parse(content.take("progress", str))
 
     options = progress["options"]
@@ -166,6 +173,10 @@ def _checkpoint_of(content: Content) -> Checkpoint:
         raise ArgumentError(
             f"it holds {evaluations} evaluations of {done} steps with eval_every {every}"
         )
+    if snapshots not in (None, 1 + evaluations // every_of(evaluations)):
+        raise ArgumentError(
+            f"it holds {snapshots} snapshots, wrongly, at {evaluations} evaluations"
+        )
     if has_best != (options["patience"] is not None and evaluations > 0):
         raise ArgumentError("it holds parameters of a best evaluation, or lacks them, wrongly")
 
@@ -177,18 +188,32 @@ def _checkpoint_of(content: Content) -> Checkpoint:
         for moment in _core.moments_of(optimizer)
         for name, array in take_parameters(content, description, f"{moment}.").items()
     }
+    best = take_parameters(content, description, "best.") if has_best else {}
+    done_evaluations = [Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)]
     state = TrainingState(
         options=options,
         model=MLP._of_contents(saved, data_of(saved)),
         optimizer_state={**moments, "step": np.array([done])} if moments else {},
         losses=losses,
-        evaluations=[Evaluation((i + 1) * every, loss) for i, loss in enumerate(dev_losses)],
-        best=take_parameters(content, description, "best.") if has_best else {},
+        evaluations=done_evaluations,
+        best=best,
         examples_sha256=progress["examples_sha256"],
         seconds=progress["seconds"],
+        snapshots=[] if snapshots is None else _snapshots(content, description.sizes, done_evaluations),
     )
     _check_options(state)
     return Checkpoint(state, progress["init"], progress["samples"], tuple(progress["builds"]))
+
+
+def _snapshots(
+    content: Content, sizes: tuple[int, int, int, int], evaluations: list[Evaluation]
+) -> list[Snapshot]:
+    every = every_of(len(evaluations))
+    steps = [0, *(evaluation.step for evaluation in evaluations[every - 1 :: every])]
+    _, E, _, V = sizes
+    if V * E > MAX_ELEMENTS:
+        raise ArgumentError(f"it holds snapshots of more than {MAX_ELEMENTS} numbers")
+    return list(map(Snapshot, steps, content.array("snapshots", np.float32, len(steps), V, E)))
 
 
 def _parse(text: str) -> dict[str, Any]:

@@ -4,10 +4,12 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from makemore_cpp import files
 from makemore_cpp._core import FileError, FormatError
@@ -17,17 +19,19 @@ from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.evaluation.losses import ModelLosses
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.models.mlp import MLP
-from makemore_cpp.training.curve import LossCurve, Window
+from makemore_cpp.training.course import Course, Window
 from makemore_cpp.training.history import History
+from makemore_cpp.training.snapshots import Snapshot
 from makemore_cpp.training.state import Evaluation
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
+EMBEDDINGS_FILE = "embeddings.jsonl"
 LOSS_PICTURE = "loss.png"
 EMBEDDINGS_PICTURE = "embeddings.png"
 TEST_LOOKS_FILE = "test_looks.jsonl"
 PICTURES = (LOSS_PICTURE, EMBEDDINGS_PICTURE)
-FOR_PEOPLE = (CONFIG_FILE, METRICS_FILE, *PICTURES)
+FOR_PEOPLE = (CONFIG_FILE, METRICS_FILE, EMBEDDINGS_FILE, *PICTURES)
 
 
 def save_model(folder: Path, model: MLP) -> None:
@@ -79,8 +83,13 @@ def save_description(
     """
     config = json.dumps(_config(model, options), indent=2, allow_nan=False) + "\n"
     metrics = "".join(_metrics(history, comparison))
+    snapshots = "".join(map(_snapshot_line, history.snapshots))
     try:
         files.replace(folder / METRICS_FILE, metrics.encode())
+        if snapshots:
+            files.replace(folder / EMBEDDINGS_FILE, snapshots.encode())
+        else:
+            _remove(folder, EMBEDDINGS_FILE)
         files.replace(folder / CONFIG_FILE, config.encode())
     except FileError:
         for name in FOR_PEOPLE:
@@ -136,9 +145,9 @@ def _described(data: DataOrigin | None) -> dict[str, Any] | None:
 
 def _metrics(history: History, comparison: Iterable[ModelLosses]) -> Iterable[str]:
     """Yield JSON lines: mean losses of equal windows of steps, evaluations, the final losses."""
-    curve = LossCurve.of(history)
-    lines = [window._asdict() for window in curve.windows]
-    lines += [evaluation._asdict() for evaluation in curve.evaluations]
+    course = Course.of(history)
+    lines = [window._asdict() for window in course.windows]
+    lines += [evaluation._asdict() for evaluation in course.evaluations]
     lines.sort(key=lambda line: line["step"])
     for line in lines:
         yield json.dumps(line, allow_nan=False) + "\n"
@@ -146,34 +155,52 @@ def _metrics(history: History, comparison: Iterable[ModelLosses]) -> Iterable[st
         yield json.dumps({"step": len(history.losses), **row._asdict()}, allow_nan=False) + "\n"
 
 
-def read_curve(folder: str | os.PathLike[str]) -> LossCurve | None:
-    """Return the losses that a run folder keeps, None where it keeps none.
+def _snapshot_line(snapshot: Snapshot) -> str:
+    rounded = np.round(snapshot.C.astype(np.float64), 4).tolist()  # enough for a picture
+    return json.dumps({"step": snapshot.step, "C": rounded}, allow_nan=False) + "\n"
+
+
+def read_course(folder: str | os.PathLike[str]) -> Course | None:
+    """Return what a run folder keeps of its run's course, None where it keeps no losses.
 
     Raises
     ------
     FileError
-        They cannot be read.
+        A file cannot be read.
     FormatError
         A line is not one that `save_description` writes.
     """
-    path = Path(folder) / METRICS_FILE
-    curve = LossCurve([], [])
+    course = Course([], [], [])
+
+    def take_losses(row: dict[str, Any]) -> None:
+        if "loss" in row:
+            course.windows.append(Window(*_numbers(row["step"], row["loss"], row["lr"])))
+        elif "dev_loss" in row:
+            course.evaluations.append(Evaluation(*_numbers(row["step"], row["dev_loss"])))
+        elif "name" not in row:
+            raise ValueError("it holds no loss")
+
+    def take_embeddings(row: dict[str, Any]) -> None:
+        C = np.array([_numbers(*numbers) for numbers in row["C"]], np.float32)
+        course.snapshots.append(Snapshot(_numbers(row["step"])[0], C))
+
+    _take_rows(Path(folder) / METRICS_FILE, take_losses)
+    _take_rows(Path(folder) / EMBEDDINGS_FILE, take_embeddings)
+    return course if course.windows else None
+
+
+def _take_rows(path: Path, take: Callable[[dict[str, Any]], None]) -> None:
+    """Give what each line of a record says to `take`; what is wrong there is a FormatError."""
     for number, line in enumerate(files.read_record(path), 1):
         try:
-            row = json.loads(line)
-            if "loss" in row:
-                curve.windows.append(Window(*map(_number, (row["step"], row["loss"], row["lr"]))))
-            elif "dev_loss" in row:
-                curve.evaluations.append(Evaluation(*map(_number, (row["step"], row["dev_loss"]))))
-            elif "name" not in row:
-                raise ValueError("it holds no loss")
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise FormatError(f"{path}, line {number}, is not one of a run's losses") from error
-    return curve if curve.windows else None
+            take(json.loads(line))
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+            raise FormatError(f"{path}, line {number}, is not one of a run's record") from error
 
 
-def _number(value: Any) -> Any:
-    """Return a finite number; else ValueError."""
-    if type(value) not in (int, float) or not math.isfinite(value):
-        raise ValueError("not a finite number")
-    return value
+def _numbers(*values: Any) -> tuple[Any, ...]:
+    """Return finite numbers as they are; else ValueError."""
+    for value in values:
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError("not a finite number")
+    return values

@@ -3,16 +3,16 @@
 It imports the recipe, models and data.
 """
 
-from makemore_cpp.training.curve import LossCurve
+from makemore_cpp.training.course import Course
 from makemore_cpp.training.history import DivergenceWarning, History, Progress
 from makemore_cpp.training.loop import train, train_quietly
 from makemore_cpp.training.state import Evaluation, TrainingState
 
 __all__ = [
+    "Course",
     "DivergenceWarning",
     "Evaluation",
     "History",
-    "LossCurve",
     "Progress",
     "TrainingState",
     "train",

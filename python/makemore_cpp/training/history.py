@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from makemore_cpp.arrays import Float32, Float64
+from makemore_cpp.training.snapshots import Snapshot
 from makemore_cpp.training.state import Evaluation
 
 LAST_STEPS = 100  # whose mean loss says where a run has ended
@@ -44,6 +45,8 @@ class History:
         All options of `train` that the result depends on.
     stopped : bool
         Whether `should_stop` ended the run before its time.
+    snapshots : list of Snapshot
+        The embeddings at the start and at evaluations, at most 51; none of more than 4,096 numbers.
     diverged : bool
         Whether the losses rose, though they stayed finite: `last_loss` is more than twice the first
         loss, and than ln V, the loss of a uniform guess.
@@ -57,6 +60,7 @@ class History:
     options: dict[str, Any] = field(default_factory=dict)
     stopped: bool = False
     diverged: bool = False
+    snapshots: list[Snapshot] = field(default_factory=list)
 
     def __repr__(self) -> str:
         evaluations = f"{len(self.evaluations)} evaluations, {self.seconds:.1f} s"

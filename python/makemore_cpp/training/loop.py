@@ -14,6 +14,7 @@ from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import Recipe, TrainingOptions
 from makemore_cpp.training.history import DivergenceWarning, History, Progress, has_diverged
+from makemore_cpp.training.snapshots import Snapshots
 from makemore_cpp.training.state import Evaluation, TrainingState, check_resumable
 from makemore_cpp.training.watch import (
     Best,
@@ -45,6 +46,7 @@ class _Run:
         self.losses: Float32 = np.empty(recipe.steps, np.float32)
         self.evaluations: list[Evaluation] = []
         self.best = Best(model, recipe.patience)
+        self.snapshots = Snapshots(model)
         self.state = model.optimizer_state(recipe.optimizer)
         self.started = time.perf_counter()
 
@@ -53,6 +55,7 @@ class _Run:
         self.done = len(earlier.losses)
         self.losses[: self.done] = earlier.losses
         self.evaluations += earlier.evaluations
+        self.snapshots.kept = list(earlier.snapshots)
         self.state = {name: array.copy() for name, array in earlier.optimizer_state.items()}
         if self.state:
             self.state["step"] = np.array([self.done])  # an older release has not counted
@@ -110,6 +113,7 @@ class _Run:
         """Add the loss on dev to the evaluations."""
         self.evaluations.append(Evaluation(self.done, self._checked_loss("dev")))
         self.best.see(self.evaluations[-1])
+        self.snapshots.see(self.done, len(self.evaluations))
 
     def look_at_last_update(self) -> None:
         """Raise DivergedError if it was too large: the core looks at a loss before its update."""
@@ -136,6 +140,7 @@ class _Run:
             best=self.best.parameters,
             examples_sha256=examples_sha256,
             seconds=time.perf_counter() - self.started,
+            snapshots=self.snapshots.kept,
         )
 
     def history(self, stopped: bool) -> History:
@@ -150,6 +155,7 @@ class _Run:
             self.options,
             stopped,
             diverged=has_diverged(losses, len(self.data.vocab)),
+            snapshots=self.snapshots.kept,
         )
 
 

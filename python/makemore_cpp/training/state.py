@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +11,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP, OptimizerState
+from makemore_cpp.training.snapshots import Snapshot
 
 
 class Evaluation(NamedTuple):
@@ -42,6 +43,8 @@ class TrainingState:
         As of `examples_digest`.
     seconds : float
         Time that the run has taken so far.
+    snapshots : list of Snapshot
+        As of `History`.
     """
 
     options: dict[str, Any]
@@ -52,6 +55,7 @@ class TrainingState:
     best: dict[str, Float32]
     examples_sha256: str
     seconds: float
+    snapshots: list[Snapshot] = field(default_factory=list)
 
     def __repr__(self) -> str:
         steps = f"{len(self.losses):,} of {self.options['steps']:,} steps"

@@ -84,7 +84,9 @@ function onWidth(box, draw) {
 
 // A table with a header for each column; numbers are set to the right.
 function table(caption, headers, rows) {
-  const isNumber = headers.map((_, i) => rows.some((row) => typeof row[i] === "number"));
+  const isNumber = headers.map((_, i) => rows.every(
+    (row) => typeof row[i] === "number" || /^[\d,.]+%?$/.test(row[i] ?? "0"),
+  ));
   const cell = (value) => (typeof value === "number" ? fixed(value) : value ?? "");
   const kind = (i) => (isNumber[i] ? "number" : null);
   return element(

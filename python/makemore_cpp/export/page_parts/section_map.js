@@ -5,7 +5,7 @@ const MAP_SIZE = 400, MAX_LABELS = 400;
 function showMap({net, vocab, content}) {
   const {points, axes, snapshots} = content.map;
   const shown = Math.min(vocab.itos.length, MAX_LABELS);
-  const frames = [...(snapshots ?? []), {step: null, points}];
+  const frames = [...snapshots, {step: null, points}];
   const place = mapScale(frames.flatMap((frame) => frame.points));
   const picture = svgElement("svg", {
     viewBox: `0 0 ${MAP_SIZE} ${MAP_SIZE}`, role: "img",
@@ -30,7 +30,7 @@ function showMap({net, vocab, content}) {
     `Across: ${axes[0]}. Upwards: ${axes[1]}. It shows ${tokens}${grouped(vocab.itos.length)} ` +
     `tokens${kinds}.`;
   showNearest(net, vocab, marks);
-  if (snapshots) showScrubber(frames, show);
+  if (snapshots.length) showScrubber(frames, show);
 }
 
 // What takes a point of the plane to one of the picture; both axes have one scale.

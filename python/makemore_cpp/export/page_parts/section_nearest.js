@@ -10,7 +10,7 @@ function showNearestContexts({net, vocab, texts, typing}) {
     const found = nearestContexts(memory, net, h, own, N_NEAREST);
     byId("nearest-own").replaceChildren(...(own
       ? [`The context itself stands ${times(own.total)} in these texts, followed by `,
-        following(own, vocab), "."]
+        following(own, vocab)]
       : ["The context itself stands nowhere in these texts: the net goes by what is like it."]));
     byId("nearest-table").replaceChildren(table(
       `The ${found.length} nearest other contexts in the hidden layer`,

@@ -1,10 +1,11 @@
-"""The losses of a run as a line that can be drawn: means of windows of steps."""
+"""The course of a run, small enough to be kept and drawn."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from makemore_cpp.training.history import History
+from makemore_cpp.training.snapshots import Snapshot
 from makemore_cpp.training.state import Evaluation
 
 WINDOWS = 200
@@ -18,15 +19,16 @@ class Window(NamedTuple):
     lr: float
 
 
-class LossCurve(NamedTuple):
-    """What a run folder keeps of a `History`: at most 200 windows, and all evaluations."""
+class Course(NamedTuple):
+    """What a run folder keeps of a `History`: at most 200 windows of steps, and the rest whole."""
 
     windows: list[Window]
     evaluations: list[Evaluation]
+    snapshots: list[Snapshot]
 
     @classmethod
-    def of(cls, history: History) -> "LossCurve":
-        """Return the curve of a run's history."""
+    def of(cls, history: History) -> "Course":
+        """Return the course of a run, of its history."""
         steps = len(history.losses)
         size = -(-steps // WINDOWS)
         windows = []
@@ -35,4 +37,4 @@ class LossCurve(NamedTuple):
             last = first + len(part)
             loss = float(part.mean(dtype=np.float64))
             windows.append(Window(last, loss, float(history.lr[last - 1])))
-        return cls(windows, history.evaluations)
+        return cls(windows, history.evaluations, history.snapshots)
