@@ -192,6 +192,20 @@ def test_log_probs_agree(content: dict, trained, data: mm.Dataset) -> None:
     np.testing.assert_allclose(np.exp(found), np.exp(trained[0].log_probs(contexts)), atol=1e-6)
 
 
+@pytest.mark.parametrize("n_hidden", [0, 7])
+def test_log_probs_with_direct_connections_agree(data: mm.Dataset, n_hidden: int) -> None:
+    model = mm.MLP(data.vocab, n_hidden=n_hidden, init="lecture", direct=True)
+    contexts = data.dev.X[:100]
+    held = page_data(model, None, data)
+    assert ("nearest" in held["missing"]) == (n_hidden == 0)
+    found = answer(
+        "const net = netOf(question[0]);"
+        "return question[1].map((context) => Array.from(logProbs(net, context)));",
+        [held, contexts.tolist()],
+    )
+    np.testing.assert_allclose(np.exp(found), np.exp(model.log_probs(contexts)), atol=1e-6)
+
+
 @pytest.mark.parametrize("seed", [0, 42, 2**32 + 5, 2**53 - 1])
 @pytest.mark.parametrize(("temperature", "prefix"), [(1.0, ""), (0.5, "an"), (0.0, ""), (2.0, "k")])
 def test_samples_are_pythons(
@@ -300,43 +314,27 @@ def live_losses(data: mm.Dataset, content: dict, *chosen: object) -> list[float]
 
 
 @pytest.mark.parametrize(
-    ("T", "init", "lr", "batch"),
+    ("T", "H", "init", "lr", "batch"),
     [
-        (3, "scaled", 0.1, 32),
-        (1, "scaled", 1.0, 1),
-        (5, "lecture", 0.1, 32),
-        (3, "scaled", 10.0, 32),
+        (3, 32, "scaled", 0.1, 32),
+        (1, 32, "scaled", 1.0, 1),
+        (5, 32, "lecture", 0.1, 32),
+        (3, 32, "scaled", 10.0, 32),
+        (3, 0, "scaled", 0.5, 32),
+        (2, 0, "lecture", 0.1, 1),
     ],
 )
 def test_live_training_follows_the_reference(
-    content: dict, data: mm.Dataset, T: int, init: str, lr: float, batch: int
+    content: dict, data: mm.Dataset, T: int, H: int, init: str, lr: float, batch: int
 ) -> None:
-    found = live_losses(data, content, T, 32, init, lr, batch)
-    first = reference_random.initial_parameters(T, 4, 32, 27, 1, init)
+    found = live_losses(data, content, T, H, init, lr, batch)
+    first = reference_random.initial_parameters(T, 4, H, 27, 1, init, direct=H == 0)
     parameters = [array.astype(np.float64) for array in first]
     X, Y = mm.build_dataset(data.train.texts, data.vocab, T)
     losses = reference.train_steps(*parameters, X, Y, [lr] * 20, batch_size=batch)
     # At a learning rate of 10, what sums in another order differ by grows tenfold in a step.
     n = 8 if lr == 10 else 20
     np.testing.assert_allclose(found[:n], losses[:n], atol=1e-5)
-
-
-def test_live_training_without_a_hidden_layer(content: dict, data: mm.Dataset) -> None:
-    """It is softmax regression on the concatenated embeddings, which learn too."""
-    found = live_losses(data, content, 3, 0, "scaled", 0.5, 32)
-    C = reference_random.standard_normals(1, "C", 27 * 4).astype(np.float32).reshape(27, 4)
-    W = (reference_random.standard_normals(1, "W2", 12 * 27) * 0.01).astype(np.float32)
-    C, W, b = C.astype(np.float64), W.astype(np.float64).reshape(12, 27), np.zeros(27)
-    for step, loss in enumerate(found):
-        rows = reference.batch_rows(1, step, 1, 32, len(data.train.Y))[0]
-        X, Y = data.train.X[rows], data.train.Y[rows]
-        x = C[X].reshape(32, 12)
-        expected, dlogits = reference.cross_entropy(x @ W + b, Y)
-        assert loss == pytest.approx(expected, abs=1e-5)
-        dx, dW, db = reference.linear_backward(dlogits, x, W)
-        C -= 0.5 * reference.embedding_backward(dx.reshape(32, 3, 4), X, 27)
-        W -= 0.5 * dW
-        b -= 0.5 * db
 
 
 # -- the cards -----------------------------------------------------------------------------------

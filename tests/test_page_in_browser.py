@@ -173,6 +173,19 @@ def test_the_map_shows_the_embeddings_on_their_way(tab: Page, trained: Any) -> N
     assert places() == at_the_end
 
 
+@pytest.mark.parametrize("n_hidden", [0, 5])
+def test_direct_connections_are_shown(
+    tab: Page, trained: Any, tmp_path: Path, n_hidden: int
+) -> None:
+    data = mm.Dataset.split(mm.load_texts()[:500], block_size=3)
+    page(mm.MLP(data.vocab, n_hidden=n_hidden, direct=True), tmp_path / "page.html", data=data)
+    tab.open(tmp_path / "page.html")
+    use_everything(tab)
+    assert tab.complaints == []
+    assert (text_of(tab, ".stage code")[-1] == "p = softmax(x @ W2 + b2)") == (n_hidden == 0)
+    assert len(text_of(tab, ".missing")) == 1 + (n_hidden == 0), "of the losses, and of the nearest"
+
+
 # -- usable --------------------------------------------------------------------------------------
 def test_a_stranger_is_named_and_the_text_stays(tab: Page, trained: Any) -> None:
     tab.open(trained[2])

@@ -150,7 +150,7 @@ def _bottleneck(evidence: Evidence) -> Card:
 def _minibatch(evidence: Evidence) -> Card:
     model, data = evidence.model, evidence.data
     T, E, H, V = model.sizes
-    start = MLP(model.vocab, T, E, H).parameters
+    start = MLP(model.vocab, T, E, H, direct=model.direct).parameters
     most = max(GRADIENTS, min(MAX_EXAMPLES, MAX_ELEMENTS // max(T * E, H, V)))
     every = -(-len(data.train.Y) // most)
     X, Y = data.train.X[::every], data.train.Y[::every]
@@ -216,7 +216,7 @@ def _softmax(evidence: Evidence) -> Card:
 def _attention(evidence: Evidence) -> Card | None:
     model = evidence.model
     T, E, H, _ = model.sizes
-    if T < 2:
+    if T < 2 or H == 0:
         return None
     W1 = model.W1.reshape(T, E, H).astype(np.float64)
     pushes = model.C[1:].astype(np.float64) @ W1  # (T,V-1,H)

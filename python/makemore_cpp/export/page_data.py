@@ -39,7 +39,7 @@ def page_data(model: MLP, course: Course | None, data: Dataset | None) -> dict[s
     findings = None if data is None else diagnose(model, data)
     result = {
         "version": __version__,
-        "sizes": {"T": T, "E": E, "H": H, "V": V},
+        "sizes": {"T": T, "E": E, "H": H, "V": V, "direct": model.direct},
         "n_parameters": model.n_parameters,
         "parameters": {name: _base64(array) for name, array in model.parameters.items()},
         "vocab": _vocab(model.vocab),
@@ -66,6 +66,8 @@ def page_data(model: MLP, course: Course | None, data: Dataset | None) -> dict[s
     else:
         words = "Tokens of this model are words, or one stands for unknown ones; a page trains on "
         missing["training"] = missing["nearest"] = f"{words}characters alone."
+    if H == 0:
+        missing["nearest"] = "This model has no hidden layer in which contexts could be near."
     n_texts = len(data.train.texts) + len(data.dev.texts)
     if n_texts <= MAX_KNOWN:
         splits = {"train": data.train.texts, "dev": data.dev.texts}

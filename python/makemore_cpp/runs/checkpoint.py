@@ -199,7 +199,9 @@ def _checkpoint_of(content: Content) -> Checkpoint:
         best=best,
         examples_sha256=progress["examples_sha256"],
         seconds=progress["seconds"],
-        snapshots=[] if snapshots is None else _snapshots(content, description.sizes, done_evaluations),
+        snapshots=[]
+        if snapshots is None
+        else _snapshots(content, description.sizes, done_evaluations),
     )
     _check_options(state)
     return Checkpoint(state, progress["init"], progress["samples"], tuple(progress["builds"]))

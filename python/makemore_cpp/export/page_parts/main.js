@@ -13,11 +13,11 @@ function main() {
   if (content.texts) {
     page.texts = trainingTexts(page);
     showTraining(page);
-    showNearestContexts(page);
   } else {
     leaveOut("training", missing.training);
-    leaveOut("nearest", missing.nearest);
   }
+  if (missing.nearest) leaveOut("nearest", missing.nearest);
+  else showNearestContexts(page);
   if (content.cards.length) showCards(page);
   else leaveOut("cards", missing.cards);
 }
@@ -38,8 +38,8 @@ function showSummary({content, net}) {
   const texts = content.data ? `It learnt from ${grouped(content.data.train)} texts. ` : "";
   byId("summary").textContent =
     `The MLP of Bengio et al. (2003), trained: it looks at the last ${T} tokens, gives each of the ` +
-    `${grouped(V)} tokens ${E} numbers, has ${grouped(H)} hidden units and ` +
-    `${grouped(content.n_parameters)} parameters in all. ${texts}Everything here is computed by the ` +
+    `${grouped(V)} tokens ${E} numbers, has ${grouped(H)} hidden units` +
+    `${net.direct ? ", direct connections" : ""} and ${grouped(content.n_parameters)} parameters in all. ${texts}Everything here is computed by the ` +
     "page itself, without a network.";
   byId("contents").append(...Array.from(document.querySelectorAll("main > section"), (section) =>
     element("li", {}, element("a", {href: `#${section.id}`}, section.querySelector("h2").textContent))));

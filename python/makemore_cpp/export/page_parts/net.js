@@ -1,9 +1,9 @@
 // The model in JavaScript: random numbers, forward pass, sampling and training; no page is needed.
 //
-// A net is {T, E, H, V, C, W1, b1, W2, b2}: sizes and typed arrays in row-major order, C (V,E),
-// W1 (K,H), b1 (H), W2 (H,V), b2 (V), with K = T*E.  Sums are in double precision, and so are the
-// parameters of a net that is trained here.  Without a hidden layer H is 0, there are no W1 and b1,
-// and W2 is (K,V).
+// A net is {T, E, H, V, direct, C, W1, b1, W2, b2}: sizes and typed arrays in row-major order, C (V,E),
+// W1 (K,H), b1 (H), W2 (F,V), b2 (V), with K = T*E.  F is H, or H + K where the embeddings are directly
+// connected to the output layer, too; without a hidden layer, H is 0.  Sums are in double precision,
+// and so are the parameters of a net that is trained here.
 
 // -- random numbers: Philox4x32-10, the same words as everywhere in makemore_cpp -----------------
 const PURPOSES = {C: 0, W1: 1, b1: 2, W2: 3, b2: 4, batch: 5, sample: 6};
@@ -103,17 +103,18 @@ function normals(count, purpose, seed, scale) {
   return result;
 }
 
-// A new net; init is "scaled" (the first loss is about ln V) or "lecture" (all from N(0,1)).
+// A new net; init is "scaled" (the first loss is about ln V) or "lecture" (all from N(0,1)).  Without
+// hidden units there are direct connections.
 function newNet(T, E, H, V, seed, init) {
   const K = T * E, wide = init === "lecture";
-  const net = {T, E, H, V, C: normals(V * E, "C", seed, 1)};
-  if (H > 0) {
-    net.W1 = normals(K * H, "W1", seed, wide ? 1 : 5 / 3 / Math.sqrt(K));
-    net.b1 = normals(H, "b1", seed, wide ? 1 : 0);
-  }
-  net.W2 = normals((H || K) * V, "W2", seed, wide ? 1 : 0.01);
-  net.b2 = normals(V, "b2", seed, wide ? 1 : 0);
-  return net;
+  return {
+    T, E, H, V, direct: H === 0,
+    C: normals(V * E, "C", seed, 1),
+    W1: normals(K * H, "W1", seed, wide ? 1 : 5 / 3 / Math.sqrt(K)),
+    b1: normals(H, "b1", seed, wide ? 1 : 0),
+    W2: normals((H || K) * V, "W2", seed, wide ? 1 : 0.01),
+    b2: normals(V, "b2", seed, wide ? 1 : 0),
+  };
 }
 
 // -- the forward pass ----------------------------------------------------------------------------
@@ -136,14 +137,14 @@ function linear(x, W, b) {
   return y;
 }
 
-// h = tanh(x @ W1 + b1); without a hidden layer, x itself.
+// h = tanh(x @ W1 + b1)
 function hidden(net, x) {
-  return net.H > 0 ? linear(x, net.W1, net.b1).map(Math.tanh) : x;
+  return linear(x, net.W1, net.b1).map(Math.tanh);
 }
 
-// logits = h @ W2 + b2
-function logits(net, h) {
-  return linear(h, net.W2, net.b2);
+// logits = h @ W2 + b2, or [h, x] @ W2 + b2 with direct connections.
+function logits(net, h, x) {
+  return linear(net.direct ? [...h, ...x] : h, net.W2, net.b2);
 }
 
 // log p = z - ln(sum(exp(z))), with the greatest logit subtracted first, for the exponentials' sake.
@@ -155,7 +156,8 @@ function logSoftmax(z) {
 
 // Log-probabilities (V) of the token after a context of T tokens.
 function logProbs(net, context) {
-  return logSoftmax(logits(net, hidden(net, embed(net, context))));
+  const x = embed(net, context);
+  return logSoftmax(logits(net, hidden(net, x), x));
 }
 
 // The T tokens before a position of a text, which boundaries (0) fill up.
@@ -211,14 +213,15 @@ function buildDataset(texts, T) {
 
 // What trains a net in place by minibatch descent; step() takes one step and returns its loss.
 function newTrainer(net, data, batchSize, seed) {
-  const names = net.H > 0 ? ["C", "W1", "b1", "W2", "b2"] : ["C", "W2", "b2"];
-  const gradients = {};
+  const names = ["C", "W1", "b1", "W2", "b2"], gradients = {};
   for (const name of names) gradients[name] = new Float64Array(net[name].length);
-  const K = net.T * net.E, n = net.H || K;
+  const K = net.T * net.E, F = net.H + (net.direct ? K : 0);
   const scratch = {
-    x: new Float64Array(K), h: net.H > 0 ? new Float64Array(n) : null,
-    p: new Float64Array(net.V), dh: new Float64Array(n), dx: new Float64Array(K),
+    x: new Float64Array(K), dx: new Float64Array(K), p: new Float64Array(net.V),
+    features: new Float64Array(F), dfeatures: new Float64Array(F),
   };
+  scratch.h = scratch.features.subarray(0, net.H);
+  scratch.dh = scratch.dfeatures.subarray(0, net.H);
   const rows = new Float64Array(batchSize);
   let steps = 0;
   return {
@@ -240,32 +243,26 @@ function descend(w, dw, lr) {
 }
 
 // Adds the gradients of one example's loss, times its weight, and returns the loss.
-function addGradients(net, data, row, weight, gradients, {x, h, p, dh, dx}) {
-  const {T, E, H, V, C} = net, K = T * E;
+function addGradients(net, data, row, weight, gradients, {x, h, features, p, dfeatures, dh, dx}) {
+  const {T, E, H, V, C, direct} = net, K = T * E;
   for (let t = 0; t < T; t++) {
     const from = data.X[row * T + t] * E;
     for (let e = 0; e < E; e++) x[t * E + e] = C[from + e];
   }
-  let top = x;
-  if (H > 0) {
-    linearInto(h, x, net.W1, net.b1);
-    for (let j = 0; j < H; j++) h[j] = Math.tanh(h[j]);
-    top = h;
-  }
-  linearInto(p, top, net.W2, net.b2);
+  linearInto(h, x, net.W1, net.b1);
+  for (let j = 0; j < H; j++) h[j] = Math.tanh(h[j]);
+  if (direct) features.set(x, H);
+  linearInto(p, features, net.W2, net.b2);
   const target = data.Y[row], loss = softmaxInto(p, target);
   for (let v = 0; v < V; v++) p[v] *= weight;
   p[target] -= weight; // now the gradient of the logits
-  linearBackward(dh, gradients.W2, gradients.b2, p, top, net.W2);
-  let bottom = dh;
-  if (H > 0) {
-    for (let j = 0; j < H; j++) dh[j] *= 1 - h[j] * h[j];
-    linearBackward(dx, gradients.W1, gradients.b1, dh, x, net.W1);
-    bottom = dx;
-  }
+  linearBackward(dfeatures, gradients.W2, gradients.b2, p, features, net.W2);
+  for (let j = 0; j < H; j++) dh[j] *= 1 - h[j] * h[j];
+  linearBackward(dx, gradients.W1, gradients.b1, dh, x, net.W1);
+  if (direct) for (let k = 0; k < K; k++) dx[k] += dfeatures[H + k];
   for (let t = 0; t < T; t++) {
     const to = data.X[row * T + t] * E;
-    for (let e = 0; e < E; e++) gradients.C[to + e] += bottom[t * E + e];
+    for (let e = 0; e < E; e++) gradients.C[to + e] += dx[t * E + e];
   }
   return loss;
 }

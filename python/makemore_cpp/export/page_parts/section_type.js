@@ -4,6 +4,7 @@ const MAX_BARS = 60, MAX_CELLS = 512;
 
 function showTyping({net, vocab, content}) {
   const {T, E, H, V} = net, K = T * E;
+  const features = net.direct ? (H > 0 ? "[h, x]" : "x") : "h";
   let tokens = [], position = 0, listeners = [];
 
   // -- the parts, made once ----------------------------------------------------------------------
@@ -20,9 +21,9 @@ function showTyping({net, vocab, content}) {
       `Each of the ${T} tokens before the place is looked up in C, a table of ${grouped(V)} ` +
       `rows of ${E} numbers; before a text stand boundaries, \u201c${visible(vocab.itos[0])}\u201d`),
     stage("Concatenated", `x = C[X].reshape(${K})`, x.box, ""),
-    stage("Hidden units", "h = tanh(x @ W1 + b1)", h.box,
-      `${grouped(H)} numbers between \u22121 (orange) and 1 (blue)`),
-    stage("Probabilities", "p = softmax(h @ W2 + b2)", bars.box,
+    ...(H > 0 ? [stage("Hidden units", "h = tanh(x @ W1 + b1)", h.box,
+      `${grouped(H)} numbers between \u22121 (orange) and 1 (blue)`)] : []),
+    stage("Probabilities", `p = softmax(${features} @ W2 + b2)`, bars.box,
       V > MAX_BARS ? `the ${MAX_BARS} most probable of ${grouped(V)} tokens` : ""),
   );
 
@@ -32,7 +33,7 @@ function showTyping({net, vocab, content}) {
   const compute = () => {
     const context = contextAt(tokens, position, T);
     const embedded = embed(net, context), units = hidden(net, embedded);
-    const scores = logits(net, units);
+    const scores = logits(net, units, embedded);
     return {context, x: embedded, h: units, logits: scores, p: logSoftmax(scores).map(Math.exp)};
   };
   const ranked = () => {
@@ -47,12 +48,12 @@ function showTyping({net, vocab, content}) {
     )),
     makeExplorable(x.box, x.parts, "The concatenated embeddings",
       (k) => `x[${k}] = emb[${Math.floor(k / E)}, ${k % E}] = ${fixed(now.x[k])}`),
-    makeExplorable(h.box, h.parts, "The hidden units",
+    ...(H === 0 ? [] : [makeExplorable(h.box, h.parts, "The hidden units",
       (j) => `h[${j}] = tanh(x @ W1[:, ${j}] + b1[${j}]) = tanh(${fixed(Math.atanh(now.h[j]))}) = ` +
-        fixed(now.h[j])),
+        fixed(now.h[j]))]),
     makeExplorable(bars.box, bars.parts, "The probabilities of the next token", (i) => {
       const v = now.order[i];
-      return `p[${v}] = softmax(h @ W2 + b2)[${v}] = exp(${fixed(now.logits[v], 3)}) / \u03a3 = ` +
+      return `p[${v}] = softmax(${features} @ W2 + b2)[${v}] = exp(${fixed(now.logits[v], 3)}) / \u03a3 = ` +
         `${fixed(now.p[v])}: probability of ${tokenName(v)}`;
     }),
   ];
