@@ -221,13 +221,17 @@ def test_the_command_trains_it(tmp_path: Path) -> None:
 
 
 # -- what other formats hold -----------------------------------------------------------------------
-def test_onnx_holds_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("V", [27, 17_000])
+def test_onnx_holds_it(tmp_path: Path, V: int) -> None:
     pytest.importorskip("onnx")
     runtime = pytest.importorskip("onnxruntime")
-    model = a_model(init="lecture")
+    vocab = mm.Vocab([str(number) for number in range(V - 1)], "</s>", " ")
+    model = mm.MLP(vocab, 3, 4, 8, direct=True)
+    model.save(tmp_path / "m.safetensors")
+    assert mm.MLP.load(tmp_path / "m.safetensors").to_bytes() == model.to_bytes()
     mm.export_onnx(model, tmp_path / "m.onnx")
     session = runtime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
-    X = np.random.default_rng(0).integers(0, 11, (50, 3))
+    X = np.random.default_rng(0).integers(0, V, (50, 3))
     (found,) = session.run(["log_probs"], {"X": X})
     np.testing.assert_allclose(found, model.log_probs(X), rtol=1e-4, atol=1e-5)
 
@@ -236,6 +240,8 @@ def test_formats_without_room_for_it_say_so(tmp_path: Path) -> None:
     model = a_model()
     with pytest.raises(mm.ArgumentError, match="direct connections"):
         mm.export_header(model, tmp_path / "m.h")
+    with pytest.raises(mm.ArgumentError, match="direct connections"):
+        mm.export.page(model, tmp_path / "m.html")
     for export in (mm.to_lecture, mm.to_makemore_py):
         with pytest.raises(mm.ArgumentError, match="direct connections"):
             export(model)
