@@ -240,8 +240,6 @@ def test_formats_without_room_for_it_say_so(tmp_path: Path) -> None:
     model = a_model()
     with pytest.raises(mm.ArgumentError, match="direct connections"):
         mm.export_header(model, tmp_path / "m.h")
-    with pytest.raises(mm.ArgumentError, match="direct connections"):
-        mm.export.page(model, tmp_path / "m.html")
     for export in (mm.to_lecture, mm.to_makemore_py):
         with pytest.raises(mm.ArgumentError, match="direct connections"):
             export(model)

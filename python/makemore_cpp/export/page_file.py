@@ -63,8 +63,7 @@ def page(
     TypeError
         An argument has a wrong type.
     ArgumentError
-        The model has too many parameters, one that is not finite or direct connections, or `data`
-        do not fit it.
+        The model has too many parameters or one that is not finite, or `data` do not fit it.
     FileError
         The file cannot be written.
     """
@@ -88,8 +87,6 @@ def page(
 
 
 def _check_parameters(model: MLP) -> None:
-    if model.direct:
-        raise ArgumentError("a page shows no direct connections")
     if model.n_parameters > MAX_PARAMETERS:
         raise ArgumentError(
             f"the model has {model.n_parameters:,} parameters; a page holds at most "
