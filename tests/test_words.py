@@ -436,6 +436,13 @@ def test_commands(tmp_path: Path) -> None:
         (("eval", "s", "--split", "all"), "was trained on a stream"),
     ):
         assert sentence in refuse(tmp_path, *wrong)
+    out, _ = run(
+        tmp_path, "sweep", "grid", *stream[1:6], "--sizes", 60, 30, "--n-hidden", "2,3",
+        "--block-size", "2,3", "--steps", 5, "--json",
+    )  # fmt: skip
+    assert len(json.loads(out)["cells"]) == 4
+    out, _ = run(tmp_path, "experiment", "ngram", *stream[1:6], "--max-block-size", 2, "--json")
+    assert json.loads(out)["rows"][0]["possible_contexts"] == 8  # of all words
     out, _ = run(tmp_path, "eval", "r", "--pictures", "p")
     assert (tmp_path / "p" / "embeddings.png").exists()
     _, error = run(tmp_path, "export", "r", "x.h", code=2)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from makemore_cpp import checks, files, sweeps
 from makemore_cpp._core import ArgumentError
@@ -61,6 +62,17 @@ data_option = click.option(
     "--data",
     help="File of texts, one a line, gzipped or not; - reads stdin.  "
     "[default: bundled US names of 2017]",
+)
+TEXT_OPTIONS = (
+    data_option,
+    split_seed_option,
+    boundary_option,
+    level_option,
+    min_count_option,
+    max_size_option,
+    lower_option,
+    stream_option,
+    sizes_option,
 )
 threads_option = click.option(
     "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
@@ -156,17 +168,21 @@ def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callabl
     return add
 
 
+def text_options(command: Any) -> Any:
+    """Add the options for texts: which, of what tokens, and how they are split."""
+    for decorate in reversed(TEXT_OPTIONS):
+        command = decorate(command)
+    return command
+
+
 def data_options(command: Any, folder: str = "Folder; that of an old sweep goes on.") -> Any:
     """Add the options for the data, for the folder and for machines."""
     for decorate in (
         json_option,
         click.option("--out", help=f"{folder}  [default: sweeps/<n>]"),
-        boundary_option,
-        split_seed_option,
-        data_option,
     ):
         command = decorate(command)
-    return command
+    return text_options(command)
 
 
 def sweep_options(command: Any) -> Any:
@@ -182,9 +198,22 @@ def sweep_options(command: Any) -> Any:
     return data_options(command)
 
 
-def read_data(data: str | None, split_seed: int, boundary: str | None) -> Dataset:
-    """Return the data that the options name."""
-    return Dataset.split(load_texts(path_of(data)), seed=split_seed, boundary=boundary)
+def take_data(options: dict[str, Any], block_size: int = 3) -> Dataset:
+    """Return the data that the `text_options` name, which are taken out of `options`."""
+    names = ("boundary", "level", "min_count", "max_size", "lower")
+    of_texts = {name: options.pop(name) for name in names}
+    data, seed, sizes = (options.pop(name) for name in ("data", "split_seed", "sizes"))
+    is_stream = options.pop("stream")
+    if not is_stream and sizes is not None:
+        raise ArgumentError("--sizes belongs to --stream: other data are cut at 80 % and 90 %")
+    source = click.get_current_context().get_parameter_source("split_seed")
+    if is_stream and source is ParameterSource.COMMANDLINE:
+        raise ArgumentError("--split-seed has no use with --stream, which is not shuffled")
+    seed = checks.integer("split_seed", seed, 0, checks.MAX_SEED)
+    texts = load_texts(path_of(data))
+    if is_stream:
+        return Dataset.stream(texts, sizes, block_size, **of_texts)
+    return Dataset.split(texts, block_size, seed, **of_texts)
 
 
 def model_of(run: str) -> Model:

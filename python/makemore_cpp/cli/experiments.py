@@ -38,9 +38,6 @@ def _add(name: str) -> None:
     described = EXPERIMENTS[name]
 
     def command(
-        data: str | None,
-        split_seed: int,
-        boundary: str | None,
         seeds: list[int],
         jobs: int | None,
         dask: str | None,
@@ -51,7 +48,7 @@ def _add(name: str) -> None:
         steps: int | None = None,
         **options: Any,
     ) -> None:
-        dataset = cli_common.read_data(data, split_seed, boundary)
+        dataset = cli_common.take_data(options)
         given = {option: value for option, value in options.items() if value is not None}
         texts = train_texts or described.train_texts or len(dataset.train.texts)
         texts = min(texts, len(dataset.train.texts))
@@ -119,15 +116,13 @@ Show what counting can do, and what a longer context does to it.
 @click.option("--max-block-size", default=9, help="The longest context, in tokens.")
 @partial(data_options, folder="Folder, which may hold no file yet.")
 def ngram(
-    data: str | None,
-    split_seed: int,
-    boundary: str | None,
     out: str | None,
     max_block_size: int,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Show what counting can do, and what a longer context does to it."""
-    dataset = cli_common.read_data(data, split_seed, boundary)
+    dataset = cli_common.take_data(options)
     with folders.new_folder(out, root=ROOT) as folder:
         rows = ngram_table(dataset, max_block_size)
         cli_common.save_table(folder, to_csv([row._asdict() for row in rows]))

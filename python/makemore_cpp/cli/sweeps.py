@@ -46,9 +46,6 @@ An option of a run takes one value, or several with commas between them:
 @click.option("--csv", "csv_path", help="Write the table to this file too.")
 @click.option("--markdown", "as_markdown", is_flag=True, help="Print the table in Markdown.")
 def grid(
-    data: str | None,
-    split_seed: int,
-    boundary: str | None,
     seeds: list[int],
     jobs: int | None,
     dask: str | None,
@@ -56,10 +53,10 @@ def grid(
     csv_path: str | None,
     as_markdown: bool,
     as_json: bool,
-    **options: list[Any] | None,
+    **options: Any,
 ) -> None:
     """Train a model for every combination of options."""
-    dataset = cli_common.read_data(data, split_seed, boundary)
+    dataset = cli_common.take_data(options)
     given = {name: values for name, values in options.items() if values is not None}
     combinations = sweeps.combine({"steps": DEFAULT_STEPS, **given})
     if csv_path is not None:
@@ -100,9 +97,6 @@ of several rates.
 @run_options(SEARCH_OPTIONS, is_list=False)
 @sweep_options
 def search_lr(
-    data: str | None,
-    split_seed: int,
-    boundary: str | None,
     seeds: list[int],
     jobs: int | None,
     dask: str | None,
@@ -115,7 +109,7 @@ def search_lr(
     **options: Any,
 ) -> None:
     """Search for a learning rate, in two ways."""
-    dataset = cli_common.read_data(data, split_seed, boundary)
+    dataset = cli_common.take_data(options)
     given = {name: value for name, value in options.items() if value is not None}
     with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):
         curve = lr_search.growing_rate(

@@ -16,23 +16,14 @@ from makemore_cpp.cli import common as cli_common
 from makemore_cpp.cli import console, exits
 from makemore_cpp.cli import pictures as cli_pictures
 from makemore_cpp.cli.common import (
-    boundary_option,
-    data_option,
     json_option,
-    level_option,
-    lower_option,
-    max_size_option,
-    min_count_option,
     option_of,
     recipe_options,
-    sizes_option,
-    split_seed_option,
-    stream_option,
+    text_options,
     threads_option,
 )
 from makemore_cpp.data import origin
 from makemore_cpp.data.dataset import Dataset
-from makemore_cpp.data.texts import load_texts
 from makemore_cpp.evaluation import diagnosis
 from makemore_cpp.files import folders
 from makemore_cpp.models.frozen import CHECKPOINT_FILE
@@ -74,16 +65,8 @@ the first loss is about ln V, which ends lower. --preset lecture is the lecture'
     callback=_use_preset,
     help="Other defaults: the lecture's to the letter, or those of the best dev loss known.",
 )
-@data_option
+@text_options
 @recipe_options(names_of("model", "training", "update"))
-@split_seed_option
-@boundary_option
-@level_option
-@min_count_option
-@max_size_option
-@lower_option
-@stream_option
-@sizes_option
 @click.option("--samples", default=20, help="Samples to print at the end.")
 @click.option("--out", help="Run folder.  [default: runs/<n>]")
 @click.option("--overwrite", is_flag=True, help="Allow --out to hold files already.")
@@ -158,29 +141,15 @@ class _Run(NamedTuple):
 @contextmanager
 def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     """Give the run of these options of the command line."""
-    names = ("data", "block_size", "n_embd", "n_hidden", "split_seed", "init", "direct", "out")
-    data, block_size, n_embd, n_hidden, split_seed, init, direct, out = map(options.pop, names)
-    of_texts = {
-        name: options.pop(name) for name in ("boundary", "level", "min_count", "max_size", "lower")
-    }
-    is_stream, sizes = options.pop("stream"), options.pop("sizes")
+    names = ("block_size", "n_embd", "n_hidden", "init", "direct", "out")
+    block_size, n_embd, n_hidden, init, direct, out = map(options.pop, names)
     overwrite = options.pop("overwrite")
     del options["resume"]
     options["betas"] = (options.pop("beta1"), options.pop("beta2"))
     floor_source = click.get_current_context().get_parameter_source("lr_floor")
     if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
         options["lr_floor"] = None  # the preset's is that of its own schedule
-    split_seed = checks.integer("split_seed", split_seed, 0, checks.MAX_SEED)
-    if not is_stream and sizes is not None:
-        raise ArgumentError("--sizes belongs to --stream: other data are cut at 80 % and 90 %")
-    seed_source = click.get_current_context().get_parameter_source("split_seed")
-    if is_stream and seed_source is ParameterSource.COMMANDLINE:
-        raise ArgumentError("--split-seed has no use with --stream, which is not shuffled")
-    texts = load_texts(cli_common.path_of(data))
-    if is_stream:
-        dataset = Dataset.stream(texts, sizes, block_size, **of_texts)
-    else:
-        dataset = Dataset.split(texts, block_size, split_seed, **of_texts)
+    dataset = cli_common.take_data(options, block_size)
     model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init, direct)
     with folders.new_folder(out, overwrite) as folder:
         yield _Run(folder, model, dataset, options, init, samples, (checkpoint.this_build(),))
