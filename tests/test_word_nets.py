@@ -162,6 +162,16 @@ def test_the_recipe(data: mm.Dataset) -> None:
         word_nets.recipe_of(data, {"batch_size": 0})
 
 
+def test_a_net_begins_with_the_frequencies(data: mm.Dataset) -> None:
+    net, _ = word_nets.train_net(Shape(5, 0, 6, True), data, 1, {**FEW, "lr": 0.0})
+    counts = np.bincount(data.train.Y, minlength=len(data.vocab)) + 1
+    np.testing.assert_allclose(np.exp(net.b2), counts / counts.sum(), rtol=1e-6)
+    unigram = mm.NGram(data.vocab, data.train.texts, order=1)
+    assert net.loss(data.dev.X, data.dev.Y) == pytest.approx(
+        unigram.loss(data.dev.X[:, -1:], data.dev.Y), rel=0.05
+    )
+
+
 def test_the_papers_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     def sizes(n_texts: int, **more: bool) -> list[int]:
         data = word_nets.read_stream(SENTENCES[:n_texts], None, 4, **more)

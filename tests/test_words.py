@@ -408,6 +408,9 @@ def test_commands(tmp_path: Path) -> None:
     train = ("train", "--data", "texts", "--level", "word", "--min-count", 20, *size)
     out, _ = run(tmp_path, *train, "--out", "r")
     assert "nats per token" in out
+    at = next(i for i, line in enumerate(out.splitlines()) if "new samples" in line)
+    new = int(out.splitlines()[at].split()[0])
+    assert out.splitlines()[at + 1 + new] == f"{4 - new} already in the data"  # one a line
     model = mm.MLP.load(tmp_path / "r")
     assert model.vocab.unknown == "<unk>"
     config = json.loads((tmp_path / "r" / "config.json").read_text())

@@ -201,10 +201,11 @@ def print_diagnosis(found: Diagnosis) -> None:
     print_line(found.sentence)
 
 
-def print_samples(new: Sequence[str], known: Sequence[str]) -> None:
-    """Print samples, apart those that the data already holds."""
+def print_samples(new: Sequence[str], known: Sequence[str], are_sentences: bool) -> None:
+    """Print samples, apart those that the data already holds; of sentences one a line."""
     for texts, kind in ((new, "new samples"), (known, "already in the data")):
-        print_lines([f"{len(texts)} {kind}{': ' if texts else ''}{', '.join(texts)}"])
+        head = f"{len(texts)} {kind}{': ' if texts and not are_sentences else ''}"
+        print_lines([head, *texts] if are_sentences else [head + ", ".join(texts)])
 
 
 @contextmanager

@@ -279,5 +279,5 @@ def _show_run(
             f"kept the parameters of step {history.best.step:,}, whose dev loss was the best"
         )
     console.print_diagnosis(findings)
-    console.print_samples(new, known)
+    console.print_samples(new, known, model.vocab.level == "word")
     console.print_line(f"run folder: {run.folder}")

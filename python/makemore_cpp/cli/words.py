@@ -77,8 +77,9 @@ def _read(
 def _refuse_options() -> None:
     """Raise ArgumentError if there are options for data that are not given."""
     context = click.get_current_context()
-    for name in context.params.keys() - {"seeds", "out", "as_json"}:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+    for name in context.params:
+        is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if is_given and name not in {"seeds", "out", "as_json"}:
             raise ArgumentError(
                 f"{option_of(name.removeprefix('is_'))} belongs to --data, which is missing"
             )

@@ -96,6 +96,10 @@ def train_net(
     recipe = recipe_of(data, options, is_quick)
     model = MLP(data.vocab, seed=seed, **shape.options)
     data = with_block_size(data, model.block_size)
+    # The biases begin where they say how frequent each word is: a step moves one by about lr alone,
+    # and from 0 a rare word's has to come a long way.
+    counts = np.bincount(data.train.Y, minlength=len(data.vocab)) + 1
+    model.b2[:] = np.log(counts / counts.sum())
     state = model.optimizer_state(recipe.optimizer)
     started = time.perf_counter()
     model.train_steps(
