@@ -113,6 +113,10 @@ def test_what_it_refuses(tmp_path: Path, trained, data: mm.Dataset) -> None:
     for wrong in ({"data": NAMES}, {"history": [3.3]}):
         with pytest.raises(TypeError, match=next(iter(wrong))):
             page(model, path, **wrong)
+    other = mm.MLP(data.vocab, n_embd=2, n_hidden=4)
+    history = mm.train(other, data, steps=10)
+    with pytest.raises(mm.ArgumentError, match=r"history has embeddings of shape \(27, 2\)"):
+        page(model, path, history=history)
     with pytest.raises(mm.ArgumentError, match="block_size"):
         page(model, path, data=mm.Dataset.split(NAMES[:100], block_size=2, vocab=data.vocab))
     assert path.read_text() == "older"
@@ -125,6 +129,34 @@ def test_a_run_whose_losses_were_changed(tmp_path: Path) -> None:
         (tmp_path / runs.METRICS_FILE).write_bytes(first + line + b"\n")
         with pytest.raises(mm.FormatError, match="line 2, is not one of a run's record"):
             runs.read_course(tmp_path)
+
+
+def test_a_run_whose_embeddings_were_changed(tmp_path: Path) -> None:
+    (tmp_path / runs.METRICS_FILE).write_text('{"step": 1, "loss": 3.3, "lr": 0.1}\n')
+    assert runs.read_course(tmp_path).snapshots == []
+    for line in ('{"step": 0}', '{"step": 0, "C": [[1, 2], [3]]}', '{"step": 0, "C": [["1"]]}',
+                 '{"step": "<b>", "C": [[1]]}', '{"step": 0, "C": [[1e999]]}'):  # fmt: skip
+        (tmp_path / runs.EMBEDDINGS_FILE).write_text(line + "\n")
+        with pytest.raises(
+            mm.FormatError, match=r"embeddings.jsonl, line 1, is not one of a run's"
+        ):
+            runs.read_course(tmp_path)
+
+
+def test_a_run_comes_back_from_its_folder(tmp_path: Path, trained, data: mm.Dataset) -> None:
+    model, history = trained
+    comparison = mm.evaluation.compare(model, data)
+    runs.save_description(tmp_path, model, history, comparison, {})
+    found, expected = runs.read_course(tmp_path), mm.training.Course.of(history)
+    assert found[:2] == expected[:2]
+    assert [snapshot.step for snapshot in found.snapshots] == list(range(0, 2_001, 200))
+    for one, other in zip(found.snapshots, expected.snapshots, strict=True):
+        np.testing.assert_allclose(one.C, other.C, atol=5.1e-5)
+    # A run without snapshots leaves none of an older one beside its model.
+    history.snapshots[:], kept = [], history.snapshots[:]
+    runs.save_description(tmp_path, model, history, comparison, {})
+    history.snapshots[:] = kept
+    assert runs.read_course(tmp_path).snapshots == []
 
 
 # -- nothing becomes markup ----------------------------------------------------------------------

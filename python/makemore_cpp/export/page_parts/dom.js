@@ -77,8 +77,9 @@ function onWidth(box, draw) {
   new ResizeObserver(() => {
     const unit = parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
     const width = Math.max(Math.round(box.clientWidth / unit), 200);
-    if (width !== before) draw(width);
+    if (width === before) return;
     before = width;
+    requestAnimationFrame(() => draw(width)); // to draw at once could change what is observed
   }).observe(box);
 }
 

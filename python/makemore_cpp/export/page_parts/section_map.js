@@ -1,6 +1,6 @@
 // Section "The map of the embeddings": tokens on a plane, over the run's evaluations where it kept them.
 
-const MAP_SIZE = 400, MAX_LABELS = 400;
+const MAP_SIZE = 400, MAX_LABELS = 150;
 
 function showMap({net, vocab, content}) {
   const {points, axes, snapshots} = content.map;
@@ -8,11 +8,11 @@ function showMap({net, vocab, content}) {
   const frames = [...snapshots, {step: null, points}];
   const place = mapScale(frames.flatMap((frame) => frame.points));
   const picture = svgElement("svg", {
-    viewBox: `0 0 ${MAP_SIZE} ${MAP_SIZE}`, role: "img",
+    viewBox: `0 0 ${MAP_SIZE} ${MAP_SIZE}`, role: "img", class: shown > 60 ? "many" : null,
     "aria-label": `The embeddings of ${shown} tokens on a plane`,
   });
   const marks = points.slice(0, shown).map((_, v) => {
-    const circle = svgElement("circle", {class: content.kinds[v], r: 12});
+    const circle = svgElement("circle", {class: content.kinds[v], r: shown > 60 ? 4 : 12});
     const label = svgElement("text", {class: `token ${content.kinds[v]}`}, visible(vocab.itos[v]));
     picture.append(circle, label);
     return {circle, label};
@@ -25,7 +25,7 @@ function showMap({net, vocab, content}) {
   });
   show(frames.at(-1));
   const tokens = shown < vocab.itos.length ? `the first ${shown} of ` : "";
-  const kinds = content.kinds.includes("vowel") ? ": vowels red, consonants blue" : "";
+  const kinds = vocab.separator === "" && content.kinds.includes("vowel") ? ": vowels red, consonants blue" : "";
   byId("map-caption").textContent =
     `Across: ${axes[0]}. Upwards: ${axes[1]}. It shows ${tokens}${grouped(vocab.itos.length)} ` +
     `tokens${kinds}.`;

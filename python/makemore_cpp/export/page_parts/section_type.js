@@ -1,9 +1,10 @@
 // Section "Type a text": the window, and every number between a context and its probabilities.
 
-const MAX_BARS = 60, MAX_CELLS = 512;
+const MAX_BARS = 60, MAX_WORD_BARS = 24, MAX_CELLS = 512;
 
 function showTyping({net, vocab, content}) {
   const {T, E, H, V} = net, K = T * E;
+  const isWords = vocab.separator !== "", most = isWords ? MAX_WORD_BARS : MAX_BARS;
   const features = net.direct ? (H > 0 ? "[h, x]" : "x") : "h";
   let tokens = [], position = 0, listeners = [];
 
@@ -14,7 +15,7 @@ function showTyping({net, vocab, content}) {
     const box = element("div", {class: "place"}, token, cells.box);
     return {token, cells, box};
   });
-  const x = newCells(K), h = newCells(H), bars = newBars(Math.min(V, MAX_BARS));
+  const x = newCells(K), h = newCells(H), bars = newBars(Math.min(V, most), isWords);
   byId("pipeline").append(
     stage("The context", `X = tokens[i \u2212 ${T} : i]`,
       element("div", {class: "window"}, ...places.map(({box}) => box)),
@@ -24,7 +25,7 @@ function showTyping({net, vocab, content}) {
     ...(H > 0 ? [stage("Hidden units", "h = tanh(x @ W1 + b1)", h.box,
       `${grouped(H)} numbers between \u22121 (orange) and 1 (blue)`)] : []),
     stage("Probabilities", `p = softmax(${features} @ W2 + b2)`, bars.box,
-      V > MAX_BARS ? `the ${MAX_BARS} most probable of ${grouped(V)} tokens` : ""),
+      V > most ? `the ${most} most probable of ${grouped(V)} tokens` : ""),
   );
 
   // -- what is shown now -------------------------------------------------------------------------
@@ -38,7 +39,7 @@ function showTyping({net, vocab, content}) {
   };
   const ranked = () => {
     const order = Array.from(now.p.keys());
-    return V > MAX_BARS ? order.sort((a, b) => now.p[b] - now.p[a]).slice(0, MAX_BARS) : order;
+    return V > most ? order.sort((a, b) => now.p[b] - now.p[a]).slice(0, most) : order;
   };
   const tell = [
     ...places.map(({cells}, t) => makeExplorable(
@@ -122,17 +123,17 @@ function showTyping({net, vocab, content}) {
 
 // The lecture's own example where the vocabulary has it, else what the model makes up.
 function exampleText(net, vocab) {
-  if (vocab.encode("emma").tokens) return "emma";
+  if (vocab.separator === "" && vocab.encode("emma").tokens) return "emma";
   return vocab.decode(sampleTokens(net, 42, 0, 1, [], 20));
 }
 
 function verdictOf({detector, missing}, logProb, length) {
   if (detector === null) return missing.detector;
   const p = pValue(detector, logProb, length);
-  const what = p <= detector.rate ? "flags it as unlike them" : "finds it like them";
-  return `The detector ${what}: of good texts of its length, ${percent(p)} are at most as ` +
-    `probable. It flags ${percent(detector.rate)} of good texts, as measured on ` +
-    `${grouped(detector.n_good)} of dev.`;
+  const what = p <= detector.rate ? "flags it as unlike" : "finds it like";
+  return `The detector ${what} the good texts, of which ${percent(p)} score at most as high for ` +
+    `their length. It flags ${percent(detector.rate)} of them, as measured on ` +
+    `${grouped(detector.n_good)} texts of dev.`;
 }
 
 const percent = (share) => `${+(100 * share).toPrecision(2)} %`;
@@ -157,11 +158,11 @@ function newCells(count) {
   return {box, parts, show};
 }
 
-function newBars(count) {
+function newBars(count, isWords) {
   const parts = Array.from({length: count}, () => element(
     "span", {}, element("span", {class: "bar"}), element("span"),
   ));
-  const box = element("div", {class: "bars"}, ...parts);
+  const box = element("div", {class: isWords ? "bars words" : "bars"}, ...parts);
   box.style.setProperty("--n", count);
   const show = (rows) => rows.forEach(({p, name, isRight}, i) => {
     const [bar, label] = parts[i].children;
