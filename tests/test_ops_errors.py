@@ -238,3 +238,12 @@ def test_an_updated_array_shares_no_memory_with_its_gradient():
         refused(update, ValueError, "w and dw share memory")
     _core.sgd_update(both[:3], both[3:], 0.1)
     _core.sgd_update(both[:0], both[:0], 0.1)
+
+
+@pytest.mark.parametrize("name", ops.__all__)
+def test_a_call_with_other_arguments_is_one_sentence(name: str) -> None:
+    """Python's own, which does not show the arrays."""
+    big = np.zeros((50, 50), np.float32)
+    for arguments, keywords in (([], {}), ([big] * 7, {}), ([], {"surprise": big})):
+        with pytest.raises(TypeError, match=rf"^{name}\(\) [^\n]{{20,100}}$"):
+            getattr(ops, name)(*arguments, **keywords)

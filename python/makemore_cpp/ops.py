@@ -30,15 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from makemore_cpp import _core
-from makemore_cpp._core import (
-    cross_entropy,
-    embedding_backward,
-    linear_backward,
-    linear_tanh_backward,
-    sample_tokens,
-    sgd_update,
-)
-from makemore_cpp.arrays import Float32
+from makemore_cpp.arrays import Float32, Float64, Int32
 
 __all__ = [
     "cross_entropy",
@@ -61,11 +53,25 @@ def embedding_forward(C: ArrayLike, X: ArrayLike, threads: int | None = None) ->
     return emb[0] if is_one else emb
 
 
+def embedding_backward(
+    demb: ArrayLike, X: ArrayLike, vocab_size: int, threads: int | None = None
+) -> Float32:
+    """Return dC (V,E), the sum of the rows of demb (N,T,E) that belong to each token of X (N,T)."""
+    return _core.embedding_backward(demb, X, vocab_size, threads)
+
+
 def linear_forward(x: ArrayLike, W: ArrayLike, b: ArrayLike, threads: int | None = None) -> Float32:
     """Return y (B,N) = x @ W + b for x (B,K), W (K,N) and b (N,), or (N,) for one row (K,)."""
     rows, is_one = _rows(x)
     y = _core.linear_forward(rows, W, b, threads)
     return y[0] if is_one else y
+
+
+def linear_backward(
+    dy: ArrayLike, x: ArrayLike, W: ArrayLike, threads: int | None = None
+) -> tuple[Float32, Float32, Float32]:
+    """Return dx (B,K), dW (K,N) and db (N,) for dy (B,N), x (B,K) and W (K,N)."""
+    return _core.linear_backward(dy, x, W, threads)
 
 
 def linear_tanh_forward(
@@ -77,11 +83,35 @@ def linear_tanh_forward(
     return h[0] if is_one else h
 
 
+def linear_tanh_backward(
+    dh: ArrayLike, h: ArrayLike, x: ArrayLike, W: ArrayLike, threads: int | None = None
+) -> tuple[Float32, Float32, Float32]:
+    """Return dx (B,K), dW (K,H) and db (H,) for dh (B,H), h (B,H), x (B,K) and W (K,H)."""
+    return _core.linear_tanh_backward(dh, h, x, W, threads)
+
+
+def cross_entropy(
+    logits: ArrayLike, Y: ArrayLike, threads: int | None = None
+) -> tuple[float, Float32]:
+    """Return the mean loss of targets Y (N,) in nats, and its gradient in the logits (N,V)."""
+    return _core.cross_entropy(logits, Y, threads)
+
+
 def log_softmax(logits: ArrayLike, threads: int | None = None) -> Float32:
     """Return the log-probabilities (B,V) of logits (B,V), or (V,) of one row (V,)."""
     rows, is_one = _rows(logits)
     log_probs = _core.log_softmax(rows, threads)
     return log_probs[0] if is_one else log_probs
+
+
+def sgd_update(w: Float32, dw: ArrayLike, lr: float, weight_decay: float = 0.0) -> None:
+    """Change w (any shape), which is float32 and contiguous, in place by its gradient dw."""
+    _core.sgd_update(w, dw, lr, weight_decay)
+
+
+def sample_tokens(log_probs: Float32, u: Float64) -> Int32:
+    """Return (N,), in each row of log_probs (N,V) the first token up to which the sum exceeds u."""
+    return _core.sample_tokens(log_probs, u)
 
 
 def _rows(x: Any) -> tuple[Any, bool]:
