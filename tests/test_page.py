@@ -284,6 +284,18 @@ def test_initial_parameters_have_the_references_bits(init: str) -> None:
         assert np.float32(found).tobytes() == array.tobytes()
 
 
+def test_a_page_takes_no_text_of_any_length() -> None:
+    texts = ["ab" * 20_000, "ab" * 500, "ba"]
+    data = mm.Dataset.split(texts * 7, 1)
+    held = page_data(mm.MLP(data.vocab, 1, 2, 3), None, data)
+    assert len(json.dumps(held)) < 30_000
+    assert set(answer("return textsOf(question);", held["texts"])) == set(texts[1:])
+    data = mm.Dataset.split([texts[0]] * 3, 1)
+    held = page_data(mm.MLP(data.vocab, 1, 2, 3), None, data)
+    assert held["texts"] is None
+    assert held["missing"]["training"].startswith("All texts are longer than the 1,000 characters")
+
+
 @pytest.mark.parametrize(
     "texts", [["", "a", "a", "ab", "b"], PAYLOADS, ["x" * 50, "x" * 50 + "y"], ["\0\n😀", "é"]]
 )
@@ -305,6 +317,14 @@ def test_known_texts_and_few_others_are_known(content: dict, data: mm.Dataset) -
     share = content["known"]["train"]["false_positives"]
     assert 0 < share <= 2**-12
     assert abs(wrong - share * len(others)) < 5 * np.sqrt(share * len(others))
+
+
+def test_what_cannot_be_seen_is_shown_by_its_code_point() -> None:
+    shown = {
+        " ": "\u2423", "new york": "new york", "a\u202eb": "aU+202Eb", "\0": "U+0000",
+        "\u00a0": "U+00A0", "\ufeff": "U+FEFF", "é漢😀": "é漢😀", "\U000e0041": "U+E0041",
+    }  # fmt: skip
+    assert answer("return question.map(visible);", list(shown)) == list(shown.values())
 
 
 def test_hashes_agree() -> None:

@@ -22,6 +22,7 @@ from makemore_cpp.text.detector import Detector
 from makemore_cpp.training.course import Course
 
 MAX_TEXT_BYTES = 120_000  # of the texts that a page holds, of which there can be more
+MAX_TEXT_LENGTH = 1_000  # characters
 MAX_KNOWN = 100_000  # texts whose hashes a page holds
 HASH_BITS = 12  # beyond those that number the texts: one new text in 4,096 seems to be known
 MAX_SHARED = 35  # characters with which a text begins as the one before; a digit says how many
@@ -63,6 +64,11 @@ def page_data(model: MLP, course: Course | None, data: Dataset | None) -> dict[s
         return result
     if model.vocab.is_plain:
         result["texts"] = _texts(data.train.texts, model.vocab)
+        if result["texts"] is None:
+            long = (
+                f"All texts are longer than the {MAX_TEXT_LENGTH:,} characters that a page takes."
+            )
+            missing["training"] = missing["nearest"] = long
     else:
         words = "Tokens of this model are words, or one stands for unknown ones; a page trains on "
         missing["training"] = missing["nearest"] = f"{words}characters alone."
@@ -131,10 +137,11 @@ def _texts(texts: list[str], vocab: Vocab) -> dict[str, Any] | None:
 
     Between them stands the boundary, which no text contains.
     """
-    size = sum(len(text.encode()) + 2 for text in texts)
+    short = [text for text in texts if len(text) <= MAX_TEXT_LENGTH]  # not those of a stream
+    size = sum(len(text.encode()) + 2 for text in short)
     every = -(-size // (2 * MAX_TEXT_BYTES))  # sorted, they take about half of it
     shared, rests, before = [], [], ""
-    for text in sorted(texts)[::every]:
+    for text in sorted(short)[:: max(every, 1)]:
         pairs = zip(before, text, strict=False)
         same = min(sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs)), MAX_SHARED)
         shared.append("0123456789abcdefghijklmnopqrstuvwxyz"[same])

@@ -23,6 +23,7 @@ function filled(node, attributes, children) {
 const data = (text) => element("bdi", {}, visible(text));
 
 const fixed = (number, digits = 4) => number.toFixed(digits).replace("-", "\u2212");
+const countOf = (count, what) => `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
 const grouped = (number) => number.toLocaleString("en");
 
 // Puts one line in the place of what a section cannot have.

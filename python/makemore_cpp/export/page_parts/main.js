@@ -35,7 +35,7 @@ function trainingTexts({content, vocab}) {
 
 function showSummary({content, net}) {
   const {T, E, H, V} = net;
-  const texts = content.data ? `It learnt from ${grouped(content.data.train)} texts. ` : "";
+  const texts = content.data ? `It learnt from ${countOf(content.data.train, "text")}. ` : "";
   byId("summary").textContent =
     `The MLP of Bengio et al. (2003), trained: it looks at the last ${T} tokens, gives each of the ` +
     `${grouped(V)} tokens ${E} numbers, has ${grouped(H)} hidden units` +

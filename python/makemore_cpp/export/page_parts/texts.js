@@ -35,10 +35,11 @@ function newVocab({itos, separator, unknown}) {
   };
 }
 
-// How a token or a text is shown: what cannot be seen by its code point.
+// How a token or a text is shown: what cannot be seen by its code point, but for spaces in a text.
 function visible(text) {
+  if (text === " ") return "\u2423";
   return Array.from(text, (character) => {
-    if (character === " ") return "\u2423";
+    if (character === " ") return character;
     const code = character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0");
     return /[\p{C}\p{Z}]/u.test(character) ? `U+${code}` : character;
   }).join("");
