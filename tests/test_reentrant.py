@@ -240,6 +240,8 @@ def guard(arguments: Arguments) -> list[np.ndarray]:
     """Move the arrays into larger ones; return what is behind them there."""
     borders = []
     for name, array in arguments.items():
+        if isinstance(array, dict):
+            borders += guard(array)
         if isinstance(array, np.ndarray):
             whole = np.full(9 * array.size, BORDER, array.dtype)
             arguments[name] = whole[: array.size].reshape(array.shape)
