@@ -212,7 +212,7 @@ def test_commands(tmp_path: Path) -> None:
     few = ("--steps", 20, "--batch-size", 8)
     bengio_command = ("experiment", "bengio", "--data", "texts", "--min-count", 1, "--quick", *few)
     out, _ = run(tmp_path, *bengio_command, "--seeds", "1,2", "--out", "b")
-    assert "dropout 0.2" in out
+    assert "dropout 0.3" in out
     assert "n=5 h=50 m=30 + Kneser-Ney 5" in out
     table = list(csv.DictReader((tmp_path / "b" / "table.csv").read_text().splitlines()))
     assert len(table) == 5 + 3 * 2 * len(bengio.QUICK_SHAPES)

