@@ -90,10 +90,40 @@ def test_the_command_writes_a_page_of_the_run(tmp_path: Path) -> None:
     assert held["data"]["train"] == 25_975
     assert held["missing"] == {}
     assert [line["name"] for line in held["lines"]][-1] == "floor with 3 tokens of context"
-    assert "--name is for headers" in refuse(tmp_path, "export", "run", "a.html", "--name", "a")
+    assert "--name is for headers, and a.html is a page" in refuse(
+        tmp_path, "export", "run", "a.html", "--name", "a"
+    )
+    assert "--data is for pages, and a.h is a header" in refuse(
+        tmp_path, "export", "run", "a.h", "--data", "a"
+    )
 
 
-def test_without_data_and_history_sections_say_why(tmp_path: Path, trained) -> None:
+def test_texts_that_have_moved_are_named(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("".join(f"{name}\n" for name in NAMES[:300]))
+    run(tmp_path, "train", "--data", "texts", "--steps", 50, "--samples", 0, "--out", "run")
+    (tmp_path / "texts").rename(tmp_path / "moved")
+    _, note = run(tmp_path, "export", "run", "page.html")
+    assert note.startswith("makemore_cpp: the page has no texts: ")
+    assert note.count("\n") == 1
+    held = json.loads(Parsed((tmp_path / "page.html").read_text()).texts["script content"])
+    assert held["data"] is None
+    assert held["map"]["snapshots"] != []
+    _, note = run(tmp_path, "export", "run", "page.html", "--data", "moved")
+    assert note == ""
+    held = json.loads(Parsed((tmp_path / "page.html").read_text()).texts["script content"])
+    assert held["data"] == {"train": 240, "dev": 30}
+    assert "cannot read texts: " in refuse(
+        tmp_path, "export", "run", "page.html", "--data", "texts"
+    )
+
+
+def test_without_data_and_history_sections_say_why(
+    tmp_path: Path, trained, data: mm.Dataset
+) -> None:
+    still = mm.train(trained[0], data, steps=10, should_stop=lambda: True)
+    page(trained[0], tmp_path / "page.html", history=still)
+    held = json.loads(Parsed((tmp_path / "page.html").read_text()).texts["script content"])
+    assert "losses" in held["missing"], "no step was taken"
     held = page_data(trained[0], None, None)
     assert held["texts"] is held["known"] is held["curve"] is held["detector"] is None
     assert {"losses", "marks", "detector"} <= held["missing"].keys()

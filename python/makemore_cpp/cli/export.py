@@ -3,55 +3,75 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from makemore_cpp import evaluation, files, runs
-from makemore_cpp._core import ArgumentError
+from makemore_cpp._core import ArgumentError, FileError
 from makemore_cpp.cli import console
-from makemore_cpp.cli.common import json_option
+from makemore_cpp.cli.common import json_option, path_of
 from makemore_cpp.export import header as header_export
 from makemore_cpp.export import onnx as onnx_export
 from makemore_cpp.export import page_file as page_export
 from makemore_cpp.models.mlp import MLP
 
-
-def _header(run: str, model: MLP, file: str, name: str | None) -> dict[str, str]:
-    name = header_export.header_name(file) if name is None else name
-    header_export.export_header(model, file, name)
-    return {"header": file, "name": name}
+WHAT_FOR = {"name": "headers", "data": "pages"}  # options that are not for all forms
 
 
-def _onnx(run: str, model: MLP, file: str, name: str | None) -> dict[str, str]:
-    _refuse_name(name, "an ONNX file")
+class _Asked(NamedTuple):
+    """The arguments of the command."""
+
+    run: str
+    file: str
+    name: str | None
+    data: str | None
+
+    def refuse(self, form: str, *options: str) -> None:
+        """Raise ArgumentError for an option that is given and is not for this form."""
+        for option in options:
+            if getattr(self, option) is not None:
+                raise ArgumentError(
+                    f"--{option} is for {WHAT_FOR[option]}, and {self.file} is {form}"
+                )
+
+
+def _header(model: MLP, asked: _Asked) -> dict[str, str]:
+    asked.refuse("a header", "data")
+    name = header_export.header_name(asked.file) if asked.name is None else asked.name
+    header_export.export_header(model, asked.file, name)
+    return {"header": asked.file, "name": name}
+
+
+def _onnx(model: MLP, asked: _Asked) -> dict[str, str]:
+    asked.refuse("an ONNX file", "name", "data")
     try:
-        onnx_export.export_onnx(model, file)
+        onnx_export.export_onnx(model, asked.file)
     except ImportError as error:
         raise ArgumentError(str(error)) from error
-    return {"onnx": file}
+    return {"onnx": asked.file}
 
 
-def _page(run: str, model: MLP, file: str, name: str | None) -> dict[str, str]:
-    _refuse_name(name, "a page")
+def _page(model: MLP, asked: _Asked) -> dict[str, str]:
+    asked.refuse("a page", "name")
+    data = None
     try:
-        data = evaluation.split_as_trained(model, evaluation.find_texts(model))
-    except ArgumentError as error:
+        texts = evaluation.find_texts(model, path_of(asked.data))
+        data = evaluation.split_as_trained(model, texts)
+    except (ArgumentError, FileError) as error:
+        if asked.data is not None:
+            raise
         console.note(f"the page has no texts: {error}")
-        data = None
-    folder = run if os.path.isdir(run) else os.path.dirname(run)
-    is_of_run = os.path.isdir(run) or os.path.basename(run) == runs.MODEL_FILE
+    is_folder = os.path.isdir(asked.run)
+    folder = asked.run if is_folder else os.path.dirname(asked.run)
+    is_of_run = is_folder or os.path.basename(asked.run) == runs.MODEL_FILE
     course = runs.read_course(folder) if is_of_run else None
-    page_export.page(model, file, history=course, data=data)
-    return {"page": file}
-
-
-def _refuse_name(name: str | None, what: str) -> None:
-    if name is not None:
-        raise ArgumentError(f"--name is for headers: {what} has no names to begin")
+    page_export.page(model, asked.file, history=course, data=data)
+    return {"page": asked.file}
 
 
 # What FILE's suffix stands for; each writes the file and returns what it is called.
-FORMS: dict[str, Callable[[str, MLP, str, str | None], dict[str, str]]] = {
+FORMS: dict[str, Callable[[MLP, _Asked], dict[str, str]]] = {
     ".h": _header,
     ".hpp": _header,
     ".hh": _header,
@@ -70,8 +90,9 @@ library but C's; its comment shows how. .onnx: a model for any runtime of that f
 @click.argument("run")
 @click.argument("file")
 @click.option("--name", help="Begins all names in a header.  [default: that of FILE]")
+@click.option("--data", metavar="TEXTS", help="For a page: the texts, where they have moved.")
 @json_option
-def export(run: str, file: str, name: str | None, as_json: bool) -> None:
+def export(run: str, file: str, name: str | None, data: str | None, as_json: bool) -> None:
     """Write a model in the form that the suffix of the file says."""
     suffix = Path(file).suffix.lower()
     if suffix not in FORMS:
@@ -80,7 +101,7 @@ def export(run: str, file: str, name: str | None, as_json: bool) -> None:
         raise ArgumentError(f"{file} has {what}; what can be written is {known}")
     files.check_replaceable(file)
     model = MLP.load(run)
-    written = FORMS[suffix](run, model, file, name)
+    written = FORMS[suffix](model, _Asked(run, file, name, data))
     size = os.path.getsize(file)
     if as_json:
         console.print_json({"run": run, **written, "bytes": size})

@@ -26,7 +26,7 @@ SCRIPTS = (
     "section_training.js", "section_sampling.js", "section_nearest.js", "section_cards.js",
     "main.js",
 )  # fmt: skip
-# About 2.7 MB of page, which opens at once on a phone too.
+# About 2.7 MB of page.
 MAX_PARAMETERS = 500_000
 # What ends a script element or a comment in one, what ends a line in JavaScript alone, and halves
 # of characters, which UTF-8 has not.
@@ -73,6 +73,7 @@ def page(
         history = Course.of(history)
     if history is not None:
         checks.instance("history", history, Course)
+        history = history if history.windows else None  # a run that has taken no step
     if data is not None:
         checks.instance("data", data, Dataset)
         data.check_fits(model.vocab, model.block_size)
