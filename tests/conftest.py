@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -86,6 +87,14 @@ def pytest_configure(config: pytest.Config) -> None:
     # A shell lets what it starts in the background ignore interrupts, and so would its children.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    with contextlib.suppress(ImportError):  # a run beside the lowest versions does without
+        from hypothesis import HealthCheck, settings
+
+        # An example may take long where others use the machine, which says nothing of the package.
+        settings.register_profile(
+            "shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
+        settings.load_profile("shared machine")
     config.addinivalue_line("markers", "slow: minutes; runs only with MAKEMORE_SLOW=1")
 
 
