@@ -22,8 +22,8 @@ TRAIN_STRIDE = 8
 
 # How the nets are trained. After two epochs of n=5, h=100, m=60 on the Brown corpus, with one seed,
 # the perplexity on an eighth of dev was 327 at a rate of 0.003 and 320 at 0.008; at 0.005 and a
-# decay of 1 it was 381, and at 0.001, a decay of 0.1 and a dropout of 0.2 it was 393. So, after
-# five epochs, it was 299, where the Kneser-Ney 5-gram has 344.
+# decay of 1 it was 381, and at 0.001, a decay of 0.1 and a dropout of 0.2 it was 393. What stands
+# here had 299 after five epochs; the Kneser-Ney 5-gram has 344.
 RECIPE: dict[str, Any] = {
     "batch_size": 256,
     "lr": 5e-3,
