@@ -110,7 +110,7 @@ def test_an_interrupt_leaves_no_numbers_of_an_older_run(tmp_path: Path) -> None:
     options: tuple[object, ...] = ("train", "--out", "new", "--samples", 0)
     run(tmp_path, *options, "--steps", 30)
     run(tmp_path, "eval", "new", "--split", "test")
-    assert len(list((tmp_path / "new").iterdir())) == 6
+    assert len(list((tmp_path / "new").iterdir())) == 7
     options += ("--steps", 10**9, "--overwrite", "--checkpoint-every", 100)
     with started(tmp_path, *options) as process:
         while not (tmp_path / "new" / CHECKPOINT_FILE).exists():
