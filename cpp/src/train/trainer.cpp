@@ -331,13 +331,15 @@ class Trainer {
   void pass_along_tokens(Team& team, const Batch& batch, const Chunk& chunk, Batch* next,
                          const Dropout* drop, const UpdateRule& rule) {
     const int64_t blocks = block_count(), groups = group_count();
-    const int32_t* const X = batch.contexts.X() + chunk.first * sizes_.block_size;
     const int32_t* const rows = batch.fold.rows() + chunk.first * sizes_.block_size;
     team.run(blocks, [&](int64_t i) {
       if (chunk.is_first) block(i).forward_table(kernel_, batch.fold, C_.value());
       block(i).forward(kernel_, rows, chunk.count, drop, chunk.first);
       output_->take_hidden(kernel_, block(i), chunk);
-      if (i == 0 && sizes_.is_direct) output_->take_embeddings(kernel_, C_.value(), X, chunk);
+      if (i == 0 && sizes_.is_direct) {
+        const int32_t* const X = batch.contexts.X() + chunk.first * sizes_.block_size;
+        output_->take_embeddings(kernel_, C_.value(), X, chunk);
+      }
       if (i != blocks - 1) return;
       const Candidates* const candidates = negatives_ ? &batch.candidates : nullptr;
       const int32_t* const Y = negatives_ ? candidates->places.get() : batch.contexts.Y();
@@ -351,10 +353,10 @@ class Trainer {
     team.run(groups, [&](int64_t g) {
       output_->backward(kernel_, g, chunk, chunk.is_last ? &rule : nullptr);
     });
-    const int64_t pairs = batch.fold.row_count();
     team.run(blocks, [&](int64_t i) {
       output_->give_dh(kernel_, block(i), chunk);
       if (i == 0 && sizes_.is_direct) {
+        const int64_t pairs = batch.fold.row_count();  // only here: see contexts_
         if (chunk.is_first) std::fill_n(direct_demb_.get(), pairs * sizes_.n_embd, 0.0f);
         output_->give_demb(kernel_, direct_demb_.get(), rows, chunk);
       }
