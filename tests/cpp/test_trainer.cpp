@@ -103,10 +103,10 @@ void for_each_isa(const std::function<void()>& body) {
 
 TEST_CASE("mean_loss and a step's loss are the definition's") {
   for_each_isa([] {
-    for (const Sizes& sizes : {Sizes{3, 10, 200, 27}, Sizes{1, 1, 1, 1}, Sizes{2, 5, 33, 50},
-                               Sizes{2, 5, 33, 1003}, Sizes{1, 2, 9, 20011},
-                               Sizes{3, 4, 20, 27, true}, Sizes{2, 3, 0, 50, true},
-                               Sizes{2, 5, 33, 1003, true}}) {
+    for (const Sizes& sizes :
+         {Sizes{3, 10, 200, 27}, Sizes{1, 1, 1, 1}, Sizes{2, 5, 33, 50}, Sizes{2, 5, 33, 1003},
+          Sizes{1, 2, 9, 20011}, Sizes{3, 4, 20, 27, true}, Sizes{2, 3, 0, 50, true},
+          Sizes{2, 5, 33, 1003, true}}) {
       Problem problem(sizes, 300);  // more than one chunk of units, and several panels
       const double exact = loss_by_definition(problem);
       const double loss = mean_loss(sizes, std::as_const(problem.parameters).view(),
