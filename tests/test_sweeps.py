@@ -100,6 +100,11 @@ def test_block_sizes_are_cut_from_the_same_texts(data):
     assert other.train.texts == data.train.texts
     assert other.train.X.shape[1] == expected.train.X.shape[1] == 5
     assert other.dev.Y.tolist() == data.dev.Y.tolist()
+    shorter = with_block_size(data, 2)
+    for split in (shorter.train, shorter.dev, shorter.test):
+        X, Y = mm.build_dataset(split.texts, data.vocab, 2)
+        np.testing.assert_array_equal(split.X, X)
+        np.testing.assert_array_equal(split.Y, Y)
 
 
 def test_jobs_change_nothing_but_times(data):

@@ -241,5 +241,7 @@ def test_commands(tmp_path: Path) -> None:
         (("experiment", "transfer", "--steps", 3), "--steps belongs to --data, which is missing"),
         (("experiment", "transfer", "--quick"), "--quick belongs to --data, which is missing"),
         (("experiment", "transfer", "--seeds", "-1"), "seed"),
+        (("experiment", "transfer", "--data", "texts", "--n-hidden", 0), "n-hidden is 0"),
+        (("experiment", "transfer", "--data", "texts", "--block-size", 0), "block-size"),
     ):
         assert sentence in refuse(tmp_path, *arguments)

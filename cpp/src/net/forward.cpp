@@ -21,15 +21,6 @@ namespace makemore {
 
 namespace {
 
-// Examples that go through the net together, at most.
-constexpr int64_t kMaxRows = 256;
-
-// The rows of a pass that keeps all logits: a few megabytes of logits, and a panel at least.
-int64_t rows_with_logits(const Sizes& sizes) {
-  constexpr int64_t kMaxLogits = 1 << 20;
-  return std::clamp(kMaxLogits / sizes.vocab_size, kPanel, kMaxRows);
-}
-
 // One thread's scratch, and the forward pass in it.
 class ForwardPass {
  public:
@@ -164,8 +155,8 @@ using BlockSums = std::array<double, kBlocks>;
 BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                           const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   BlockSums sums{};
-  const int64_t rows =
-      are_many_tokens(sizes.vocab_size) ? rows_without_logits(N) : rows_with_logits(sizes);
+  const int64_t rows = are_many_tokens(sizes.vocab_size) ? rows_without_logits(N)
+                                                         : rows_with_logits(sizes.vocab_size);
   for_each_chunk(sizes, parameters, rows, N, threads, poll,
                  [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
                    sums[static_cast<size_t>(block)] +=
@@ -180,7 +171,7 @@ BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters,
   const int64_t T = sizes.block_size, V = sizes.vocab_size;
   const ContextIndex seen(sizes, X, N, threads);
   Buffer<float> log_p(seen.count() * V);
-  for_each_chunk(sizes, parameters, rows_with_logits(sizes), seen.count(), threads, poll,
+  for_each_chunk(sizes, parameters, rows_with_logits(sizes.vocab_size), seen.count(), threads, poll,
                  [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
                    std::vector<int32_t> contexts(static_cast<size_t>((end - begin) * T));
                    seen.copy(contexts.data(), begin, end - begin);
@@ -220,8 +211,8 @@ void log_probs(float* out, const Sizes& sizes, const ConstParameters& parameters
   const PlainFloatingPoint mode;
   check_sizes(sizes);
   check_at_least("the number of contexts", N, 0);
-  for_each_chunk(sizes, parameters, rows_with_logits(sizes), N, checked_threads(threads), poll,
-                 [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
+  for_each_chunk(sizes, parameters, rows_with_logits(sizes.vocab_size), N, checked_threads(threads),
+                 poll, [&](ForwardPass& pass, int64_t, int64_t begin, int64_t end) {
                    pass.log_probs(out + begin * sizes.vocab_size, X + begin * sizes.block_size,
                                   end - begin, begin);
                  });

@@ -14,14 +14,6 @@ namespace {
 // 64 MiB.  With more, the embeddings of a batch are folded anew each time.
 constexpr int64_t kMaxFolded = 1 << 24;
 
-constexpr int64_t kMaxFrozenRows = 256;  // more contexts at once would not be faster
-
-// The contexts that go through the net together: a few megabytes of logits, and a panel at least.
-int64_t rows_at_once(const Sizes& sizes) {
-  constexpr int64_t kMaxLogits = 1 << 20;
-  return std::clamp(kMaxLogits / padded(sizes.vocab_size), kPanel, kMaxFrozenRows);
-}
-
 // V^T, or 0 where the probabilities of all contexts are more than kMaxTabulated.
 int64_t contexts_to_tabulate(const Sizes& sizes) {
   int64_t probabilities = sizes.vocab_size;
@@ -37,8 +29,8 @@ int64_t contexts_to_tabulate(const Sizes& sizes) {
 FrozenNet::FrozenNet(const Sizes& sizes, const ConstParameters& from)
     : sizes_(sizes),
       contexts_(contexts_to_tabulate(sizes)),
-      max_rows_(rows_at_once(sizes)),
-      max_target_rows_(are_many_tokens(sizes.vocab_size) ? kMaxFrozenRows : max_rows_),
+      max_rows_(rows_with_logits(padded(sizes.vocab_size))),
+      max_target_rows_(are_many_tokens(sizes.vocab_size) ? kMaxRows : max_rows_),
       ld_(padded(sizes.n_features())),
       ld_V_(padded(sizes.vocab_size)),
       parameters_(sizes) {

@@ -6,6 +6,7 @@
 // long.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/buffer.hpp"
@@ -15,6 +16,16 @@
 namespace makemore {
 
 constexpr int64_t kPanel = 64;  // contexts: four of the widest vectors, which is wide enough
+
+// Contexts that go through a net together, at most: more would not be faster.
+constexpr int64_t kMaxRows = 256;
+
+// The same where all their logits are kept, `columns` for each: a few megabytes of logits, and a
+// panel at least.
+inline int64_t rows_with_logits(int64_t columns) {
+  constexpr int64_t kMaxLogits = 1 << 20;
+  return std::clamp(kMaxLogits / columns, kPanel, kMaxRows);
+}
 
 // Whether tokens are so many that the output layer goes through them tile by tile, in training too.
 // Blocks of hidden units, each with all tokens, are as fast at 1,000 tokens and faster below, but

@@ -127,27 +127,27 @@ void OutputLayer::take_targets(int64_t& next, int64_t tile, const Panel& panel,
 }
 
 void OutputLayer::take_hidden(const Kernels& kernel, const HiddenBlock& block, const Chunk& chunk) {
-  for_each_panel(chunk, [&](const Panel& panel) {
-    const float* const h = block.hidden() + panel.first * block.ld;
-    float* const hT = &hT_[panel.first * F_ + block.begin * panel.columns];
-    kernel.transpose(hT, panel.columns, h, block.ld, panel.rows, block.units);
-    for (int64_t row = 0; row < panel.rows; ++row) {
-      float* const scaled = &scaled_h_[(panel.first + row) * ld_ + block.begin];
-      for (int64_t j = 0; j < block.units; ++j) scaled[j] = h[row * block.ld + j] * scale_;
-    }
-  });
+  take_features(kernel, block.hidden(), block.ld, block.begin, block.units, chunk);
 }
 
 void OutputLayer::take_embeddings(const Kernels& kernel, const float* C, const int32_t* X,
                                   const Chunk& chunk) {
   const auto [T, E, H, V, is_direct] = sizes_;
   gather_embeddings(&scaled_h_[H], ld_, C, X, chunk.count, T, E);
+  take_features(kernel, &scaled_h_[H], ld_, H, T * E, chunk);
+}
+
+// Takes over n features (count,n), of which the first is number `begin`; they may stand at their
+// place in scaled_h_ already.
+void OutputLayer::take_features(const Kernels& kernel, const float* features, int64_t ld,
+                                int64_t begin, int64_t n, const Chunk& chunk) {
   for_each_panel(chunk, [&](const Panel& panel) {
-    float* const x = &scaled_h_[panel.first * ld_ + H];
-    float* const xT = &hT_[panel.first * F_ + H * panel.columns];
-    kernel.transpose(xT, panel.columns, x, ld_, panel.rows, T * E);
+    const float* const from = features + panel.first * ld;
+    float* const hT = &hT_[panel.first * F_ + begin * panel.columns];
+    kernel.transpose(hT, panel.columns, from, ld, panel.rows, n);
     for (int64_t row = 0; row < panel.rows; ++row) {
-      for (int64_t k = 0; k < T * E; ++k) x[row * ld_ + k] *= scale_;
+      float* const scaled = &scaled_h_[(panel.first + row) * ld_ + begin];
+      for (int64_t j = 0; j < n; ++j) scaled[j] = from[row * ld + j] * scale_;
     }
   });
 }

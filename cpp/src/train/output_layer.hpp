@@ -113,6 +113,8 @@ class OutputLayer {
   void gather_candidates(const Group& group);
   bool update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
                          const float* dW2T, const float* db2);
+  void take_features(const Kernels& kernel, const float* features, int64_t ld, int64_t begin,
+                     int64_t n, const Chunk& chunk);
   float* summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n);
 
   // Rows (tokens,ld) of W2T for the products, and what their logits begin with.

@@ -34,6 +34,7 @@ from makemore_cpp.sweeps.word_nets import RECIPE, Shape, read_stream, recipe_of
 # The options of a training that can be given, instead of those of `word_nets.RECIPE`.
 OVERRIDES = ("steps", "batch_size", "lr", "schedule", "optimizer", "weight_decay", "dropout",
              "negatives")  # fmt: skip
+NET = {"block_size": 4, "n_embd": 60, "n_hidden": 100}  # of transfer, where it is not said
 # Of an n-gram and of a row for each seed: what stands in the printed table.
 COLUMNS = ("model", "params", "seconds", "train", "dev", "test", "paper dev", "paper test")
 
@@ -61,17 +62,13 @@ def _text_options(command: Any) -> Any:
     return command
 
 
-def _read(
-    data: str | None,
-    sizes: tuple[int, int] | None,
-    block_size: int,
-    is_quick: bool,
-    **of_texts: Any,
-) -> Dataset:
+def _read(options: dict[str, Any], block_size: int, is_quick: bool) -> Dataset | None:
+    """Return the data that these options name, if they do."""
+    data = options.pop("data")
     if data is None:
-        raise ArgumentError("--data is missing: name a file of sentences")
+        return None
     texts = load_texts(cli_common.path_of(data))
-    return read_stream(texts, sizes, block_size, is_quick=is_quick, **of_texts)
+    return read_stream(texts, options.pop("sizes"), block_size, is_quick=is_quick, **options)
 
 
 def _refuse_options() -> None:
@@ -124,8 +121,6 @@ is that of every eighth token.
 @_text_options
 def bengio(
     seeds: list[int],
-    data: str | None,
-    sizes: tuple[int, int] | None,
     is_quick: bool,
     out: str | None,
     as_json: bool,
@@ -135,7 +130,9 @@ def bengio(
     of_texts, training = _parted(options)
     shapes = table_1.QUICK_SHAPES if is_quick else table_1.SHAPES
     block_size = max(shape.n for shape in shapes) - 1
-    dataset = _read(data, sizes, block_size, is_quick, **of_texts)
+    dataset = _read(of_texts, block_size, is_quick)
+    if dataset is None:
+        raise ArgumentError("--data is missing: name a file of sentences")
     described = _describe(dataset, training, is_quick)
     with folders.new_folder(out, root=ROOT) as folder, console.passing_notes() as note:
         rows = table_1.run_bengio(
@@ -206,27 +203,26 @@ compared with a Kneser-Ney 5-gram where the last 1, 2, ... words were never seen
 @click.option(
     "--seeds", type=Value(int, is_list=True), default="1,2,3,4,5", help="Of the grammar's nets."
 )
-@run_options(("block_size", "n_embd", "n_hidden"), is_list=False, block_size=4, n_embd=60,
-             n_hidden=100)  # fmt: skip
+@run_options(tuple(NET), is_list=False, **NET)
 @_text_options
 def transfer(
     seeds: list[int],
     block_size: int | None,
     n_embd: int | None,
     n_hidden: int | None,
-    data: str | None,
-    sizes: tuple[int, int] | None,
     is_quick: bool,
     out: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
     """Show what nets make of contexts that they have never seen, where counts know nothing."""
-    if data is None:
+    if options["data"] is None:
         _refuse_options()
     of_texts, training = _parted(options)
-    shape = Shape((block_size or 4) + 1, n_hidden or 100, n_embd or 60)
-    dataset = None if data is None else _read(data, sizes, shape.n - 1, is_quick, **of_texts)
+    given = zip(NET.values(), (block_size, n_embd, n_hidden), strict=True)
+    T, E, H = (default if value is None else value for default, value in given)
+    shape = Shape(T + 1, H, E)
+    dataset = _read(of_texts, shape.options["block_size"], is_quick)
     with folders.new_folder(out, root=ROOT) as folder:
         rows = transfers.run_grammar(seeds)
         unseen = []

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from makemore_cpp.data.vocab import Level, Vocab, check_vocab, lowered
 
 MAX_BLOCK_SIZE = 1 << 16
 MAX_CONTEXT_TOKENS = 1 << 30  # elements of X, 4 GiB
-# How texts were made ready, where that was not only a shuffle; see `DataOrigin`.
+# The words of a `Preparation` that is more than a shuffle; see `DataOrigin`.
 PREPARATION = re.compile(
     r"(?:lower )?stream (?P<train>[0-9]{1,10}) (?P<dev>[0-9]{1,10})|lower (?P<seed>[0-9]{1,20})"
 )
@@ -119,17 +119,45 @@ def cut_stream(
     return parts, sizes
 
 
-def cut_as(texts: list[str], how: int | str, vocab: Vocab) -> tuple[list[str], ...]:
-    """Return the texts of train, dev and test as they were made by what `DataOrigin` calls so."""
-    if isinstance(how, int):
-        return cut_texts(texts, how)
-    found = PREPARATION.fullmatch(how)
-    if found is None:
-        raise ArgumentError(f"nobody knows what texts are that are {checks.quoted(how)}")
-    texts = lowered(texts, how.startswith("lower"))
-    if found["seed"] is not None:
-        return cut_texts(texts, int(found["seed"]))
-    return tuple(cut_stream(texts, (int(found["train"]), int(found["dev"])), vocab)[0])
+class Preparation(NamedTuple):
+    """How texts were made ready and cut: what `DataOrigin` calls the split_seed."""
+
+    lower: bool
+    seed: int | None  # of the shuffle, or None for a stream
+    sizes: tuple[int, int] | None = None  # of a stream: the tokens in train and in dev
+
+    @classmethod
+    def of(cls, how: int | str) -> "Preparation":
+        """Return what `split_seed` says."""
+        if isinstance(how, int):
+            return cls(False, how)
+        found = PREPARATION.fullmatch(how)
+        if found is None:
+            raise ArgumentError(f"nobody knows what texts are that are {checks.quoted(how)}")
+        lower = how.startswith("lower")
+        if found["seed"] is not None:
+            return cls(lower, int(found["seed"]))
+        return cls(lower, None, (int(found["train"]), int(found["dev"])))
+
+    @property
+    def split_seed(self) -> int | str:
+        """A number for a shuffle alone, else words."""
+        if self.sizes is not None:
+            return "lower " * self.lower + "stream {} {}".format(*self.sizes)
+        return f"lower {self.seed}" if self.lower or self.seed is None else self.seed
+
+    def cut(self, texts: list[str], vocab: Vocab) -> tuple[list[str], ...]:
+        """Return the texts of train, dev and test."""
+        texts = lowered(texts, self.lower)
+        if self.seed is not None:
+            return cut_texts(texts, self.seed)
+        return tuple(cut_stream(texts, self.sizes, vocab)[0])
+
+
+def new_texts(train: Iterable[str], dev: Iterable[str]) -> list[str]:
+    """Return the texts of dev that do not also stand in train."""
+    known = set(train)
+    return [text for text in dev if text not in known]
 
 
 def encode_texts(name: str, texts: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
@@ -229,7 +257,7 @@ class Dataset:
             # Now, as errors give the text's place in the caller's list.
             encode_texts("texts", listed, vocab)
         parts = cut_texts(listed, seed)
-        return cls._of(parts, texts, f"lower {seed}" if lower else seed, vocab, block_size)
+        return cls._of(parts, texts, Preparation(lower, seed).split_seed, vocab, block_size)
 
     @classmethod
     def stream(
@@ -273,7 +301,7 @@ class Dataset:
         """
         if sizes is not None:
             if not isinstance(sizes, tuple | list) or len(sizes) != 2:
-                raise TypeError(f"sizes must be two integers, not {sizes!r:.40}")
+                raise TypeError(f"sizes must be two integers, not {checks.shown(sizes)}")
             n_train = checks.integer("sizes[0]", sizes[0], 1, MAX_CONTEXT_TOKENS)
             sizes = n_train, checks.integer("sizes[1]", sizes[1], 0, MAX_CONTEXT_TOKENS)
         listed = lowered(checks.string_list("texts", texts), checks.flag("lower", lower))
@@ -282,8 +310,8 @@ class Dataset:
                 listed, boundary, level=level, min_count=min_count, max_size=max_size
             )
         parts, sizes = cut_stream(listed, sizes, vocab)
-        how = "lower " * lower + f"stream {sizes[0]} {sizes[1]}"
-        return cls._of(parts, texts, how, vocab, block_size)
+        how = Preparation(lower, None, sizes)
+        return cls._of(parts, texts, how.split_seed, vocab, block_size)
 
     @classmethod
     def again(
@@ -299,7 +327,7 @@ class Dataset:
         listed = checks.string_list("texts", texts)
         if isinstance(how, int):  # errors give the text's place in the caller's list
             return cls.split(texts, block_size, how, vocab=vocab)
-        return cls._of(cut_as(listed, how, vocab), texts, how, vocab, block_size)
+        return cls._of(Preparation.of(how).cut(listed, vocab), texts, how, vocab, block_size)
 
     @classmethod
     def _of(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from makemore_cpp import files
 from makemore_cpp._core import ArgumentError, FileError
-from makemore_cpp.data.dataset import PREPARATION, cut_as
+from makemore_cpp.data.dataset import PREPARATION, Preparation
 from makemore_cpp.data.texts import (
     BUNDLED,
     BUNDLED_SHA256,
@@ -124,7 +124,8 @@ def training_texts(
         As `load_origin`.
     """
     texts = load_origin(origin, advice)
-    return texts if origin.split_seed is None else cut_as(texts, origin.split_seed, vocab)[0]
+    how = origin.split_seed
+    return texts if how is None else Preparation.of(how).cut(texts, vocab)[0]
 
 
 # -- what a run folder remembers ------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.data.dataset import Dataset, Split, cut_as
+from makemore_cpp.data.dataset import Dataset, Preparation, Split, new_texts
 from makemore_cpp.data.origin import check_unchanged, load_origin, open_origin
 from makemore_cpp.data.texts import DataOrigin, Texts, load_texts, open_texts
 from makemore_cpp.models.frozen import Net
@@ -119,9 +119,8 @@ def split_as_trained(model: MLP, texts: Texts) -> Dataset:
 
 def held_out_texts(model: Net, texts: Texts) -> list[str]:
     """Return the dev texts, split as in the model's training, that do not also stand in train."""
-    train, dev, _ = cut_as(texts, _split_seed(model), model.vocab)
-    known = set(train)
-    return [word for word in dev if word not in known]
+    train, dev, _ = Preparation.of(_split_seed(model)).cut(texts, model.vocab)
+    return new_texts(train, dev)
 
 
 def _split_seed(model: Net) -> int | str:
@@ -142,8 +141,8 @@ def evaluate_file(
         As `find_texts`; or a character is not in the vocabulary, the loss is not finite, or the
         model was trained on a stream.
     """
-    how = "" if model.data is None else str(model.data.split_seed)
-    if "stream" in how:
+    how = Preparation.of(_split_seed(model))
+    if how.sizes is not None:
         raise ArgumentError(
             "this model was trained on a stream, which knows no texts one by one: it has the "
             "splits train, dev and test"
@@ -157,7 +156,7 @@ def evaluate_file(
             nonlocal count, text
             for text in texts:
                 count += 1
-                if how.startswith("lower"):
+                if how.lower:
                     text = text.lower()
                 yield text
 

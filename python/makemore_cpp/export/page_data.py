@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from makemore_cpp._core import __version__
-from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.data.dataset import Dataset, new_texts
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.evaluation.diagnosis import Diagnosis, diagnose
 from makemore_cpp.evaluation.embedding_plane import EmbeddingPlane
@@ -188,8 +188,7 @@ def text_hash(text: str) -> int:
 
 def _detector(model: MLP, data: Dataset, missing: dict[str, str]) -> dict[str, Any] | None:
     """Return a detector fitted to the dev texts that are not in train, where they are enough."""
-    known = set(data.train.texts)
-    good = [text for text in data.dev.texts if text not in known]
+    good = new_texts(data.train.texts, data.dev.texts)
     least = round(1 / FALSE_POSITIVE_RATE)
     if len(good) < least:
         missing["detector"] = (

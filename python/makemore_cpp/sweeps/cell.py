@@ -6,7 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from makemore_cpp._core import DivergedError, build_info, how_cut
+from makemore_cpp.arrays import Int32
 from makemore_cpp.data.dataset import Dataset, Split, build_dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Part, Recipe, names_of
@@ -123,9 +126,14 @@ def with_block_size(data: Dataset, block_size: int) -> Dataset:
     """Return the same texts in the same splits with contexts of another length."""
     if block_size == data.block_size:
         return data
+
+    def examples(split: Split) -> tuple[Int32, Int32]:
+        if block_size < data.block_size:
+            return np.ascontiguousarray(split.X[:, -block_size:]), split.Y
+        return build_dataset(split.texts, data.vocab, block_size)
+
     train_split, dev, test = (
-        Split(split.texts, *build_dataset(split.texts, data.vocab, block_size))
-        for split in (data.train, data.dev, data.test)
+        Split(split.texts, *examples(split)) for split in (data.train, data.dev, data.test)
     )
     return Dataset(data.vocab, block_size, train_split, dev, test, data.origin)
 

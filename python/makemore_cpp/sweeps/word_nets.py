@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from makemore_cpp.arrays import Float64
-from makemore_cpp.data.dataset import Dataset, Split
+from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Recipe
+from makemore_cpp.sweeps.cell import with_block_size
 from makemore_cpp.text.model import Model
 
 PAPER_SIZES = (800_000, 200_000)  # tokens of train and dev
@@ -77,15 +78,6 @@ def _first(texts: Sequence[str], tokens: int) -> list[str]:
     """Return the first texts, until they hold so many words."""
     lengths = np.cumsum([len(text.split()) for text in texts])
     return list(texts[: int(np.searchsorted(lengths, tokens)) + 1])
-
-
-def with_block_size(data: Dataset, block_size: int) -> Dataset:
-    """Return the data with shorter contexts."""
-    train, dev, test = (
-        Split(split.texts, np.ascontiguousarray(split.X[:, -block_size:]), split.Y)
-        for split in (data.train, data.dev, data.test)
-    )
-    return Dataset(data.vocab, block_size, train, dev, test, data.origin)
 
 
 def train_net(
