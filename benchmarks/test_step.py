@@ -22,7 +22,7 @@ SHAPES = (
         LECTURE | {size: value}
         for size, value in [("B", 256), ("B", 4096), ("T", 8), ("H", 50), ("H", 1024), ("V", 1000)]
     ]
-    + [LECTURE | {"B": 256, "V": 16_384}]
+    + [LECTURE | {"B": 256, "V": 16_384} | sampled for sampled in ({}, {"negatives": 1024})]
 )
 ROUND_FLOP = 1e9  # a round then takes some milliseconds
 CHECKED_STEPS = 5
@@ -31,22 +31,20 @@ CHECKED_STEPS = 5
 class Problem:
     """Examples and parameters of one shape, and how many steps make a round."""
 
-    def __init__(self, B, T, H, V):
+    def __init__(self, B, T, H, V, negatives=None):
         rng = np.random.default_rng(0)
         self.X = rng.integers(0, V, (N_EXAMPLES, T))
         self.Y = rng.integers(0, V, N_EXAMPLES)
         self.parameters = _core.initial_parameters(T, N_EMBD, H, V, seed=1)
-        self.batch_size = B
-        flop = naive_flop(B, T, N_EMBD, H, V)
+        self.options = {"batch_size": B, "negatives": negatives}
+        flop = naive_flop(B, T, N_EMBD, H, V)  # of the full softmax, sampled or not
         self.steps = max(CHECKED_STEPS, round(ROUND_FLOP / flop))
         self.flop = flop * self.steps
 
     def train(self, train_steps, steps, **options):
         """Do steps on the parameters in place and return their losses."""
         lr = np.full(steps, 0.01)
-        return train_steps(
-            *self.parameters, self.X, self.Y, lr, batch_size=self.batch_size, **options
-        )
+        return train_steps(*self.parameters, self.X, self.Y, lr, **self.options, **options)
 
     def check(self, **options):
         """Compare the losses of some steps with the reference's, and go back to the start."""
