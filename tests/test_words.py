@@ -310,8 +310,21 @@ def test_a_stream_is_cut_by_the_position_of_its_tokens() -> None:
         mm.Dataset.stream(SENTENCES, (0, 4))
 
 
+def test_a_stream_with_the_ends_of_its_lines() -> None:
+    data = mm.Dataset.stream(["a dog ran", "", "a"], (3, 2), 2, line_ends=True)
+    parts = [split.texts for split in (data.train, data.dev, data.test)]
+    assert parts == [["a dog ran"], ["<eos> <eos>"], ["a <eos>"]]
+    assert data.vocab.tokens == ["<eos>", "a", "dog", "ran"]
+    data = mm.Dataset.stream(["ab", "b"], (2, 1), 2, level="char", line_ends=True)
+    assert [split.texts for split in (data.train, data.dev, data.test)] == [["ab"], ["\n"], ["b\n"]]
+    with pytest.raises(mm.ArgumentError, match=r"not in the vocabulary"):
+        mm.Dataset.stream(["ab", "b"], (2, 1), vocab=mm.Vocab(["a", "b"]), line_ends=True)
+
+
 HOW = {
     "stream 20 6": {"sizes": (20, 6)},
+    "stream 20 6 line ends": {"sizes": (20, 6), "line_ends": True},
+    "lower stream 31 9 line ends": {"sizes": (31, 9), "lower": True, "line_ends": True},
     "lower stream 31 9": {"sizes": (31, 9), "lower": True},
     "lower 42": {"lower": True},
 }
@@ -434,6 +447,7 @@ def test_commands(tmp_path: Path) -> None:
     assert [row["loss"] for row in json.loads(out)["losses"] if row["split"] == "dev"] == [expected]
     for wrong, sentence in (
         (("train", "--data", "texts", "--sizes", 5, 5), "--sizes belongs to --stream"),
+        (("train", "--data", "texts", "--line-ends"), "--line-ends belongs to --stream"),
         ((*stream, "--split-seed", 1), "--split-seed has no use with --stream"),
         ((*stream, "--sizes", 100, 100), "hold 130 tokens; train and dev need 200"),
         (("eval", "s", "--split", "all"), "was trained on a stream"),

@@ -46,7 +46,7 @@ lower_option = click.option(
     help="Take the data in lower case; score, complete and detect take texts as they are.",
 )
 stream_option = click.option(
-    "--stream", is_flag=True, help="Read the items as one, whose ends leave no trace."
+    "--stream", is_flag=True, help="Read the items as one; see --line-ends."
 )
 sizes_option = click.option(
     "--sizes",
@@ -54,6 +54,9 @@ sizes_option = click.option(
     nargs=2,
     metavar="TRAIN DEV",
     help="Tokens of a stream in train and dev; the rest is test.  [default: 80 % and 10 %]",
+)
+line_ends_option = click.option(
+    "--line-ends", is_flag=True, help="Let each item of a stream end in a token: newline, or <eos>."
 )
 split_seed_option = click.option(
     "--split-seed", default=42, help="Seed of the split in train, dev and test."
@@ -73,6 +76,7 @@ TEXT_OPTIONS = (
     lower_option,
     stream_option,
     sizes_option,
+    line_ends_option,
 )
 threads_option = click.option(
     "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
@@ -203,16 +207,18 @@ def take_data(options: dict[str, Any], block_size: int = 3) -> Dataset:
     names = ("boundary", "level", "min_count", "max_size", "lower")
     of_texts = {name: options.pop(name) for name in names}
     data, seed, sizes = (options.pop(name) for name in ("data", "split_seed", "sizes"))
-    is_stream = options.pop("stream")
+    is_stream, line_ends = options.pop("stream"), options.pop("line_ends")
     if not is_stream and sizes is not None:
         raise ArgumentError("--sizes belongs to --stream: other data are cut at 80 % and 90 %")
+    if not is_stream and line_ends:
+        raise ArgumentError("--line-ends belongs to --stream: the ends of other data are boundaries")
     source = click.get_current_context().get_parameter_source("split_seed")
     if is_stream and source is ParameterSource.COMMANDLINE:
         raise ArgumentError("--split-seed has no use with --stream, which is not shuffled")
     seed = checks.integer("split_seed", seed, 0, checks.MAX_SEED)
     texts = load_texts(path_of(data))
     if is_stream:
-        return Dataset.stream(texts, sizes, block_size, **of_texts)
+        return Dataset.stream(texts, sizes, block_size, line_ends=line_ends, **of_texts)
     return Dataset.split(texts, block_size, seed, **of_texts)
 
 

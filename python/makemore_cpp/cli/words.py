@@ -15,6 +15,7 @@ from makemore_cpp.cli import console
 from makemore_cpp.cli.common import (
     Value,
     json_option,
+    line_ends_option,
     lower_option,
     max_size_option,
     option_of,
@@ -50,6 +51,7 @@ def _text_options(command: Any) -> Any:
             max_size_option,
             lower_option,
             sizes_option,
+            line_ends_option,
             click.option("--quick", "is_quick", is_flag=True, help="Few tokens, for few epochs."),
             run_options(OVERRIDES, is_list=False, **RECIPE),
             click.option(

@@ -19,7 +19,8 @@ MAX_BLOCK_SIZE = 1 << 16
 MAX_CONTEXT_TOKENS = 1 << 30  # elements of X, 4 GiB
 # The words of a `Preparation` that is more than a shuffle; see `DataOrigin`.
 PREPARATION = re.compile(
-    r"(?:lower )?stream (?P<train>[0-9]{1,10}) (?P<dev>[0-9]{1,10})|lower (?P<seed>[0-9]{1,20})"
+    r"(?:lower )?stream (?P<train>[0-9]{1,10}) (?P<dev>[0-9]{1,10})(?P<ends> line ends)?"
+    r"|lower (?P<seed>[0-9]{1,20})"
 )
 
 
@@ -119,12 +120,19 @@ def cut_stream(
     return parts, sizes
 
 
+def with_line_ends(texts: list[str], separator: str) -> list[str]:
+    """Return the texts, each with the token for its end behind it."""
+    end = f"{separator}<eos>" if separator else "\n"
+    return [text + end for text in texts]
+
+
 class Preparation(NamedTuple):
     """How texts were made ready and cut: what `DataOrigin` calls the split_seed."""
 
     lower: bool
     seed: int | None  # of the shuffle, or None for a stream
     sizes: tuple[int, int] | None = None  # of a stream: the tokens in train and in dev
+    line_ends: bool = False  # of a stream: whether the end of a text is a token
 
     @classmethod
     def of(cls, how: int | str) -> "Preparation":
@@ -137,13 +145,15 @@ class Preparation(NamedTuple):
         lower = how.startswith("lower")
         if found["seed"] is not None:
             return cls(lower, int(found["seed"]))
-        return cls(lower, None, (int(found["train"]), int(found["dev"])))
+        sizes = int(found["train"]), int(found["dev"])
+        return cls(lower, None, sizes, found["ends"] is not None)
 
     @property
     def split_seed(self) -> int | str:
         """A number for a shuffle alone, else words."""
         if self.sizes is not None:
-            return "lower " * self.lower + "stream {} {}".format(*self.sizes)
+            words = "lower " * self.lower + "stream {} {}".format(*self.sizes)
+            return words + " line ends" * self.line_ends
         return f"lower {self.seed}" if self.lower or self.seed is None else self.seed
 
     def cut(self, texts: list[str], vocab: Vocab) -> tuple[list[str], ...]:
@@ -151,6 +161,8 @@ class Preparation(NamedTuple):
         texts = lowered(texts, self.lower)
         if self.seed is not None:
             return cut_texts(texts, self.seed)
+        if self.line_ends:
+            texts = with_line_ends(texts, vocab.separator)
         return tuple(cut_stream(texts, self.sizes, vocab)[0])
 
 
@@ -272,11 +284,12 @@ class Dataset:
         min_count: int = 1,
         max_size: int | None = None,
         lower: bool = False,
+        line_ends: bool = False,
     ) -> "Dataset":
         """Cut texts, one after another, by the position of their tokens.
 
-        So do Bengio et al. (2003). Contexts run across the ends of texts, which leave no trace:
-        each split is one text.
+        So do Bengio et al. (2003). Contexts run across the ends of texts, which leave no trace
+        unless `line_ends` asks for one: each split is one text.
 
         Parameters
         ----------
@@ -291,6 +304,9 @@ class Dataset:
             `Vocab.from_texts`.
         lower : bool
             Take the texts in lower case.
+        line_ends : bool
+            Let a token stand at the end of each text, also of the last: ``"\\n"`` where tokens are
+            characters, ``"<eos>"`` where they are words.
 
         Raises
         ------
@@ -305,12 +321,15 @@ class Dataset:
             n_train = checks.integer("sizes[0]", sizes[0], 1, MAX_CONTEXT_TOKENS)
             sizes = n_train, checks.integer("sizes[1]", sizes[1], 0, MAX_CONTEXT_TOKENS)
         listed = lowered(checks.string_list("texts", texts), checks.flag("lower", lower))
+        if checks.flag("line_ends", line_ends):
+            at_words = level == "word" if vocab is None else bool(check_vocab(vocab).separator)
+            listed = with_line_ends(listed, " " * at_words)
         if vocab is None:
             vocab = Vocab.from_texts(
                 listed, boundary, level=level, min_count=min_count, max_size=max_size
             )
         parts, sizes = cut_stream(listed, sizes, vocab)
-        how = Preparation(lower, None, sizes)
+        how = Preparation(lower, None, sizes, line_ends)
         return cls._of(parts, texts, how.split_seed, vocab, block_size)
 
     @classmethod

@@ -31,7 +31,8 @@ class DataOrigin(NamedTuple):
     a model file holds no path. `sha256` is that of the file's (decompressed) bytes; `split_seed`
     that of the shuffle before the cut, or where there was something else the words for it: "lower
     42" for the texts in lower case, shuffled; "stream 800000 200000" for a stream, with the tokens
-    in train and dev; "lower stream 800000 200000" for both.
+    in train and dev; "lower stream 800000 200000" for both, and "line ends" behind these where the
+    end of each text is a token of the stream.
     """
 
     name: str
