@@ -211,7 +211,7 @@ def take_data(options: dict[str, Any], block_size: int = 3) -> Dataset:
     if not is_stream and sizes is not None:
         raise ArgumentError("--sizes belongs to --stream: other data are cut at 80 % and 90 %")
     if not is_stream and line_ends:
-        raise ArgumentError("--line-ends belongs to --stream: the ends of other data are boundaries")
+        raise ArgumentError("--line-ends belongs to --stream: other items end in a boundary")
     source = click.get_current_context().get_parameter_source("split_seed")
     if is_stream and source is ParameterSource.COMMANDLINE:
         raise ArgumentError("--split-seed has no use with --stream, which is not shuffled")

@@ -305,7 +305,7 @@ class Dataset:
         lower : bool
             Take the texts in lower case.
         line_ends : bool
-            Let a token stand at the end of each text, also of the last: ``"\\n"`` where tokens are
+            Let a token stand at the end of each text, also of the last: a newline where tokens are
             characters, ``"<eos>"`` where they are words.
 
         Raises
