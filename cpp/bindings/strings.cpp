@@ -20,7 +20,7 @@ bool append_code_points(std::vector<int32_t>& tokens, const Vocabulary& vocabula
   int32_t* out = tokens.data() + before;
   for (const CodePoint c : text) {
     const int32_t token = vocabulary.token_of(c);
-    if (token == kUnknownToken) {
+    if (token == kNoToken) {
       if (unknown == Unknown::error) return false;
       if (unknown == Unknown::skip) continue;
     }

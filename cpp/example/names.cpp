@@ -27,7 +27,7 @@ const Words kNames = {"emma",  "olivia", "ava",     "isabella", "sophia", "charl
                       "mia",   "amelia", "noah",    "liam",     "jacob",  "william",
                       "mason", "ethan",  "michael", "james"};
 
-// Blank lines are left out.
+// Reads a file line by line and leaves out empty lines.
 Words read_words(const std::string& path) {
   std::ifstream file(path);
   Words words;
@@ -44,7 +44,7 @@ makemore::Vocabulary vocabulary_of(const Words& words) {
   for (const std::string& word : words) {
     for (size_t begin = 0, end; begin < word.size(); begin = end) {
       end = begin + 1;
-      while (end < word.size() && (word[end] & 0xC0) == 0x80) ++end;  // bytes that go on
+      while (end < word.size() && (word[end] & 0xC0) == 0x80) ++end;  // continuation bytes
       characters.insert(word.substr(begin, end - begin));
     }
   }

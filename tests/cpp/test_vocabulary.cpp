@@ -144,7 +144,7 @@ TEST_CASE("words: split at white space, joined by spaces, and one stands for the
   strict.append(found, "a c b </s>", makemore::Unknown::skip);
   EXPECT((found == std::vector<int32_t>{1, 2}));
   strict.append(found, "c", makemore::Unknown::mark);
-  EXPECT(found.back() == makemore::kUnknownToken);
+  EXPECT(found.back() == makemore::kNoToken);
   EXPECT(!(strict == Vocabulary({"a", "b"}, "</s>", " ", "a")) && !strict.unknown());
   EXPECT_THROWS(Vocabulary({"a b"}, "</s>", " "), ArgumentError, "tokens[0] contains white space");
   EXPECT_THROWS(Vocabulary({"a"}, "", " "), ArgumentError, "boundary is empty");

@@ -1,4 +1,4 @@
-// The trained model on many examples: its mean loss and its log-probabilities, in bounded memory.
+// The mean loss and the log-probabilities of a model on many examples, in bounded memory.
 #pragma once
 
 #include <cstdint>

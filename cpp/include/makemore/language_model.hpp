@@ -1,8 +1,8 @@
-// A trained model that no longer changes: the distribution of the next token, scores, samples.
+// A trained model that no longer changes: it scores, samples and completes texts.
 //
 // Any number of threads may use one object; copies share its memory.  Where the probabilities of
-// all V^T contexts take at most 16 MiB they are tabulated when as many contexts have been asked
-// for: results are the same bits before and after.
+// all V^T contexts take at most 16 MiB, they are put into a table once that many contexts have been
+// asked for; results have the same bits before and after.
 #pragma once
 
 #include <cstdint>
@@ -41,16 +41,16 @@ class LanguageModel {
   void log_probs(float* out, const int32_t* X, int64_t N, int threads = 0,
                  const Poll& poll = {}) const;
 
-  // The probabilities (V) of the token after a text that begins so.  Throws ArgumentError as
-  // Vocabulary::encode does; so do the functions below that take text.
+  // The probabilities (V) of the token that comes after `prefix` in a text.  Throws ArgumentError
+  // as Vocabulary::encode does; so do the functions below that take text.
   std::vector<float> next(std::string_view prefix) const;
   void next(float* probs, std::string_view prefix) const;
 
-  // The log-probability of each text and its end, in nats.  The same bits alone or among others.
+  // The log-probability of each text and its end, in nats.  It does not depend on the other texts.
   std::vector<double> score(std::span<const std::string> texts, Unknown unknown = Unknown::error,
                             int threads = 0, const Poll& poll = {}) const;
 
-  // -ln p of each character of a text and of its end, in nats.
+  // -ln p of each token of a text and of its end, in nats.
   std::vector<double> surprisals(std::string_view text) const;
 
   // Samples number 0 to n - 1, each beginning with `prefix`; see draw_samples.
@@ -58,12 +58,12 @@ class LanguageModel {
                              std::string_view prefix = {}, int threads = 0,
                              const Poll& poll = {}) const;
 
-  // See makemore/completion.hpp.
+  // The k most probable texts that begin with `prefix`: see makemore/completion.hpp.
   Completions complete(std::string_view prefix, int64_t k, int64_t max_length = 100,
                        const Poll& poll = {}) const;
 
-  // The same of tokens: text i is tokens [offsets[i], offsets[i+1]), n + 1 offsets.  A text that
-  // holds kUnknownToken has the score -inf.
+  // Scores texts that are given as tokens: text i of n is tokens [offsets[i], offsets[i+1]), and
+  // there are n + 1 offsets.  A text that holds kNoToken has the score -inf.
   void score_tokens(double* out, std::span<const int32_t> tokens, std::span<const int64_t> offsets,
                     int threads = 0, const Poll& poll = {}) const;
 
@@ -73,7 +73,8 @@ class LanguageModel {
   std::shared_ptr<const FrozenNet> net_;
 };
 
-// Samples of one model with the same options, piece by piece.  Any number of threads may use it.
+// Draws samples of one model with the same options, piece by piece.  Any number of threads may use
+// one object.
 class Sampler {
  public:
   // Throws ArgumentError when an option is outside its range or the prefix is not in the

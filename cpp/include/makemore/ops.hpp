@@ -1,8 +1,8 @@
-// The lecture's operations, forward and backward, on plain arrays: each usable alone.
+// The lecture's operations, forward and backward, on plain arrays.
 //
 // Arrays are contiguous and row-major, float32.  Outputs come first, inputs next, sizes last; an
-// output must not overlap an input.  `threads` = 0 uses every available CPU and, as everywhere,
-// the number of threads never changes a bit of the result.
+// output must not overlap an input unless its comment allows it.  `threads` = 0 uses every
+// available CPU; the number of threads never changes a bit of the result.
 #pragma once
 
 #include <cstdint>
@@ -49,9 +49,10 @@ void log_softmax(float* out, const float* logits, int64_t B, int64_t V, int thre
 void sgd_update(float* w, const float* dw, double lr, double weight_decay, int64_t n);
 
 // tokens[i] = the first token whose cumulative float64 probability exceeds u[i] times the sum of
-// all, which is 1 but for rounding; where rounding leaves none, the last one of positive
-// probability. log_probs (N,V)  u (N) in [0,1)  ->  tokens (N) Throws ArgumentError when a row is
-// not the logarithm of a distribution, and for a u outside [0, 1).
+// all, which is 1 but for rounding; where rounding leaves none, the last token of positive
+// probability.     log_probs (N,V)  u (N) in [0,1)  ->  tokens (N)
+// Throws ArgumentError when a row is not the logarithm of a distribution, and for a u outside
+// [0, 1).
 void sample_tokens(int32_t* tokens, const float* log_probs, const double* u, int64_t N, int64_t V);
 
 }  // namespace makemore

@@ -19,12 +19,13 @@ enum class Optimizer { sgd, momentum, adam, adamw };
 Optimizer optimizer_named(const std::string& name);  // throws ArgumentError
 std::string name_of(Optimizer optimizer);
 
-// What an optimiser remembers of each parameter: nothing; "velocity"; "m" and "v".
+// The names of what an optimiser remembers for each parameter: none for SGD, "velocity" for
+// momentum, "m" and "v" for Adam and AdamW.
 std::vector<std::string> moments_of(Optimizer optimizer);
 
-// What an optimiser remembers from step to step, beside the parameters: updated in place.  For each
-// moment and parameter one array of the parameter's size, named like "velocity.W1"; all zeros
-// before the first step.
+// What an optimiser remembers from step to step beside the parameters: for each moment and each
+// parameter one array of the parameter's size, named like "velocity.W1".  The arrays are zeros
+// before the first step and updated in place.
 struct StateArray {
   std::string name;
   float* data;
@@ -35,12 +36,12 @@ using OptimizerState = std::vector<StateArray>;  // empty for SGD
 struct UpdateOptions {
   Optimizer optimizer = Optimizer::sgd;
   double weight_decay = 0;    // gradient += weight_decay * w on C, W1 and W2; not in the losses
-  bool decay_biases = false;  // and on b1 and b2
-  double momentum = 0.9;      // of Optimizer::momentum
-  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // of Adam
+  bool decay_biases = false;  // the same on b1 and b2
+  double momentum = 0.9;      // only used by Optimizer::momentum
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // only used by adam and adamw
 };
 
-// Calls visit(name, option) for each option: callers in other languages know them by their names.
+// Calls visit(name, option) for each option: callers in other languages set options by name.
 template <class Visit>
 void for_each_option(UpdateOptions& options, Visit&& visit) {
   visit("optimizer", options.optimizer);

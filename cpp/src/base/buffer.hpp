@@ -1,4 +1,5 @@
-// Memory for the inner loops: on its own pages, so that two threads never share a prefetched line.
+// Memory for the inner loops.  Each buffer has its own pages, so that two threads never share a
+// prefetched line.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +12,7 @@ namespace makemore {
 
 constexpr std::size_t kPage = 4096;
 
-// n zeros (floats or integers) on pages of their own, which the system hands out when first
-// written.
+// n zeros (floats or integers) on pages of their own, which take no memory before they are written.
 template <typename T>
 class Buffer {
  public:

@@ -20,7 +20,7 @@ namespace {
 
 // The place of the first token outside [0, V), or -1.
 int64_t first_outside(const int32_t* tokens, int64_t count, int64_t V) {
-  bool all_inside = true;  // without an exit, so that the loop is vectorised
+  bool all_inside = true;  // the loop has no early exit, so that it is vectorised
   for (int64_t i = 0; i < count; ++i) all_inside &= tokens[i] >= 0 && tokens[i] < V;
   if (all_inside) return -1;
   int64_t i = 0;

@@ -35,7 +35,7 @@ struct Candidate {
   bool runs_here;
 };
 
-// Best last.
+// The instruction sets of this build, the best one last.
 std::vector<Candidate> candidates() {
   std::vector<Candidate> all;
 #ifdef MAKEMORE_HAS_baseline
@@ -62,6 +62,7 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
+// The kernels of the instruction set `name`.  `who` is what an error's sentence begins with.
 const Kernels* named(const std::string& name, const std::string& who) {
   for (const Candidate& candidate : candidates()) {
     if (candidate.kernels->name != name) continue;
@@ -92,7 +93,7 @@ const Kernels& kernels() {
   const Kernels* table = in_use.load(std::memory_order_acquire);
   if (table == nullptr) {
     const Kernels* chosen = chosen_at_first_use();
-    // Unless another thread was first, perhaps by use_isa.
+    // Another thread may have been first, perhaps by use_isa: then `table` becomes its choice.
     if (in_use.compare_exchange_strong(table, chosen, std::memory_order_acq_rel)) table = chosen;
   }
   return *table;

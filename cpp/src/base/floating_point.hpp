@@ -1,5 +1,5 @@
-// The mode in which floating-point numbers are computed: how they are rounded, and whether the
-// smallest are kept.  The caller's may be another one than that of our threads.
+// The mode in which a thread computes floating-point numbers: how it rounds them, and whether it
+// keeps the smallest.  The mode of a caller's thread may differ from that of the pool's threads.
 #pragma once
 
 #include <cfenv>
@@ -7,9 +7,9 @@
 
 namespace makemore {
 
-// While it lives, this thread rounds to nearest, keeps subnormal numbers and traps nothing; then
-// the thread has the mode again that it had.  Every function of ours whose numbers the mode could
-// change makes one, and so does each thread of a job.
+// While an object of this class lives, its thread rounds to nearest, keeps subnormal numbers and
+// traps nothing; after that the thread has its former mode again.  Every function of the library
+// whose numbers the mode could change makes such an object, and so does each thread of a job.
 class PlainFloatingPoint {
  public:
   PlainFloatingPoint() {
@@ -35,7 +35,8 @@ class PlainFloatingPoint {
 #endif
   }
 
-  // The value, computed from what is in no memory: compilers know of no mode, and move that about.
+  // Returns the value, and has it computed while this object lives.  Compilers do not know of the
+  // mode: they may move arithmetic that touches no memory out of the object's life.
   template <typename T>
   T here(T value) const {
     asm volatile("" : "+m"(value) : : "memory");

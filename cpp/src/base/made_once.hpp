@@ -1,4 +1,4 @@
-// Something costly that the first thread to need it makes, and all share.
+// Something costly that one thread makes and all threads share.
 #pragma once
 
 #include <atomic>
@@ -6,8 +6,8 @@
 
 namespace makemore {
 
-// While one thread makes it, others do without: nobody waits, not even the child of a process that
-// forked in the middle.
+// While one thread makes the object, the others get null and do without: nobody waits, not even the
+// child of a process that forked in the middle.
 template <typename T>
 class MadeOnce {
  public:
@@ -16,10 +16,11 @@ class MadeOnce {
   MadeOnce& operator=(const MadeOnce&) = delete;
   ~MadeOnce() { delete made_.load(std::memory_order_relaxed); }
 
-  // Null until it is there.
+  // Returns the object, or null while it is not made.
   const T* get() const { return made_.load(std::memory_order_acquire); }
 
-  // make() returns a T; what it throws is rethrown, and the next thread tries again.
+  // Returns the object, made by make(), which returns a T; null while another thread makes it.
+  // What make() throws is rethrown, and the next thread tries again.
   template <typename Make>
   const T* get_or_make(const Make& make) {
     const T* const made = get();

@@ -1,4 +1,4 @@
-// Sizes checked before anything is multiplied or allocated, and what follows from them.
+// Checks sizes before anything is multiplied or allocated, and derives shapes and counts from them.
 #include "makemore/model.hpp"
 
 #include <string>
@@ -31,7 +31,7 @@ int64_t size_of(char letter, const Sizes& sizes) {
   }
 }
 
-// Cannot overflow for sizes within their own limits.
+// The number of elements of each array.  Sizes within their own limits cannot make it overflow.
 PerParameter<int64_t> count(const Sizes& sizes) {
   PerParameter<int64_t> counts;
   for (size_t i = 0; i < kParameters.size(); ++i) {

@@ -39,7 +39,7 @@ uint64_t RandomStream::word64(uint64_t i) const {
 
 namespace {
 
-// ln x for x > 0.  Our own, since libraries differ in the last bit: x = m 2^e with m in
+// ln x for x > 0, written out because libraries differ in the last bit: x = m 2^e with m in
 // [sqrt(1/2), sqrt(2)), ln m = 2 atanh(s), s = (m-1)/(m+1).
 double natural_log(double x) {
   int e;
@@ -93,7 +93,7 @@ Init init_named(const std::string& name) {
 
 namespace {
 
-// Numbers between two polls: about a millisecond.  A multiple of the numbers of a block.
+// Numbers drawn between two polls, about a millisecond's; a multiple of the numbers of a block.
 constexpr int64_t kPollInterval = 1 << 16;
 
 void poll_at(int64_t i, const std::function<void()>& poll) {
@@ -143,7 +143,7 @@ void batch_rows(int64_t* rows, uint64_t seed, uint64_t step, int64_t batch_size,
     poll_at(b, poll);
     const std::array<uint32_t, 4> words = stream.block(static_cast<uint32_t>(b / 2));
     for (int64_t j = 0; j < 2 && b + j < batch_size; ++j) {
-      // floor(r * n / 2^64) of the 64-bit r = (high, low): exact, for n < 2^32.
+      // floor(r * n / 2^64) for the 64-bit number r = high * 2^32 + low; exact for n < 2^32.
       const uint64_t low = words[static_cast<size_t>(2 * j)];
       const uint64_t high = words[static_cast<size_t>(2 * j + 1)];
       rows[b + j] = static_cast<int64_t>((high * n + (low * n >> 32)) >> 32);

@@ -35,17 +35,18 @@ inline void pause_briefly() {
 #endif
 }
 
-// Looks this often for a late owner before doing its task: about a microsecond, more than the
-// difference between two equal shares, less than a share.
+// A thread that waits looks this often for a late owner before it does the owner's task: for about
+// a microsecond, which is more than the difference between two equal shares, and less than a share.
 constexpr int kPatience = 60;
 
-// Looks this often, some ten microseconds, before it offers the processor to other processes, and
-// so often more before it sleeps in between: whoever is waited for may be in Python.
+// A thread that waits spins kSpins times (some ten microseconds), then offers the processor to
+// other processes kYields times, then sleeps between two looks: the thread that it waits for may be
+// in Python, in a poll for signals.
 constexpr int kSpins = 600;
 constexpr int kYields = 400;
 constexpr auto kNap = std::chrono::microseconds(100);
 
-// Waits a little, the more patiently the more often it was called before.
+// Waits a little, and longer the more often it was called before.
 inline void wait_a_little(int times_before) {
   if (times_before < kSpins) {
     pause_briefly();
@@ -56,19 +57,19 @@ inline void wait_a_little(int times_before) {
   }
 }
 
-// A worker without a job looks this often, some tens of microseconds, before it sleeps.
+// A worker without a job looks for one this often, some tens of microseconds, before it sleeps.
 constexpr int kIdleSpins = 2000;
 
-struct TeamBroken {};  // another thread of the team has thrown
+struct TeamBroken {};  // thrown where another thread of the team has thrown
 
-// The process's pool; a forked child has none until it needs one.
+// The pool of this process; a forked child has none until it needs one.
 std::atomic<ThreadPool*> current_pool{nullptr};
 
 }  // namespace
 
 class Job {
  public:
-  // `pool` is the one whose threads take part, null without any.
+  // `pool` is the pool whose threads take part, or null when the caller runs alone.
   Job(int size, const ThreadPool* pool, const std::function<void(Team&)>& body)
       : size(size), pool_(pool), body_(body) {}
 
@@ -98,7 +99,7 @@ class Job {
 
   const int size;
 
-  // Tasks done, of all phases.  A phase's tasks begin only when all earlier ones are done.
+  // Tasks done in all phases so far.  A phase begins only when all earlier tasks are done.
   alignas(64) std::atomic<uint64_t> done{0};
   // The last phase in which each task was claimed.
   alignas(64) std::atomic<uint64_t> claimed[Team::kMaxTasks] = {};
@@ -115,7 +116,7 @@ void Team::check() const { job_->check(); }
 
 void Team::begin(int64_t tasks) {
   check();
-  // Rounded up, so that task 0 is always the calling thread's.
+  // The divisions round up, so that the calling thread always owns task 0.
   first_ = (tasks * rank_ + size_ - 1) / size_;
   last_ = (tasks * (rank_ + 1) + size_ - 1) / size_;
   ++phase_;
@@ -126,7 +127,7 @@ void Team::begin(int64_t tasks) {
 bool Team::claim(int64_t task) {
   std::atomic<uint64_t>& claimed = job_->claimed[task];
   uint64_t last_phase = claimed.load(std::memory_order_relaxed);
-  // A thread that comes late finds the tasks of its phase, or of later ones, claimed.
+  // A late thread finds the tasks claimed, for its own phase or for a later one.
   return last_phase < phase_ &&
          claimed.compare_exchange_strong(last_phase, phase_, std::memory_order_relaxed);
 }
@@ -143,7 +144,7 @@ bool Team::out_of_patience() {
 
 namespace {
 
-// While it lives, threads are started with all signals blocked.
+// While an object of this class lives, its thread starts other threads with all signals blocked.
 class SignalsBlocked {
  public:
   SignalsBlocked() {
@@ -163,7 +164,8 @@ class SignalsBlocked {
 
 class ThreadPool {
  public:
-  // The process's pool; a new one after a fork, for the old one's threads are not there.
+  // The pool of this process; in a forked child a new one, for the threads of the old pool are not
+  // there.
   static ThreadPool& instance() {
     ThreadPool* pool = current_pool.load(std::memory_order_acquire);
     if (pool != nullptr) return *pool;
@@ -178,7 +180,7 @@ class ThreadPool {
     return *pool;
   }
 
-  // One caller at a time holds the pool; null when another one does.
+  // Reserves the pool for one caller; gives null when another caller has it.
   using Hold = std::unique_ptr<ThreadPool, void (*)(ThreadPool*)>;
   Hold try_hold() {
     const bool free = !busy_.exchange(true, std::memory_order_acquire);
@@ -186,7 +188,7 @@ class ThreadPool {
                 [](ThreadPool* pool) { pool->busy_.store(false, std::memory_order_release); });
   }
 
-  // Starts threads until there are `workers`; returns how many of those there are.
+  // Starts threads until there are `workers`; returns how many of the wanted threads there are.
   int ensure(int workers) {
     const auto wanted = static_cast<size_t>(workers);
     try {
@@ -212,7 +214,7 @@ class ThreadPool {
   }
 
  private:
-  // A thread and the letter box in which it finds its next job.
+  // The letter box in which a thread finds its next job.
   class alignas(64) Worker {
    public:
     void post(Job* job) {
@@ -249,7 +251,7 @@ class ThreadPool {
   };
 
   std::atomic<bool> busy_{false};
-  std::vector<std::unique_ptr<Worker>> workers_;  // touched only by who holds busy_
+  std::vector<std::unique_ptr<Worker>> workers_;  // touched only by the caller that has the pool
 };
 
 void run_team(int threads, const std::function<void(Team&)>& body) {

@@ -1,8 +1,8 @@
-// Runs one job on several threads, phase after phase of tasks.
+// Runs one job on several threads, in phases of tasks.
 //
 // The pool starts its threads at the first use, keeps them, and survives a fork: the child starts
-// its own, and leaves a job inside which it was forked with an error.  It does one job at a time: a
-// caller that finds it busy, or is inside a job, runs alone.
+// its own threads, and leaves a job inside which it was forked with an error.  The pool does one
+// job at a time: a caller that finds it busy, or is inside a job, runs its job alone.
 #pragma once
 
 #include <cstdint>
@@ -12,19 +12,20 @@ namespace makemore {
 
 class Job;
 
-// One thread's view of the job it takes part in.  All threads of a team call run() with the same
-// arguments in the same order.
+// One thread's view of the job in which it takes part.  All threads of a team call run() with the
+// same arguments in the same order.
 class Team {
  public:
   Team(int rank, int size, Job* job) : rank_(rank), size_(size), job_(job) {}
   int rank() const { return rank_; }  // 0 is the calling thread
   int size() const { return size_; }
 
-  // One phase: calls task(i) for 0 <= i < tasks, each on some thread, and returns when all are done
-  // and what they wrote can be seen.  Every task has an owner, who is the same in every phase of as
-  // many tasks, so that its memory stays in one cache; but who waits for a late owner does the task
-  // itself, so that a thread that has no processor holds up nobody.  Tasks below `own` are left to
-  // their owners; task 0 is the calling thread's.  tasks <= kMaxTasks.
+  // Runs one phase: calls task(i) for 0 <= i < tasks <= kMaxTasks, each on some thread, and returns
+  // when all are done and this thread can see what they wrote.  Every task has an owner, a thread
+  // that is the same in every phase with this number of tasks, so that the task's memory stays in
+  // one cache.  A thread that waits for a late owner does the owner's task itself, so that a thread
+  // without a processor holds up nobody.  Tasks below `own` are always left to their owners; the
+  // owner of task 0 is the calling thread.
   template <typename Task>
   void run(int64_t tasks, const Task& task, int64_t own = 0) {
     begin(tasks);
@@ -37,7 +38,7 @@ class Team {
   }
   static constexpr int64_t kMaxTasks = 64;
 
-  // Leaves the job when another thread has thrown; to be called in tasks that take long.
+  // Leaves the job when another thread has thrown.  Tasks that take long call it now and then.
   void check() const;
 
  private:
@@ -62,15 +63,15 @@ class Team {
   int rank_;
   int size_;
   Job* job_;
-  uint64_t phase_ = 0;         // number of this phase
-  uint64_t tasks_so_far_ = 0;  // of all phases up to this one
-  int64_t first_ = 0, last_ = 0;
-  int waits_ = 0;
-  bool owners_are_late_ = false;
+  uint64_t phase_ = 0;            // number of this phase
+  uint64_t tasks_so_far_ = 0;     // of all phases up to this one
+  int64_t first_ = 0, last_ = 0;  // this thread owns the tasks [first_, last_) of this phase
+  int waits_ = 0;                 // in this phase
+  bool owners_are_late_ = false;  // in the last phase
 };
 
-// Calls body on `threads` threads at most, the caller among them, and returns when all are done.
-// The first exception is rethrown here.
+// Calls body on `threads` threads at most, the caller's among them, and returns when all are done.
+// It rethrows the first exception.
 void run_team(int threads, const std::function<void(Team&)>& body);
 
 // Calls body(block) for 0 <= block < blocks <= Team::kMaxTasks, spread over `threads` threads at
@@ -80,10 +81,10 @@ void for_each_block(int64_t blocks, int threads, const std::function<void(int64_
 // Throws ArgumentError unless threads is 0 (all available) or positive; returns the number.
 int checked_threads(int64_t threads);
 
-// Part `rank` of n things cut into `size` consecutive parts, as equal as can be.
 struct Range {
   int64_t begin, end;
 };
+// Part `rank` of n things that are cut into `size` consecutive parts, as equal as can be.
 inline Range share_of(int64_t n, int64_t rank, int64_t size) {
   return {n * rank / size, n * (rank + 1) / size};
 }

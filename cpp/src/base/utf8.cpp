@@ -1,4 +1,4 @@
-// UTF-8, strictly, and text as errors show it.
+// UTF-8 read and written, and text for the sentences of errors.
 #include "base/utf8.hpp"
 
 #include <algorithm>
@@ -11,14 +11,14 @@ namespace {
 
 bool is_scalar_value(char32_t c) { return c <= 0x10FFFF && !(c >= 0xD800 && c <= 0xDFFF); }
 
-struct Range {
+struct CodePoints {
   char32_t first, last;
 };
 
-// Controls, invisible and bidirectional format characters, line separators, tags: what could hide
-// in an error's sentence or rearrange it.  (Unicode general categories Cc, Cf, Zl, Zp, where these
-// have no shape of their own.)
-constexpr Range kUnseen[] = {
+// Characters that could hide in an error's sentence or rearrange it: controls, invisible and
+// bidirectional format characters, line separators, tags.  (They are those of Unicode's general
+// categories Cc, Cf, Zl and Zp that have no shape of their own.)
+constexpr CodePoints kUnseen[] = {
     {0x0000, 0x001F}, {0x007F, 0x009F}, {0x00AD, 0x00AD},   {0x061C, 0x061C},
     {0x180E, 0x180E}, {0x200B, 0x200F}, {0x2028, 0x202E},   {0x2060, 0x206F},
     {0xFEFF, 0xFEFF}, {0xFFF9, 0xFFFB}, {0xE0000, 0xE007F},
@@ -26,7 +26,7 @@ constexpr Range kUnseen[] = {
 
 bool is_unseen(char32_t c) {
   return std::any_of(std::begin(kUnseen), std::end(kUnseen),
-                     [c](Range range) { return c >= range.first && c <= range.last; });
+                     [c](CodePoints unseen) { return c >= unseen.first && c <= unseen.last; });
 }
 
 std::string hexadecimal(const char* format, char32_t c) {
@@ -54,7 +54,7 @@ char32_t next_code_point(std::string_view text, size_t& at) {
     if ((continuation & 0xC0) != 0x80) return kNotUtf8;
     code_point = code_point << 6 | (continuation & 0x3F);
   }
-  constexpr char32_t kSmallestOfLength[] = {0, 0, 0x80, 0x800, 0x10000};  // below: overlong
+  constexpr char32_t kSmallestOfLength[] = {0, 0, 0x80, 0x800, 0x10000};  // less is overlong
   if (code_point < kSmallestOfLength[length] || !is_scalar_value(code_point)) return kNotUtf8;
   at += length;
   return code_point;

@@ -16,7 +16,7 @@ std::string place_of(size_t i) { return "tokens[" + std::to_string(i) + "]"; }
 
 std::string at_position(int64_t position) { return " at position " + std::to_string(position); }
 
-// `place` is what an error calls the string: boundary, tokens[3].
+// `place` is what an error calls the text: "boundary" or "tokens[3]".
 void check_utf8(const std::string& text, const std::string& place) {
   if (!is_utf8(text)) {
     throw ArgumentError(place + " is not valid UTF-8: '" + show_text(text) + "'");
@@ -34,15 +34,15 @@ char32_t only_code_point(const std::string& text, const std::string& place) {
   return code_point;
 }
 
-// What Python's str.split() splits at.
+// Whether Python's str.split() splits at the character.
 bool is_space(char32_t c) {
   if (c < 0x80) return c == ' ' || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F);
   return c == 0x85 || c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 ||
          c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-// The code point at text[at], which moves behind it.  Throws ArgumentError where the bytes are not
-// UTF-8; `position` is that of the token.
+// Returns the code point at text[at] and moves `at` behind it.  Throws ArgumentError, which names
+// the token's `position`, where the bytes are not UTF-8.
 char32_t code_point_in(std::string_view text, size_t& at, int64_t position) {
   const char32_t code_point = next_code_point(text, at);
   if (code_point == kNotUtf8) {
@@ -52,7 +52,8 @@ char32_t code_point_in(std::string_view text, size_t& at, int64_t position) {
   return code_point;
 }
 
-// The next word of a text behind `at`, which moves behind it; empty where there is none.
+// Returns the next word of a text from `at` on and moves `at` behind it; an empty one where there
+// is none.
 std::string_view next_word(std::string_view text, size_t& at, int64_t position) {
   size_t begin = at;
   while (at < text.size()) {
@@ -101,7 +102,7 @@ Vocabulary::Vocabulary(const std::vector<std::string>& tokens, const std::string
                         " tokens and the boundary are more than the limit of " +
                         std::to_string(kMaxVocabSize) + " tokens");
   }
-  direct_.fill(kUnknownToken);
+  direct_.fill(kNoToken);
   if (separator.empty()) {
     take_characters(tokens, boundary);
   } else {
@@ -114,8 +115,8 @@ Vocabulary::Vocabulary(const std::vector<std::string>& tokens, const std::string
   }
   unknown_ = static_cast<int32_t>(place - tokens.begin() + 1);
   if (has_words()) return;
-  std::ranges::replace(direct_, kUnknownToken, unknown_);
-  if (itos_[0] < direct_.size()) direct_[itos_[0]] = kUnknownToken;
+  std::ranges::replace(direct_, kNoToken, unknown_);
+  if (itos_[0] < direct_.size()) direct_[itos_[0]] = kNoToken;
 }
 
 void Vocabulary::take_characters(const std::vector<std::string>& characters,
@@ -166,7 +167,7 @@ std::string Vocabulary::token(int32_t token) const {
 }
 
 std::optional<std::string> Vocabulary::unknown() const {
-  if (unknown_ == kUnknownToken) return std::nullopt;
+  if (unknown_ == kNoToken) return std::nullopt;
   return token(unknown_);
 }
 
@@ -190,7 +191,7 @@ void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
   for (size_t at = 0; at < text.size(); ++position) {
     const char32_t character = code_point_in(text, at, position);
     const int32_t token = token_of(character);
-    if (token != kUnknownToken || unknown == Unknown::mark) {
+    if (token != kNoToken || unknown == Unknown::mark) {
       tokens.push_back(token);
     } else if (unknown == Unknown::error) {
       refuse("the character " + show_character(character), character == itos_[0], position);
@@ -207,9 +208,9 @@ void Vocabulary::append_words(std::vector<int32_t>& tokens, std::string_view tex
     const bool is_boundary = word == words_[0];
     const auto found = token_of_word_.find(word);
     const int32_t token = found != token_of_word_.end() ? found->second
-                          : is_boundary                 ? kUnknownToken
+                          : is_boundary                 ? kNoToken
                                                         : unknown_;
-    if (token != kUnknownToken || unknown == Unknown::mark) {
+    if (token != kNoToken || unknown == Unknown::mark) {
       tokens.push_back(token);
     } else if (unknown == Unknown::error) {
       refuse("the word '" + show_text(word) + "'", is_boundary, position);

@@ -1,4 +1,4 @@
-// Files over POSIX calls, because only these can sync a folder, create exclusively and not block.
+// Uses POSIX calls, because only these can sync a folder, create exclusively and not block.
 #include "files/file_io.hpp"
 
 #include <fcntl.h>
@@ -24,7 +24,7 @@ namespace {
 constexpr char kRead[] = "read";
 constexpr char kWrite[] = "write";
 
-// Bounds what a read allocates ahead of the bytes; larger calls are not faster.
+// Bytes of one read or write: a bound of what a read allocates ahead; larger calls are not faster.
 constexpr size_t kBytesPerCall = size_t{1} << 20;
 
 [[noreturn]] void fail(const char* action, const std::string& path, const std::string& reason) {
@@ -35,7 +35,7 @@ constexpr size_t kBytesPerCall = size_t{1} << 20;
   fail(action, path, std::generic_category().message(errno));
 }
 
-// A path with a zero byte would silently become a shorter one.
+// Refuses a zero byte, at which the system would silently cut the path.
 void check_path(const char* action, const std::string& path) {
   if (path.find('\0') != std::string::npos) fail(action, path, "the path contains a zero byte");
 }
@@ -54,7 +54,7 @@ int open_to_read(const std::string& path) {
   return retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
 }
 
-// False, with errno set, when the system refuses, or writes nothing and gives no reason.
+// Returns false, with errno set, when the system refuses, or writes nothing and gives no reason.
 bool write_all(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const size_t wanted = std::min(bytes.size(), kBytesPerCall);
@@ -66,8 +66,8 @@ bool write_all(int fd, std::string_view bytes) {
   return true;
 }
 
-// The file that a path leads to through symbolic links, which need not exist yet; renaming to the
-// path itself would replace the link.  Throws unless it is a regular file or there is none.
+// The file to which a path leads through symbolic links; it need not exist yet.  (Renaming to the
+// path itself would replace the link.)  Throws unless it is a regular file or there is none.
 std::string target_of(const std::string& path) {
   struct stat aim;
   const bool exists = ::stat(path.c_str(), &aim) == 0;
@@ -82,7 +82,7 @@ std::string target_of(const std::string& path) {
     const std::filesystem::path next = std::filesystem::read_symlink(target, error);
     if (error) fail(kWrite, path, error.message());
     if (i == kMostLinks) fail(kWrite, path, std::generic_category().message(ELOOP));
-    target = target.parent_path() / next;  // which is `next` where that is absolute
+    target = target.parent_path() / next;  // this is `next` where `next` is absolute
   }
   // A link below /proc can lead to a file that has no name any more.
   if (exists && ::lstat(target.c_str(), &status) != 0) {
@@ -91,8 +91,9 @@ std::string target_of(const std::string& path) {
   return target.string();
 }
 
-// A new file in a folder, removed at the end of the scope unless it was renamed.  Its maker holds a
-// lock on it, so that whoever cleans up can tell what a killed process left from what is in use.
+// A new file in a folder, removed at the end of the scope unless it was renamed.  Its process holds
+// a lock on it, so that a later cleaning can tell a file that a killed process left from one that
+// is in use.
 class TemporaryFile {
  public:
   explicit TemporaryFile(int folder) : folder_(folder), file_(create()) {}
@@ -102,14 +103,16 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  // False, with errno set, when any of it fails.  Without a mode, the umask decides.
+  // Returns false, with errno set, when any of it fails.  Without a mode, the umask decides.
   bool write_sync_rename(std::string_view bytes, const std::string& new_name,
                          std::optional<mode_t> mode) {
     if (!file_exists_) return false;
-    // Before the first byte: who may not read the old file never sees the new one.
+    // The mode is set before the first byte, so that nobody sees the new file who may not read the
+    // old one.
     if (mode && retry([&] { return ::fchmod(file_.get(), *mode); }) != 0) return false;
     if (!write_all(file_.get(), bytes)) return false;
-    // Closing can be the first to report that a write failed; the lock lasts until the new name.
+    // The file is closed before it is renamed, because closing can be the first to report that a
+    // write failed; the duplicate holds the lock until then.
     const FileDescriptor lock(::fcntl(file_.get(), F_DUPFD_CLOEXEC, 0));
     if (!lock.is_open()) return false;
     if (retry([&] { return ::fsync(file_.get()); }) != 0 || file_.close() != 0) return false;
@@ -126,7 +129,7 @@ class TemporaryFile {
       const int fd = retry([&] {
         return ::openat(folder_, name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
       });
-      if (fd < 0 && errno == EEXIST) continue;  // of a crashed process, or of another machine's
+      if (fd < 0 && errno == EEXIST) continue;  // a crashed process's, or another machine's
       if (fd < 0 || is_ours(fd)) {
         file_exists_ = fd >= 0;
         return fd;
@@ -135,10 +138,12 @@ class TemporaryFile {
     }
   }
 
-  // Whether nobody took the new file for one that was left, and removes it, before it was locked.
+  // Locks the new file.  Returns false where another process, which took it for one that was left,
+  // is removing it or has removed it.
   static bool is_ours(int fd) {
     struct stat status;
-    if (::flock(fd, LOCK_EX | LOCK_NB) != 0) return errno != EWOULDBLOCK;  // else: no locks here
+    if (::flock(fd, LOCK_EX | LOCK_NB) != 0)
+      return errno != EWOULDBLOCK;  // true: there are no locks
     return ::fstat(fd, &status) != 0 || status.st_nlink > 0;
   }
 
@@ -182,7 +187,8 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
   const std::filesystem::path target(target_of(path));
   const std::string file_name = target.filename().string();
   const std::string folder_name = target.has_parent_path() ? target.parent_path().string() : ".";
-  // Opened before anything is written: whatever is wrong with the folder comes up now.
+  // The folder is opened before anything is written, so that whatever is wrong with it comes up
+  // now.
   const FileDescriptor folder(
       retry([&] { return ::open(folder_name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!folder.is_open()) fail_with_errno(kWrite, path);
@@ -197,7 +203,7 @@ void write_file_atomically(const std::string& path, std::string_view bytes) {
 
   TemporaryFile temporary(folder.get());
   if (!temporary.write_sync_rename(bytes, file_name, mode)) fail_with_errno(kWrite, path);
-  // EINVAL: a file system that cannot sync folders.
+  // EINVAL means that the file system cannot sync folders.
   if (retry([&] { return ::fsync(folder.get()); }) != 0 && errno != EINVAL) {
     fail(kWrite, path,
          "the file is in place, but may not survive a crash of the machine: " +

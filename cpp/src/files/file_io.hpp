@@ -1,4 +1,4 @@
-// Whole files, read with a bound and replaced atomically.
+// Reads whole files within a bound, and replaces them atomically.
 #pragma once
 
 #include <cstdint>
@@ -39,11 +39,12 @@ class FileReader {
 };
 
 // Makes `path` hold `bytes`, durably: a reader, or the next start after a crash, finds either the
-// old file or the whole new one.  Writes a temporary file in the same folder, syncs it, renames it,
-// syncs the folder.  The new file has the permissions of the old one.  A symbolic link stays, and
-// the file that it leads to is replaced or made.  What is not a regular file is refused: a rename
-// would replace a device or a pipe, for example /dev/null, by a file.  On failure throws FileError,
-// removes the temporary file and leaves the old one as it was.
+// old file or the whole new one.  The function writes a temporary file in the same folder, syncs
+// it, renames it and syncs the folder.  The new file has the permissions of the old one.  A
+// symbolic link stays, and the file to which it leads is replaced or made.  A path that is not a
+// regular file is refused: a rename would replace a device or a pipe, for example /dev/null, by a
+// file.  On failure the function throws FileError, removes the temporary file and leaves the old
+// one as it was.
 void write_file_atomically(const std::string& path, std::string_view bytes);
 
 }  // namespace makemore

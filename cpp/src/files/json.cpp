@@ -15,7 +15,7 @@ namespace {
 constexpr std::string_view kEscapes = "\"\\bfnrt";
 constexpr std::string_view kEscaped = "\"\\\b\f\n\r\t";
 constexpr char kHexadecimal[] = "0123456789abcdef";
-constexpr size_t kMostShown = 40;  // bytes of the text in a sentence
+constexpr size_t kMostShown = 40;  // bytes of the text in an error's sentence
 
 bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20; }
 
@@ -76,9 +76,9 @@ std::string Reader::string() {
   return content;
 }
 
-// The character that an escape stands for: what comes behind a backslash.
+// Reads what comes behind a backslash and returns the character for which it stands.
 char Reader::escaped_character() {
-  constexpr size_t kDigitsEnd = 5;  // of u001f
+  constexpr size_t kDigitsEnd = 5;  // the length of "u001f"
   for (size_t which = 0; which < kEscapes.size(); ++which) {
     if (accept(kEscapes.substr(which, 1))) return kEscaped[which];
   }

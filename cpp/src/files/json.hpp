@@ -1,4 +1,4 @@
-// JSON in one canonical form (RFC 8259, no white space): what Python's
+// JSON (RFC 8259) in one canonical form, the one that Python's
 // json.dumps(value, ensure_ascii=False, separators=(",", ":")) writes.
 #pragma once
 
@@ -9,12 +9,12 @@
 
 namespace makemore::json {
 
-// Appends a string in quotes: UTF-8 as it is, and only the escapes that JSON demands, in their
-// shortest form.
+// Appends `content` as a string in quotes: UTF-8 stays as it is, and only the characters for which
+// JSON demands it are escaped, in the shortest form.
 void append_string(std::string& out, std::string_view content);
 
-// Reads a text from its beginning, part by part, where each part stands in the canonical form.  All
-// errors are ArgumentErrors that name the text and the byte.
+// Reads a text in the canonical form, part by part from its beginning.  All errors are
+// ArgumentErrors that name the text and the byte.
 class Reader {
  public:
   // `what` is what errors call the text.
@@ -22,14 +22,15 @@ class Reader {
 
   size_t at() const { return at_; }  // the byte that is read next
 
-  // Skips `wanted` and returns true where the text goes on with it.
+  // Skips `wanted` and returns true where the text goes on with it; else returns false.
   bool accept(std::string_view wanted);
+  // Skips `wanted`, or throws.
   void expect(std::string_view wanted);
   void expect_end();
 
   std::string string();
   uint64_t integer();
-  int64_t size();  // an integer; what does not fit is the largest, which is beyond every limit
+  int64_t size();  // an integer; one that does not fit becomes the largest, beyond every limit
 
  private:
   [[noreturn]] void fail(const std::string& sentence) const;

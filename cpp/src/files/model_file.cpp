@@ -1,4 +1,4 @@
-// The model's bytes: one tensor file whose metadata say everything but the parameters.
+// A model's bytes are a tensor file whose metadata say everything except the parameters.
 #include "makemore/model_file.hpp"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ void check_origin(const DataOrigin& data) {
   }
 }
 
-// Everything but the parameters.
+// Checks everything except the parameters.
 void check_description(const SavedModel& model) {
   check_sizes(model.sizes);
   if (model.vocabulary.size() != model.sizes.vocab_size) {
@@ -141,7 +141,7 @@ Vocabulary read_vocabulary(json::Reader& reader) {
   return vocabulary;
 }
 
-// The model without its parameters.
+// Returns the model without its parameters.
 SavedModel read_metadata(const std::string& text) {
   json::Reader reader(text, "the metadata");
   read_format(reader);
@@ -155,8 +155,8 @@ SavedModel read_metadata(const std::string& text) {
   reader.expect(",\"vocab_size\":");
   sizes.vocab_size = reader.size();
   sizes.is_direct = reader.accept(",\"direct\":true");
-  // The vocabulary into a variable of its own: GCC 12 destroys members twice when an exception
-  // leaves the initialisation of nested aggregates.
+  // The vocabulary has a variable of its own, because GCC 12 destroys members twice when an
+  // exception leaves the initialisation of nested aggregates.
   Vocabulary vocabulary = read_vocabulary(reader);
   reader.expect(",\"data\":");
   std::optional<DataOrigin> data = read_origin(reader);
@@ -241,7 +241,7 @@ void check_model(const SavedModel& model) {
 
 std::string model_to_bytes(const SavedModel& model) {
   check_sizes_of_arrays(model);
-  return to_bytes(file_of(model));  // which checks the numbers
+  return to_bytes(file_of(model));  // to_bytes checks that all numbers are finite
 }
 
 SavedModel model_from_bytes(std::string_view bytes, const std::string& name) {

@@ -11,14 +11,15 @@ namespace makemore {
 
 constexpr size_t kDigestDigits = 64;
 
-// Whether a text could be a digest: so many lower-case hexadecimal digits.
+// Whether a text could be a digest: 64 lower-case hexadecimal digits.
 bool is_digest(std::string_view text);
 
 class Sha256 {
  public:
   void update(std::string_view bytes);
 
-  // 64 lower-case hexadecimal digits; ends the computation: call it once, and update no more.
+  // Returns 64 lower-case hexadecimal digits and ends the computation: call it once, and call
+  // update no more.
   std::string finish();
 
  private:

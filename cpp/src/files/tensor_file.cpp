@@ -1,4 +1,4 @@
-// Writes header and data under one digest, and reads only what is written in this way.
+// Writes header and data with a digest over both, and reads only what is written in this way.
 #include "files/tensor_file.hpp"
 
 #include <algorithm>
@@ -34,7 +34,7 @@ constexpr size_t kMaxTensors = 10'000;
 constexpr std::string_view kBeforeMetadata = R"({"__metadata__":{"makemore":)";
 constexpr std::string_view kBeforeDigest = R"(,"digest":")";
 constexpr std::string_view kAfterDigest = R"("})";
-// How the digest's end stands in the header, where the metadata are a string.
+// kAfterDigest as it stands in the header, where the metadata are a string and quotes are escaped.
 constexpr std::string_view kAfterDigestInHeader = R"(\"}")";
 
 struct NumberType {
@@ -84,7 +84,7 @@ void check_finite(const Tensor& tensor) {
   }
 }
 
-// That the data have the sizes that the shapes demand, and their floats are finite.
+// Throws unless the data have the sizes that the shapes demand, and their floats are finite.
 void check_data(const std::vector<Tensor>& tensors) {
   for (const Tensor& tensor : tensors) {
     if (static_cast<int64_t>(tensor.data.size()) != tensor_bytes(tensor)) {
@@ -96,7 +96,7 @@ void check_data(const std::vector<Tensor>& tensors) {
   }
 }
 
-// Names and sizes, which can be known before there are data.
+// Throws unless names and shapes are valid; it needs no data.
 void check_names(const std::vector<Tensor>& tensors) {
   std::unordered_set<std::string> names{"__metadata__"};
   if (tensors.size() > kMaxTensors) {
@@ -138,8 +138,8 @@ constexpr char kDtype[] = R"(:{"dtype":)";
 constexpr char kShape[] = R"(,"shape":[)";
 constexpr char kOffsets[] = R"(,"data_offsets":[)";
 
-// Everything that stands before the data: the length (8 bytes, little-endian), the JSON, and the
-// spaces that align the data.  The digest is zeros; it begins at `digest_at`.
+// Returns everything that stands before the data: the length (8 bytes, little-endian), the JSON,
+// and the spaces that align the data.  The digest, which begins at `digest_at`, is zeros.
 std::string write_header(const TensorFile& file, size_t& digest_at) {
   std::string metadata = file.metadata.substr(0, file.metadata.size() - 1);
   metadata += kBeforeDigest;
@@ -174,7 +174,7 @@ std::string write_header(const TensorFile& file, size_t& digest_at) {
   return bytes;
 }
 
-// The SHA-256 of a whole file with zeros in the place of this digest.
+// The SHA-256 of a whole file in which the digest's own digits are replaced by zeros.
 std::string digest_of(std::string_view bytes, size_t digest_at) {
   Sha256 sha256;
   sha256.update(bytes.substr(0, digest_at));
@@ -190,6 +190,7 @@ struct Header {
   size_t file_bytes = 0;
 };
 
+// The JSON of the header, whose length the first bytes state.
 std::string_view json_text(std::string_view bytes) {
   uint64_t length = 0;
   if (bytes.size() < kLengthBytes) {
@@ -258,7 +259,7 @@ Header read_header(std::string_view bytes) {
   while (reader.accept(",")) {
     header.file.tensors.push_back(read_tensor(reader, begin));
     begin += tensor_bytes(header.file.tensors.back());
-    if (header.file.tensors.size() > kMaxTensors) break;  // check_names says so
+    if (header.file.tensors.size() > kMaxTensors) break;  // check_names refuses them
   }
   check_names(header.file.tensors);
   reader.expect("}");

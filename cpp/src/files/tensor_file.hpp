@@ -1,5 +1,6 @@
-// The one strict reader and writer of our files: a safetensors file
-// (https://huggingface.co/docs/safetensors) with a text, and a digest over all of it.
+// The only reader and writer of our files: each is a safetensors file
+// (https://huggingface.co/docs/safetensors) with a JSON object as metadata and a digest over all of
+// it.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +22,11 @@ struct Tensor {
   std::string name;
   Number number = Number::float32;
   std::vector<int64_t> shape;
-  std::string_view data = {};  // somebody else's bytes; floats are finite
+  std::string_view data = {};  // bytes that somebody else owns; floats are finite
 };
 
 struct TensorFile {
-  // A canonical JSON object.  In the file it has one member more, its last: the digest.
+  // A canonical JSON object.  In the file it has one more member at its end, the digest.
   std::string metadata;
   std::vector<Tensor> tensors;
 };
@@ -37,12 +38,13 @@ void check(const TensorFile& file);
 // The same content gives the same bytes, always.  Throws ArgumentError as check does.
 std::string to_bytes(const TensorFile& file);
 
-// The content of bytes that to_bytes has written, and of no others; its data lie in the bytes.
+// Reads bytes that to_bytes has written, and no others; the data of the tensors lie in `bytes`.
 // Throws ArgumentError.
 TensorFile tensors_from_bytes(std::string_view bytes);
 
-// The bytes of a file, at most one more than its header announces, so that nothing longer is ever
-// read into memory.  Throws FileError where it cannot be read, ArgumentError for a wrong header.
+// Reads the bytes of a file, at most one more than its header announces, so that a file that is
+// longer never fills the memory.  Throws FileError where it cannot be read, ArgumentError for a
+// wrong header.
 std::string read_tensor_file(const std::string& path);
 
 template <typename T>
@@ -50,7 +52,8 @@ std::string_view bytes_of(const std::vector<T>& array) {
   return {reinterpret_cast<const char*>(array.data()), array.size() * sizeof(T)};
 }
 
-// What is wrong inside the bytes of a file becomes a FormatError that names the file.
+// Calls read(); an ArgumentError about the bytes of a file becomes a FormatError that names the
+// file.
 template <typename Read>
 auto reading(const std::string& name, Read read) {
   try {

@@ -8,7 +8,7 @@
 namespace makemore::MAKEMORE_ISA {
 namespace {
 
-// Calls body(i, load, store) for every vector of n floats; the tail is handled here alone.
+// Calls body(i, load, store) for every vector of n floats; load and store handle the tail.
 template <typename Body>
 inline void for_each_vector(int64_t n, Body body) {
   int64_t i = 0;
@@ -48,7 +48,7 @@ void tanh_backward(float* dz, const float* dh, const float* h, int64_t n) {
   });
 }
 
-// A strip of C vectors that stay in registers, of whose last one `last` lanes exist.
+// A strip of C vectors that stay in registers; only `last` lanes of the last one exist.
 template <int C>
 struct Strip {
   int64_t last;
@@ -70,8 +70,8 @@ inline void call_with_strip(int64_t i, int64_t lanes, const Body& body) {
   body(i, Strip<C>{lanes - (C - 1) * kLanes});
 }
 
-// Calls body(i, strip) for every strip of n floats, each as wide as registers allow, so that a loop
-// over scattered rows finds its way to each of them only once a strip.
+// Calls body(i, strip) for every strip of n floats.  A strip is as wide as registers allow, so that
+// a loop over scattered rows computes the address of each row only once for a strip.
 template <typename Body>
 inline void for_each_strip(int64_t n, const Body& body) {
   constexpr int kWidest = kRegisters == 32 ? 8 : 4;
@@ -118,8 +118,8 @@ void scatter_tanh_backward(float* dtable, const float* dh, const float* h, const
   }
 }
 
-// A function and no constant: that would be set when the library is loaded, by instructions that
-// the machine may not have.
+// This is a function because a constant would be set when the library is loaded, by instructions
+// that the machine may not have.
 inline Vector minus_infinity() { return broadcast(-__builtin_inff()); }
 
 // The greatest of n floats, in every lane.
@@ -143,7 +143,7 @@ inline Vector exp_and_sum(const float* x, Vector shift, int64_t n, Body body) {
     sum += e;
   }
   if (const int64_t rest = n - i; rest > 0) {
-    const Vector e = exp_of(load_partial(x + i, rest, minus_infinity()) - shift);  // 0 behind
+    const Vector e = exp_of(load_partial(x + i, rest, minus_infinity()) - shift);  // 0 in the rest
     body(i, e, [rest](float* p, Vector y) { store_partial(p, y, rest); });
     sum += e;
   }
@@ -158,7 +158,7 @@ void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t l
     float sums[kLanes] = {};
     for (int64_t i = first; i < end; ++i) {
       const float* x = logits + i * ld;
-      const Vector max = max_of(x, n);  // stability only: the loss does not change
+      const Vector max = max_of(x, n);  // subtracted for stability: the loss does not change
       for (int64_t k = start(i); k < start(i + 1); ++k) losses[k] = max[0] - x[Y[k]];
       if (dlogits == nullptr) {
         sums[i - first] = exp_and_sum(x, max, n, [](int64_t, Vector, auto) {})[0];
@@ -176,7 +176,7 @@ void cross_entropy(float* losses, float* dlogits, const float* logits, int64_t l
       if (count == 1) {
         multiply_row(broadcast(scale) / sum);
         dx[Y[start(i)]] -= scale;
-      } else {  // ones leave a float exactly; many small scales would round the same way each time
+      } else {  // subtracting ones is exact; many small scales would round the same way each time
         multiply_row(broadcast(count) / sum);
         for (int64_t k = start(i); k < start(i + 1); ++k) dx[Y[k]] -= 1;
         multiply_row(broadcast(scale));
@@ -194,7 +194,7 @@ void log_softmax(float* out, int64_t ld_out, const float* logits, int64_t ld, in
                  int64_t n) {
   for (int64_t r = 0; r < m; ++r) {
     const float* x = logits + r * ld;
-    const Vector max = max_of(x, n);  // stability only
+    const Vector max = max_of(x, n);  // subtracted for stability
     const Vector ln_sum = log_of(exp_and_sum(x, max, n, [](int64_t, Vector, auto) {}));
     float* y = out + r * ld_out;
     for_each_vector(
@@ -202,7 +202,7 @@ void log_softmax(float* out, int64_t ld_out, const float* logits, int64_t ld, in
   }
 }
 
-// Columns of a tile of the softmax that stay in registers: as many on every machine.
+// Vectors of columns of a softmax tile that stay in registers together: 16 columns on any machine.
 constexpr int kColumns = 16 / kLanes;
 
 void softmax_tile(float* x, int64_t ld, float* max, float* sum, int64_t m, int64_t n) {
@@ -252,12 +252,12 @@ void scale_columns(float* out, float* sums, const float* x, const float* factor,
   }
 }
 
-// x * 0 is 0 when x is finite, else NaN: sums of such products tell whether all x were.
+// x * 0 is 0 when x is finite, else NaN: the sum of such products tells whether all x were finite.
 inline Vector add_check(Vector check, Vector x) { return fma(x, Vector{}, check); }
 
 int sgd_update(float* w, const float* dw, float lr, float weight_decay, int64_t n) {
   const Vector minus_lr = broadcast(-lr), decay = broadcast(weight_decay);
-  Vector check[4] = {};  // four, since one would wait for itself
+  Vector check[4] = {};  // four sums, since each addition to a single one would wait for the last
   const auto update = [&](int64_t i, Vector& sum, auto load, auto store) {
     const Vector old = load(w + i);
     const Vector updated = fma(minus_lr, fma(decay, old, load(dw + i)), old);
@@ -322,8 +322,8 @@ void multiply(float* out, const float* a, const float* b, int64_t n) {
       n, [=](int64_t i, auto load, auto store) { store(out + i, load(a + i) * load(b + i)); });
 }
 
-// Philox4x32-10, the text of cpp/src/base/random.cpp on vectors: the four words of the blocks whose
-// numbers are given, one in each low half; the high halves hold nothing of use.
+// Philox4x32-10, as in base/random.cpp, on vectors: counter becomes the four words of the blocks
+// whose numbers are given, one word in each low half; the high halves hold nothing of use.
 inline void philox_blocks(WideWords (&counter)[4], WideWords block, const DropoutWords& words) {
   counter[0] = block;
   counter[1] = WideWords{} + words.purpose;
@@ -344,7 +344,8 @@ inline void philox_blocks(WideWords (&counter)[4], WideWords block, const Dropou
 
 void dropout_mask(float* mask, int64_t ld, const DropoutWords* words, uint32_t threshold,
                   float scale, int64_t first_row, int64_t begin, int64_t B, int64_t n) {
-  constexpr int64_t kGroupUnits = 64, kLineUnits = 16;  // units of a group, and of each word in it
+  // The words of 16 blocks decide on a group of 64 units: word i of them on the i-th line of 16.
+  constexpr int64_t kGroupUnits = 64, kLineUnits = 16;
   const Vector kept = broadcast(scale);
   WideWords even_lanes{};
   for (int i = 0; i < kLanes / 2; ++i) even_lanes[i] = static_cast<uint64_t>(2 * i);
@@ -352,8 +353,8 @@ void dropout_mask(float* mask, int64_t ld, const DropoutWords* words, uint32_t t
     const auto row_block = static_cast<uint32_t>(first_row + b) * words->blocks_per_row;
     for (int64_t group = begin / kGroupUnits; group * kGroupUnits < begin + n; ++group) {
       for (int64_t part = 0; part < kLineUnits; part += kLanes) {
-        // Blocks of even and of odd number apart; a machine that stores low halves first, as all
-        // do that this is compiled for, puts them side by side.
+        // Blocks of even and of odd number are computed apart.  Their words come to lie side by
+        // side on a little-endian machine, which all are that this is compiled for.
         const uint32_t block = row_block + static_cast<uint32_t>(group * kLineUnits + part);
         WideWords even[4], odd[4];
         philox_blocks(even, even_lanes + block, *words);

@@ -1,7 +1,7 @@
-// exp and log within 2 ulp and tanh within 7 ulp over their stated ranges, on vectors
-// (tests/cpp/test_kernels.cpp walks through them).  The coefficients are our own least-squares
-// fits, reweighted until the relative error levels out; the relative error of each fit stands
-// beside it.
+// exp and log within 2 ulp (units in the last place) and tanh within 7 ulp over their stated
+// ranges, on vectors; tests/cpp/test_kernels.cpp walks through the ranges.  The coefficients are
+// our own least-squares fits, reweighted until the relative error levels out; the relative error of
+// each fit stands beside it.
 #pragma once
 
 #include "vector.hpp"

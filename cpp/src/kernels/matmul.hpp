@@ -6,12 +6,12 @@
 
 namespace makemore::MAKEMORE_ISA {
 
-// Rows and columns (in vectors) of a tile: as many accumulators as leave room for the operands.
+// Rows and columns (in vectors) of a tile: as many accumulators as leave registers for operands.
 constexpr int kTileRows = kRegisters == 32 ? 8 : 6;
 constexpr int kTileColumns = kRegisters == 32 ? 3 : 2;
 
-// Depth and height of a block, so that a tile's panel of b and the block of a stay in L1 and L2.
-// An accumulator that is stored and loaded again between two blocks keeps its bits.
+// Depth and height of a block: the columns of b that a tile uses stay in the L1 cache, the block of
+// a in L2.  An accumulator that is stored and loaded again between two blocks keeps its bits.
 constexpr int64_t kBlockDepth = 256;
 constexpr int64_t kBlockRows = 256;
 
@@ -27,7 +27,7 @@ struct MatmulArguments {
   int64_t k;
 };
 
-// c (R, C vectors), of whose last vector only `last` lanes exist when kPartial.
+// Computes c (R, C vectors); when kPartial, only `last` lanes of a row's last vector exist.
 template <int R, int C, bool kPartial>
 void matmul_tile(const MatmulArguments& p, int64_t last) {
   Vector sum[R][C];
@@ -72,7 +72,7 @@ void matmul_tile(const MatmulArguments& p, int64_t last) {
   }
 }
 
-// The tiles of all sizes, as a table to choose from at run time: tile [rows - 1][columns - 1].
+// The tile function for a size that is known at run time; MatmulTiles holds those of all sizes.
 using MatmulTile = void (*)(const MatmulArguments&, int64_t last);
 
 template <bool kPartial, int R = kTileRows, int C = kTileColumns>
@@ -87,7 +87,7 @@ constexpr MatmulTile matmul_tile_of(int64_t rows, int64_t columns) {
 }
 
 struct MatmulTiles {
-  MatmulTile tile[2][kTileRows][kTileColumns];
+  MatmulTile tile[2][kTileRows][kTileColumns];  // [kPartial][rows - 1][columns - 1]
   constexpr MatmulTiles() : tile{} {
     for (int r = 0; r < kTileRows; ++r) {
       for (int c = 0; c < kTileColumns; ++c) {
@@ -101,14 +101,14 @@ constexpr MatmulTiles kMatmulTiles;
 
 inline int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
 
-// n things in as few parts of `most` at most as possible, which are as equal as can be.
+// n things divided into as few parts as possible, each of at most `most` and as equal as can be.
 struct Parts {
   Parts(int64_t n, int64_t most) : count(parts_of(n, most)), size(n / count), larger(n % count) {}
   int64_t size_of(int64_t part) const { return size + (part < larger); }
   int64_t count, size, larger;
 };
 
-// Where a product has so many rows, columns and depth that blocks pay, this is one block of it.
+// Computes one block of a product, tile by tile.
 inline void matmul_block(const MatmulArguments& block, int64_t m, int64_t n) {
   const int64_t vectors = parts_of(n, kLanes);
   const Parts column_tiles(vectors, kTileColumns), row_tiles(m, kTileRows);

@@ -35,8 +35,8 @@ constexpr int kRegisters = 16;
 typedef float Vector __attribute__((vector_size(4 * kLanes)));
 typedef int32_t Integers __attribute__((vector_size(4 * kLanes)));
 typedef uint32_t Words __attribute__((vector_size(4 * kLanes)));
-typedef uint64_t WideWords __attribute__((vector_size(4 * kLanes)));  // half as many
-// The same at any address.
+typedef uint64_t WideWords __attribute__((vector_size(4 * kLanes)));  // half as many lanes
+// A Vector at any address.
 typedef float UnalignedVector __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
 
 inline Vector load(const float* p) { return *reinterpret_cast<const UnalignedVector*>(p); }
@@ -44,14 +44,15 @@ inline void store(float* p, Vector x) { *reinterpret_cast<UnalignedVector*>(p) =
 inline Vector broadcast(float x) { return x - Vector{}; }  // x - 0 is x, also for -0
 
 #if defined(MAKEMORE_ISA_avx2)
-// All bits of the first `count` lanes.
+// A mask with all bits of the first `count` lanes set.
 inline __m256i first_lanes(int64_t count) {
   const int32_t n = static_cast<int32_t>(count);
   return reinterpret_cast<__m256i>(Integers{0, 1, 2, 3, 4, 5, 6, 7} < (Integers{} + n));
 }
 #endif
 
-// The first `count` floats at p, zeros behind; nothing beyond them is touched. 0 < count < kLanes.
+// Loads the first `count` floats at p, 0 < count < kLanes, into the first lanes and zeros into the
+// others; touches nothing beyond those floats.
 inline Vector load_partial(const float* p, int64_t count) {
 #if defined(MAKEMORE_ISA_avx512)
   return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1u), p);
@@ -64,7 +65,7 @@ inline Vector load_partial(const float* p, int64_t count) {
 #endif
 }
 
-// The same with `filler` behind.
+// Does the same with the lanes of `filler` instead of zeros.
 inline Vector load_partial(const float* p, int64_t count, Vector filler) {
 #if defined(MAKEMORE_ISA_avx512)
   return _mm512_mask_loadu_ps(filler, static_cast<__mmask16>((1u << count) - 1u), p);
@@ -87,7 +88,7 @@ inline void store_partial(float* p, Vector x, int64_t count) {
 #endif
 }
 
-// a*b + c, rounded once where the machine has the instruction; the baseline rounds twice.
+// a*b + c, rounded once; baseline x86-64 has no such instruction and rounds twice.
 inline Vector fma(Vector a, Vector b, Vector c) {
 #if defined(MAKEMORE_ISA_avx512)
   return _mm512_fmadd_ps(a, b, c);
@@ -100,10 +101,10 @@ inline Vector fma(Vector a, Vector b, Vector c) {
 #endif
 }
 
-// The result is NaN where x is: an error must not vanish in a clamp.
+// The smaller of x and limit in each lane, NaN where x is NaN: an error must not vanish in a clamp.
 inline Vector at_most(Vector x, Vector limit) {
 #if defined(MAKEMORE_ISA_avx512)
-  return _mm512_maskz_min_ps(kAllLanes, limit, x);  // the second operand, where one is NaN
+  return _mm512_maskz_min_ps(kAllLanes, limit, x);  // gives the second operand where one is NaN
 #elif defined(MAKEMORE_ISA_avx2)
   return _mm256_min_ps(limit, x);
 #else
@@ -111,6 +112,7 @@ inline Vector at_most(Vector x, Vector limit) {
 #endif
 }
 
+// The greater of x and limit in each lane, NaN where x is NaN.
 inline Vector at_least(Vector x, Vector limit) {
 #if defined(MAKEMORE_ISA_avx512)
   return _mm512_maskz_max_ps(kAllLanes, limit, x);
@@ -121,8 +123,7 @@ inline Vector at_least(Vector x, Vector limit) {
 #endif
 }
 
-// -- across lanes
-// ----------------------------------------------------------------------------------
+// -- operations across lanes ----------------------------------------------------------------------
 
 template <int... I>
 struct Indices {};
@@ -134,22 +135,23 @@ struct IndicesTo<0, I...> {
 };
 using AllLanes = IndicesTo<kLanes>::Type;
 
-// Shuffles that are one instruction everywhere: they work inside each group of four lanes, or move
-// whole groups.
+// The shuffles below are one instruction on every machine, because they move lanes inside each
+// group of four, or whole groups.
 constexpr int kGroup = 4;
 constexpr int kGroups = kLanes / kGroup;
 
-// Lane i of two vectors that are zipped inside each group: x0 y0 x1 y1, or x2 y2 x3 y3.
+// The number of the lane, of x and then of y, that becomes lane i where two vectors are zipped
+// inside each group: x0 y0 x1 y1, or (second) x2 y2 x3 y3.
 constexpr int zipped_lane(int i, bool second) {
   const int within = i % kGroup;
   return i - within + within / 2 + (second ? 2 : 0) + (within % 2) * kLanes;
 }
-// The same by pairs of lanes: x0 x1 y0 y1, or x2 x3 y2 y3.
+// The same where they are zipped by pairs of lanes: x0 x1 y0 y1, or x2 x3 y2 y3.
 constexpr int paired_lane(int i, bool second) {
   const int within = i % kGroup;
   return i - within + within % 2 + (second ? 2 : 0) + (within / 2) * kLanes;
 }
-// Lane i of "the groups of even (or odd) number of x, then those of y".
+// The same where the groups of even (or odd) number of x come first, then those of y.
 constexpr int group_lane(int i, bool odd) {
   return 2 * (i - i % kGroup) + i % kGroup + (odd ? kGroup : 0);
 }
@@ -163,7 +165,7 @@ inline Vector shuffle(Vector x, Vector y) {
   return shuffle<lane, second>(x, y, AllLanes{});
 }
 
-// x[i] becomes the two shuffles' sum of x[2i] and x[2i+1], for i < n/2.
+// x[i] becomes the sum of the two shuffles of x[2i] and x[2i+1], for i < n/2.
 template <int (*lane)(int, bool), int n>
 inline void add_pairs(Vector* x) {
   MAKEMORE_UNROLL
@@ -173,7 +175,8 @@ inline void add_pairs(Vector* x) {
   }
 }
 
-// Sums the lanes of x[0] ... x[kLanes-1] into one vector, as binary trees.  x is overwritten.
+// Returns the vector whose lane i is the sum of the lanes of x[i], added as a binary tree; x holds
+// kLanes vectors and is overwritten.
 inline Vector sums_of_lanes(Vector* x) {
   add_pairs<zipped_lane, kLanes>(x);
   add_pairs<paired_lane, kLanes / 2>(x);
@@ -203,7 +206,8 @@ inline void transpose_groups(Vector* x) {
   }
 }
 
-// x[i][j] becomes x[j][i]: inside squares of four lanes, then the squares.
+// x[i][j] becomes x[j][i]: first inside squares of four by four lanes, then the squares change
+// places.
 inline void transpose_lanes(Vector* x) {
   MAKEMORE_UNROLL
   for (int i = 0; i < kLanes; i += kGroup) {
@@ -220,13 +224,13 @@ inline void transpose_lanes(Vector* x) {
   for (int j = 0; j < kGroup; ++j) transpose_groups<kGroups, kGroup>(x + j);
 }
 
-// Lane i of x whose neighbouring runs of `run` lanes have changed places.
+// x with each two neighbouring runs of `run` lanes exchanged.
 template <int run, int... I>
 inline Vector swapped(Vector x, Indices<I...>) {
   return __builtin_shufflevector(x, x, (I ^ run)...);
 }
 
-// The sum, and the greatest, of the lanes, in every lane.
+// The sum, or the greatest, of the lanes of x, in every lane of the result.
 template <int run = kLanes / 2>
 inline Vector sum_everywhere(Vector x) {
   if constexpr (run == 0) {

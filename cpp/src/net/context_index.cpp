@@ -1,4 +1,4 @@
-// Numbering the contexts.
+// Numbers the contexts in the order of their codes.
 #include "net/context_index.hpp"
 
 #include <algorithm>
@@ -11,8 +11,9 @@ namespace makemore {
 
 namespace {
 
-// Above this many possible contexts the table of numbers leaves the cache, and repeats are rarer;
-// above this many probabilities of all of them, a table of those takes more than 64 MiB.
+// Above kMaxContexts possible contexts the table of their numbers leaves the cache, and repeats are
+// rarer; above kMaxProbabilities (V for each possible context) the probabilities of the contexts
+// can take more than 64 MiB.
 constexpr int64_t kMaxContexts = 1 << 20;
 constexpr int64_t kMaxProbabilities = 1 << 24;
 
@@ -21,7 +22,7 @@ constexpr int64_t kMinExamples = 1024;
 
 constexpr int64_t kIndexBlocks = 16;
 
-// V^T, or more than kMaxContexts.
+// V^T, or some number above kMaxContexts where V^T is above it.
 int64_t possible_contexts(const Sizes& sizes) {
   int64_t count = 1;
   for (int64_t t = 0; t < sizes.block_size && count <= kMaxContexts; ++t) count *= sizes.vocab_size;
@@ -58,7 +59,7 @@ ContextIndex::ContextIndex(const Sizes& sizes, const int32_t* X, int64_t N, int 
       const int64_t code = code_of(X + i * T_, T_, V_);
       if (code < 0) {
         check_tokens("X", X + i * T_, 1, T_, V_, i);
-        continue;  // the token has changed since
+        continue;  // another thread has changed the token since
       }
       std::atomic<char>& mark = seen[static_cast<size_t>(code)];
       if (mark.load(std::memory_order_relaxed) == 0) mark.store(1, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// Finding the distinct contexts by hashing, and sorting by counting.
+// Finds the distinct contexts by hashing, and sorts the targets by counting.
 #include "net/distinct_contexts.hpp"
 
 #include <algorithm>
@@ -7,18 +7,19 @@ namespace makemore {
 
 namespace {
 
-// So many bits number at least twice as many slots as there can be contexts.
+// The number of bits that number at least twice as many slots as there can be contexts.
 int bits_for(int64_t max_examples) {
   int bits = 1;
   while ((int64_t{1} << bits) < 2 * max_examples) ++bits;
   return bits;
 }
 
-// So long a run of slots is met by chance once in millions of contexts; where somebody has chosen
-// contexts that collide, some are taken for distinct, and the search does not become quadratic.
+// A search ends after this many slots.  By chance that happens once in millions of contexts; where
+// somebody has chosen contexts that collide, some equal ones then count as distinct, which is still
+// right, and the search does not become quadratic.
 constexpr int64_t kMaxProbes = 64;
 
-// Some milliseconds of work.
+// Examples between two polls: some milliseconds of work.
 constexpr int64_t kExamplesPerPoll = 1 << 16;
 
 }  // namespace

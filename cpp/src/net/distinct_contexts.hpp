@@ -1,5 +1,4 @@
-// The distinct contexts of a batch: the net runs once for each, whatever number of examples share
-// it.
+// The distinct contexts of a batch: the net runs once for each, however many examples share it.
 //
 // A word's first letters are drawn again and again: a batch of 32 of the lecture's examples holds
 // 28 different contexts, one of 4,096 holds 1,300, and all 182,625 training examples hold 4,900.
@@ -14,12 +13,12 @@ namespace makemore {
 
 class DistinctContexts {
  public:
-  // Room for `max_examples` examples of block_size tokens.  Unless they share contexts, each
-  // example's counts as distinct.
+  // Makes room for `max_examples` examples of block_size tokens.  Without `share`, the context of
+  // each example counts as distinct.
   DistinctContexts(int64_t block_size, int64_t max_examples, bool share);
 
-  // Finds the contexts of X (B,T), numbered by first appearance, and sorts the targets Y (B) by
-  // them.  Where `poll` throws, the contexts are those of no batch.
+  // Finds the contexts of X (B,T), numbers them by first appearance, and sorts the targets Y (B) by
+  // these numbers.  After `poll` has thrown, the object holds no batch.
   void build(const int32_t* X, const int32_t* Y, int64_t B, const Poll& poll = {});
 
   int64_t count() const { return count_; }

@@ -1,4 +1,4 @@
-// Finding the distinct pairs, and their rows of the table.
+// Finds the distinct pairs and computes their rows of the table.
 #include "net/fold.hpp"
 
 #include <algorithm>
@@ -26,9 +26,9 @@ void Fold::build(const int32_t* X, int64_t B) {
   for (int64_t t = 0; t < T_; ++t) {
     const int32_t first = row_count;
     for (int64_t b = 0; b < B; ++b) {
-      // A sparse set (Briggs and Torczon 1993): a token's row counts if it names the token, so that
-      // nothing needs to be cleared.  No branch, which no predictor could guess: the row behind the
-      // last is written over until its token is new.
+      // A sparse set (Briggs and Torczon 1993): the row of a token is valid if tokens_ names that
+      // token there, so that nothing needs to be cleared.  There is no branch, because no predictor
+      // could guess it: the row behind the last one is written over until its token is new.
       const int32_t token = X[b * T_ + t], known = row_of_token_[token];
       const bool is_new = (known < first) | (known >= row_count) | (tokens_[known] != token);
       const int32_t row = is_new ? row_count : known;
@@ -45,7 +45,7 @@ void Fold::gather(float* embeddings, const float* C) const {
   for (int64_t row = 0; row < row_count(); ++row) {
     const float* from = C + tokens_[row] * E_;
     float* to = embeddings + row * E_;
-    for (int64_t e = 0; e < E_; ++e) to[e] = from[e];  // too few for a call of memcpy
+    for (int64_t e = 0; e < E_; ++e) to[e] = from[e];  // too few floats for a call of memcpy
   }
 }
 

@@ -1,4 +1,4 @@
-// The folded embedding: the distinct (position, token) pairs of a batch, one table row for each.
+// The folded embedding: one table row for each distinct (position, token) pair of a batch.
 //
 // The hidden layer needs C[X[b,t]] @ W1[t] for every example and position, but a batch holds each
 // (position, token) pair many times.  Computing the product once per distinct pair turns the layer
@@ -34,8 +34,8 @@ class Fold {
 
   int64_t max_rows() const { return max_rows_; }
   int64_t row_count() const { return first_row_.back(); }
-  const int32_t* rows() const { return rows_.get(); }      // (B,T), the pair's row
-  const int32_t* tokens() const { return tokens_.get(); }  // (rows), the pair's token
+  const int32_t* rows() const { return rows_.get(); }      // (B,T), the row of each pair
+  const int32_t* tokens() const { return tokens_.get(); }  // (rows), the token of each row
   int64_t first_row(int64_t t) const { return first_row_[static_cast<size_t>(t)]; }  // t <= T
 
  private:

@@ -1,4 +1,4 @@
-// The forward pass without a backward pass, chunk after chunk of examples.
+// The forward pass for parameters that may change between calls, chunk after chunk of examples.
 #include "makemore/forward.hpp"
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace {
 // One thread's scratch, and the forward pass in it.
 class ForwardPass {
  public:
-  // With `tiles` the output layer goes through them, and losses need no array of all logits.
+  // With `tiles`, which may be null, losses need no array of all logits.
   ForwardPass(const Sizes& sizes, const ConstParameters& parameters, int64_t chunk_rows,
               const TokenTiles* tiles)
       : sizes_(sizes),
@@ -86,10 +86,10 @@ class ForwardPass {
     kernels().matmul(logits, V, h_.get(), ld_, 1, parameters_.W2, V, parameters_.b2, 0, B, V, F);
   }
 
-  // h (B,F): the features, hidden units and perhaps embeddings.
+  // Computes the features h_ (B,F): the hidden units and, with direct connections, the embeddings.
   void hidden(const int32_t* X, int64_t B, int64_t first_row) {
     const auto [T, E, H, V, is_direct] = sizes_;
-    // A copy first: another thread may change X between the check and the use.
+    // X is copied first, because another thread may change it between the check and the use.
     std::copy_n(X, B * T, X_.get());
     check_tokens("X", X_.get(), B, T, V, first_row);
     const Kernels& kernel = kernels();
@@ -110,10 +110,10 @@ class ForwardPass {
   Buffer<float> embeddings_, table_, h_, logits_, losses_;
 };
 
-// Examples are dealt out in so many blocks, each of which one thread does in order.
+// Examples are divided into at most this many blocks; one thread does a block in order.
 constexpr int64_t kBlocks = 16;
 
-// The rows of a pass that keeps no logits: whole panels, and few enough that every block gets some.
+// The rows of a chunk where no logits are kept: whole panels, so few that every block gets some.
 int64_t rows_without_logits(int64_t N) {
   const int64_t panels = (N + kBlocks * kPanel - 1) / (kBlocks * kPanel);
   return std::clamp(panels * kPanel, kPanel, kMaxRows);
@@ -122,8 +122,8 @@ int64_t rows_without_logits(int64_t N) {
 // With fewer examples it does not pay to copy W2 into tiles.
 constexpr int64_t kMinTiledExamples = 64;
 
-// Calls body(pass, block, begin, end) for every chunk [begin, end), of at most max_rows, of N
-// examples.
+// Calls body(pass, block, begin, end) for every chunk [begin, end) of N examples; a chunk has at
+// most max_rows.
 template <typename Body>
 void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64_t max_rows,
                     int64_t N, int threads, const Poll& poll, const Body& body) {
@@ -148,10 +148,11 @@ void for_each_chunk(const Sizes& sizes, const ConstParameters& parameters, int64
   });
 }
 
-// Sums of losses, by blocks of examples, so that their order does not depend on threads.
+// Sums of losses for each block of examples, so that the order of additions does not depend on the
+// threads.
 using BlockSums = std::array<double, kBlocks>;
 
-// The net runs once for every example.
+// Sums the losses where the net runs once for every example.
 BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                           const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   BlockSums sums{};
@@ -165,7 +166,7 @@ BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters,
   return sums;
 }
 
-// The net runs once for every distinct context.
+// Sums the losses where the net runs once for every distinct context.
 BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                           const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   const int64_t T = sizes.block_size, V = sizes.vocab_size;

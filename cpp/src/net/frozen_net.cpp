@@ -1,4 +1,4 @@
-// Folding, the forward pass, and the table of all contexts.
+// Folds the embeddings, computes the forward pass, and makes the table of all contexts.
 #include "net/frozen_net.hpp"
 
 #include <algorithm>
@@ -11,7 +11,8 @@ namespace makemore {
 
 namespace {
 
-// 64 MiB.  With more, the embeddings of a batch are folded anew each time.
+// Floats of the folded table, at most: 64 MiB.  Where it would be larger, the embeddings are folded
+// anew for each batch.
 constexpr int64_t kMaxFolded = 1 << 24;
 
 // V^T, or 0 where the probabilities of all contexts are more than kMaxTabulated.
@@ -65,7 +66,8 @@ FrozenNet::Scratch::Scratch(const FrozenNet& net, int64_t n)
   table = Buffer<float>(fold->max_rows() * net.ld_);
 }
 
-// h = tanh(b1 + sum of the folded embeddings) and perhaps the embeddings behind it, in the scratch.
+// Computes the features into scratch.h: tanh(b1 + sum of the folded embeddings) and, with direct
+// connections, the embeddings behind it.
 void FrozenNet::hidden(const int32_t* X, int64_t N, Scratch& scratch) const {
   const auto [T, E, H, V, is_direct] = sizes_;
   const ConstParameters parameters = parameters_.view();
@@ -88,7 +90,7 @@ void FrozenNet::hidden(const int32_t* X, int64_t N, Scratch& scratch) const {
 }
 
 void FrozenNet::log_probs(float* out, const int32_t* X, int64_t N, Scratch& scratch) const {
-  // For fewer contexts the tiles' panels would be mostly empty.
+  // With fewer contexts a panel would be mostly empty.
   constexpr int64_t kMinTiledRows = 4;
   const int64_t H = sizes_.n_hidden, F = sizes_.n_features(), V = sizes_.vocab_size;
   const Kernels& kernel = kernels();

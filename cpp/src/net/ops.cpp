@@ -17,8 +17,9 @@ namespace makemore {
 
 namespace {
 
-// Below this many multiply-adds (or elements of an elementwise operation, which cost about eight
-// each) waking a worker costs more than it saves.  Measured on one 2-core machine.
+// With fewer multiply-adds than this a block costs more to hand to a worker than it saves; an
+// element of an elementwise operation costs about eight of them.  (Measured on a machine with two
+// cores.)
 constexpr int64_t kMinWorkPerBlock = 200'000;
 constexpr int64_t kElementWork = 8;
 constexpr int64_t kMaxBlocks = 16;

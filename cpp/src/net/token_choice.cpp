@@ -1,4 +1,4 @@
-// Weights from log-probabilities, and the choice by a uniform number.
+// Makes weights from log-probabilities, and chooses by a uniform number.
 #include "net/token_choice.hpp"
 
 #include <algorithm>
@@ -32,7 +32,7 @@ bool TokenChoice::cumulate(double* weights, const float* log_probs, bool may_end
 }
 
 void TokenChoice::sharpen(double* weights, const float* log_probs, int64_t n) const {
-  const int64_t best = std::max_element(log_probs, log_probs + n) - log_probs;  // the first of them
+  const int64_t best = std::max_element(log_probs, log_probs + n) - log_probs;  // the first maximum
   const double max = log_probs[best];
   if (max == -std::numeric_limits<double>::infinity()) return;  // no token has a weight
   for (int64_t v = 0; v < n; ++v) {
@@ -62,7 +62,7 @@ void TokenChoice::keep_most_probable(double* weights) {
 int32_t choose_token(const double* cumulative, int64_t V, double u) {
   const double total = cumulative[V - 1], target = u * total;
   if (total == 0) return -1;
-  // Counting needs no branch that no predictor could guess; searching pays for many tokens.
+  // Counting avoids a branch that no predictor could guess; searching pays where tokens are many.
   constexpr int64_t kMaxCounted = 128;
   int64_t token = 0;
   if (V <= kMaxCounted) {
@@ -75,7 +75,7 @@ int32_t choose_token(const double* cumulative, int64_t V, double u) {
 }
 
 bool is_sum_of_distribution(double sum) {
-  // The sum is 1 but for rounding; the bounds find what was never normalised, and NaN.
+  // The sum is 1 but for rounding; the bounds find NaN, and weights that were never normalised.
   return sum > 0 && sum <= 2;
 }
 

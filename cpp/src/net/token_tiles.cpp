@@ -1,4 +1,4 @@
-// One pass over tiles of tokens.
+// One pass over tiles of tokens, with a softmax that is updated from tile to tile.
 #include "net/token_tiles.hpp"
 
 #include <algorithm>
@@ -13,8 +13,7 @@ void begin_softmax(float* max, float* sum, int64_t n) {
   std::fill_n(sum, n, 0.0f);
 }
 
-// out (n,V) = logits - max (n) - ln sum (n), where out holds the logits.  sum becomes its
-// logarithm.
+// out (n,V), which holds the logits, becomes logits - max (n) - ln sum (n); sum becomes ln sum.
 void end_softmax(const Kernels& kernel, float* out, const float* max, float* sum, int64_t n,
                  int64_t V) {
   kernel.log(sum, sum, n);
@@ -26,9 +25,8 @@ void end_softmax(const Kernels& kernel, float* out, const float* max, float* sum
 }  // namespace
 
 int64_t tile_tokens_of(int64_t n_hidden) {
-  // A tile of weights and the gradient of that take at most 400 kB of a core's own cache up to
-  // 1,024 units; and products that are shorter than 48 tokens spend their time on beginning and
-  // ending.
+  // Up to 1,024 units, a tile of weights and its gradient take at most 400 kB of a core's own
+  // cache; products of fewer than 48 tokens spend their time on beginning and ending.
   constexpr int64_t kFloats = 3 << 14, kMinTokens = 48, kMaxTokens = 192;
   return std::clamp(kFloats / padded(std::max(n_hidden, int64_t{1})), kMinTokens, kMaxTokens);
 }
@@ -56,8 +54,8 @@ TokenTiles::Scratch::Scratch(const TokenTiles& tiles, int64_t rows)
       max(padded(rows)),
       sum(padded(rows)) {}
 
-// Calls body(x, begin, tokens, first, rows, columns) for each tile of `tokens` tokens and each
-// panel of `rows` of the n contexts, with their logits x (tokens,columns).
+// Calls body(x, begin, tokens, first, rows, columns) for each tile of `tokens` tokens from `begin`
+// on and each panel of `rows` contexts from `first` on, with their logits x (tokens,columns).
 template <typename Body>
 void TokenTiles::for_each_tile(const Kernels& kernel, const float* h, int64_t ld, int64_t n,
                                Scratch& scratch, const Body& body) const {
@@ -90,7 +88,7 @@ void TokenTiles::losses(const Kernels& kernel, float* losses, const float* h, in
           for (int64_t k = start(i); k < start(i + 1); ++k) {
             const int64_t token = Y[k] - begin;
             if (token < 0 || token >= tokens) continue;
-            losses[k] = x[token * columns + i - first];  // the logit, for now
+            losses[k] = x[token * columns + i - first];  // the target's logit, until the end
           }
         }
         kernel.softmax_tile(x, columns, max + first, sum + first, tokens, columns);
