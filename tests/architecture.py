@@ -23,8 +23,8 @@ CPP_ROOMS = ["kernels", "base", "net", "train", "files", "text", "bindings", "ex
 HEADER_ROOMS = {"error": "base", "poll": "base", "machine": "base"}
 PYTHON_ROOMS = [
     "_core", "arrays", "early_ctrl_c", "checks", "package_paths", "ops", "reference", "files",
-    "recipe", "data", "text", "models", "training", "evaluation", "plots", "export", "runs",
-    "sweeps", "cli", "old_names", "__init__", "__main__",
+    "recipe", "data", "text", "models", "training", "evaluation", "plots", "export",
+    "runs", "sweeps", "lecture", "cli", "old_names", "__init__", "__main__",
 ]  # fmt: skip
 TOP_LEVEL = {
     "CMakeLists.txt", "pyproject.toml", "README.md", "LICENSE",
@@ -204,7 +204,9 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def python_files(root: Path) -> list[Path]:
-    return sorted((root / "python" / PACKAGE).rglob("*.py"))
+    """The modules; what lies in a folder of parts is read as text, and not imported."""
+    files = (root / "python" / PACKAGE).rglob("*.py")
+    return sorted(path for path in files if path.parent.name != "parts")
 
 
 def place_of(root: Path, path: Path) -> str:

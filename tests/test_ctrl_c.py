@@ -36,6 +36,7 @@ COMMANDS = {
     "sweep grid": "sweep grid --lr 0.1,0.05 --n-hidden 100,200 --steps 1000000 --out new",
     "sweep lr": "sweep lr --steps 1000000",
     "experiment": "experiment context --out new",
+    "lecture": "lecture --out new",
 }
 
 

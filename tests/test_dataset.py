@@ -37,6 +37,16 @@ def loop_dataset(texts, vocab, T):
     return np.array(X, np.int32).reshape(-1, T), np.array(Y, np.int32)
 
 
+def test_windows_as_the_lecture_prints_them():
+    data = mm.Dataset.split(["emma", "anna"] * 5, block_size=3)
+    assert data.windows("emma") == ["... -> e", "..e -> m", ".em -> m", "emm -> a", "mma -> ."]
+    assert data.windows("") == ["... -> ."]
+    words = mm.Dataset.split(["a dog sat"] * 5, block_size=2, level="word")
+    assert words.windows("a dog") == ["</s> </s> -> a", "</s> a -> dog", "a dog -> </s>"]
+    with pytest.raises(mm.ArgumentError, match="xavi"):
+        data.windows("xavi")
+
+
 # -- reading ---------------------------------------------------------------------------------------
 def test_bundled_names():
     texts = mm.load_texts()

@@ -88,3 +88,20 @@ def test_weight_decay_closes_the_gap(names_path, seed):
     assert gaps == sorted(gaps, reverse=True)
     assert gaps[0] > 0.4, "an overfitting configuration"
     assert gaps[-1] < 0.05
+
+
+def test_data_shares_train_on_the_first_texts():
+    data = mm.Dataset.split(mm.load_texts()[:500])
+    options = {"n_hidden": [3, 5], "steps": 20}
+    table = sweeps.data_shares(data, [0.25, 1.0], options, seeds=[2])
+    assert table.varying == ["train_texts", "n_hidden"]
+    assert [row.options["train_texts"] for row in table.rows] == [100, 100, 400, 400]
+    whole = sweeps.grid(data, options, seeds=[2])
+    assert [row.dev for row in table.rows[2:]] == [row.dev for row in whole.rows]
+    quarter = sweeps.grid(sweeps.with_train_texts(data, 100), options, seeds=[2])
+    assert [row.train for row in table.rows[:2]] == [row.train for row in quarter.rows]
+    for shares in ([0.0], [1.5], [float("nan")]):
+        with pytest.raises(mm.ArgumentError, match=r"^shares\[0\] is "):
+            sweeps.data_shares(data, shares, options)
+    with pytest.raises(mm.ArgumentError, match="out is for"):
+        sweeps.data_shares(data, [1.0], options, out="somewhere")

@@ -306,3 +306,20 @@ def test_errors_are_those_of_the_docstring(model, method, arguments, error):
         getattr(model, method)(*arguments)
     raises = getattr(mm.MLP, method).__doc__.split("Raises")[1]
     assert error.__name__ in raises
+
+
+@pytest.mark.parametrize(("n_hidden", "direct"), [(7, False), (7, True), (0, True)])
+def test_layers_have_all_parameters_and_the_shapes_of_the_operations(n_hidden, direct):
+    vocab = mm.Vocab(list("abc"))
+    model = mm.MLP(vocab, block_size=3, n_embd=2, n_hidden=n_hidden, direct=direct)
+    layers = mm.models.layers(model)
+    assert layers == mm.models.layers(model.freeze())
+    assert sum(layer.parameters for layer in layers) == model.n_parameters
+    emb = mm.ops.embedding_forward(model.C, [[0, 1, 2]] * 5)
+    h = np.tanh(emb.reshape(5, -1) @ model.W1 + model.b1)
+    assert [layer.shape.replace("B", "5") for layer in layers] == [
+        str(shape) for shape in ((5, 3), emb.shape, (5, 6), h.shape, (5, 4), (5, 4))
+    ]
+    assert ("[h, x]" in layers[4].computes) == direct
+    with pytest.raises(TypeError, match=r"model must be a makemore_cpp\.Net, not int"):
+        mm.models.layers(3)

@@ -111,6 +111,13 @@ def test_equal_embeddings():
     draw(plots.embeddings(model))
 
 
+def test_a_notebook_shows_a_png():
+    ax = plots.embeddings(model_of("abc", 2))
+    png = plots.png_of(ax)
+    assert png == plots.png_of(ax.figure) == png._repr_png_()
+    assert type(png._repr_png_()) is bytes
+
+
 def test_odd_characters_draw_without_warnings():
     ax = draw(plots.embeddings(model_of(" $_\t中🦀éяΩ\u0301", 3)))
     labels = [text.get_text() for text in ax.texts]

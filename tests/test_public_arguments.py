@@ -114,6 +114,11 @@ CALLS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         "samples": 0, "jobs": 1, "on_row": None}),
     "loss_curve": (plots.loss_curve, {"history": [3.0, 2.0]}),
     "embeddings": (plots.embeddings, {"model": MODEL}),
+    "windows": (DATA.windows, {"text": "a"}),
+    "layers": (mm.models.layers, {"model": MODEL}),
+    "data_shares": (sweeps.data_shares, {"data": DATA, "shares": [0.5],
+        "options": {"steps": 1, "n_hidden": 2}, "seeds": [1], "jobs": 1}),
+    "segments": (mm.lecture.segments, {"path": "names.txt", "seed": 1, "steps": 3}),
     "linear_forward": (ops.linear_forward, {"x": W.T, "W": W, "b": W[0], "threads": 1}),
     "cross_entropy": (ops.cross_entropy, {"logits": W, "Y": [0, 1, 2]}),
 }  # fmt: skip

@@ -16,6 +16,7 @@ touched:
 ``export``      a model in other forms
 ``runs``        one training run on disk
 ``sweeps``      grids, the search of a learning rate, experiments
+``lecture``     the lecture's afternoon: its claims, the calls, what came out
 ==============  ==================================================================================
 """
 
@@ -61,7 +62,7 @@ from makemore_cpp.text import Detector, Exhausted, LengthWarning, Model
 from makemore_cpp.training import DivergenceWarning, History, train
 
 # What is loaded when it is touched: matplotlib and the rest are not for everybody.
-ROOMS = frozenset({"plots", "reference", "runs", "sweeps"})
+ROOMS = frozenset({"lecture", "plots", "reference", "runs", "sweeps"})
 
 old_names.add()
 

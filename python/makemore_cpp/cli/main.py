@@ -10,7 +10,7 @@ import click
 from makemore_cpp import evaluation, package_paths, runs
 from makemore_cpp._core import ArgumentError, FileError, __version__, build_info, how_cut
 from makemore_cpp.cli import common as cli_common
-from makemore_cpp.cli import console, exits, experiments, export, score, sweeps, words
+from makemore_cpp.cli import console, exits, experiments, export, lecture, score, sweeps, words
 from makemore_cpp.cli import pictures as cli_pictures
 from makemore_cpp.cli import sample as cli_text
 from makemore_cpp.cli import train as cli_train
@@ -180,6 +180,7 @@ for word_command in (words.bengio, words.transfer):
     experiments.experiment.add_command(word_command)
 cli.add_command(experiments.experiment)
 cli.add_command(export.export)
+cli.add_command(lecture.lecture)
 
 
 def main() -> NoReturn:

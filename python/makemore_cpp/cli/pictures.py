@@ -38,7 +38,7 @@ def draw(
         or a Figure.
     """
     drawn = []
-    with _quiet_matplotlib(Path(folder)) as reason:
+    with quiet_matplotlib(Path(folder)) as reason:
         functions = [None] * len(names) if reason else pictures()
         for name, picture in zip(names, functions, strict=True):
             path = Path(folder) / name
@@ -58,7 +58,7 @@ def draw(
 
 
 @contextlib.contextmanager
-def _quiet_matplotlib(place: Path) -> Iterator[str | None]:
+def quiet_matplotlib(place: Path) -> Iterator[str | None]:
     """Import matplotlib without the user's settings; give None, or why that cannot be.
 
     Its remarks, such as where it caches fonts, are not this command's.

@@ -376,3 +376,22 @@ class Dataset:
     def texts(self) -> list[str]:
         """All texts, in the shuffled order."""
         return self.train.texts + self.dev.texts + self.test.texts
+
+    def windows(self, text: str) -> list[str]:
+        """Return each context of a text and the token after it, as the lecture prints them (9:02).
+
+        Of "emma" these are ``... -> e``, ``..e -> m``, ``.em -> m``, ``emm -> a``, ``mma -> .``.
+
+        Raises
+        ------
+        TypeError
+            `text` is not a str.
+        ArgumentError
+            A token is not in the vocabulary, or is its boundary.
+        """
+        X, Y = build_dataset([text], self.vocab, self.block_size)
+        itos, separator = self.vocab.itos, self.vocab.separator
+        return [
+            f"{separator.join(itos[token] for token in x)} -> {itos[y]}"
+            for x, y in zip(X, Y, strict=True)
+        ]

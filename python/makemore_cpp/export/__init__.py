@@ -6,9 +6,12 @@ It imports evaluation, training and what is below.
 from makemore_cpp.export.header import export_header
 from makemore_cpp.export.lecture import from_lecture, from_makemore_py, to_lecture, to_makemore_py
 from makemore_cpp.export.onnx import export_onnx
+from makemore_cpp.export.page_cards import Card, cards
 from makemore_cpp.export.page_file import page
 
 __all__ = [
+    "Card",
+    "cards",
     "export_header",
     "export_onnx",
     "from_lecture",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from makemore_cpp import reference
+from makemore_cpp import checks, reference
 from makemore_cpp.arrays import Bool, Float64, Int64
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.evaluation.diagnosis import Diagnosis
@@ -44,7 +44,28 @@ class Evidence(NamedTuple):
 
 
 def cards(model: MLP, data: Dataset, findings: Diagnosis) -> list[Card]:
-    """Return the cards for which there is evidence; their numbers are computed here."""
+    """Return the cards for which there is evidence; their numbers are computed here.
+
+    Parameters
+    ----------
+    model : MLP
+    data : Dataset
+        What the model was trained on.
+    findings : Diagnosis
+        Of this model and these data.
+
+    Raises
+    ------
+    TypeError
+        An argument has a wrong type.
+    ArgumentError
+        The data do not fit the model.
+    """
+    for name, value, kind in (
+        ("model", model, MLP), ("data", data, Dataset), ("findings", findings, Diagnosis)
+    ):  # fmt: skip
+        checks.instance(name, value, kind)
+    data.check_fits(model.vocab, model.block_size)
     ngrams = ngram_table(data, LONGEST_CONTEXT)
     evidence = Evidence(model, data, findings, ngrams)
     questions: tuple[Callable[[Evidence], Card | None], ...] = (

@@ -102,29 +102,31 @@ def _check_parameters(model: MLP) -> None:
 
 def page_text(content: dict[str, Any]) -> str:
     """Return the page that shows this content, of `page_data`."""
-    style = _part("page.css")
-    script = '"use strict";\n' + "".join(map(_part, SCRIPTS))
-    return Template(_part("page.html")).substitute(
+    style = part("page.css")
+    script = '"use strict";\n' + "".join(map(part, SCRIPTS))
+    return Template(part("page.html")).substitute(
         style=style,
         script=script,
-        policy=_policy(style, script),
+        policy=policy(style, script),
         content=as_script_data(content),
     )
 
 
-def _part(name: str) -> str:
+def part(name: str) -> str:
+    """Return what a file of the page's parts holds."""
     return (PARTS / name).read_text(encoding="utf-8")
 
 
-def _policy(style: str, script: str) -> str:
+def policy(style: str, script: str | None = None) -> str:
     """Return the policy by which a browser runs this script and applies this style, and no other.
 
-    The last rules are for the day on which the script has a fault: no text becomes markup.
+    A page without a script may hold pictures of its own instead. The last rules are for the day on
+    which the script has a fault: no text becomes markup.
     """
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src {_source(script)}",
+            "img-src data:" if script is None else f"script-src {_source(script)}",
             f"style-src {_source(style)}",
             "base-uri 'none'",
             "form-action 'none'",

@@ -7,6 +7,7 @@ from makemore_cpp.models.counts import NGramCounts
 from makemore_cpp.models.frozen import LanguageModel
 from makemore_cpp.models.jelinek_mercer import InterpolatedNGram
 from makemore_cpp.models.kneser_ney import KneserNey
+from makemore_cpp.models.layers import Layer, layers
 from makemore_cpp.models.loading import load
 from makemore_cpp.models.mixture import Mixture
 from makemore_cpp.models.mlp import MLP
@@ -17,8 +18,10 @@ __all__ = [
     "InterpolatedNGram",
     "KneserNey",
     "LanguageModel",
+    "Layer",
     "Mixture",
     "NGram",
     "NGramCounts",
+    "layers",
     "load",
 ]

@@ -3,7 +3,12 @@
 It imports plots, evaluation, training and what is below.
 """
 
-from makemore_cpp.sweeps.experiments import EXPERIMENTS, run_experiment
+from makemore_cpp.sweeps.experiments import (
+    EXPERIMENTS,
+    data_shares,
+    run_experiment,
+    with_train_texts,
+)
 from makemore_cpp.sweeps.grids import Settings, combine, grid, run
 from makemore_cpp.sweeps.lr_search import (
     RateCurve,
@@ -22,10 +27,12 @@ __all__ = [
     "Settings",
     "Table",
     "combine",
+    "data_shares",
     "fixed_rates",
     "grid",
     "growing_rate",
     "recommended",
     "run",
     "run_experiment",
+    "with_train_texts",
 ]

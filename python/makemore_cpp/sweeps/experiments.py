@@ -1,7 +1,7 @@
 """The lecture's experiments, each described once as data, and a function that runs any of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from makemore_cpp import checks
@@ -203,6 +203,48 @@ def run_experiment(
         for combination in grids.combine({"steps": wanted, **grid, **(options or {})})
     ]
     return grids.run(with_train_texts(data, train_texts), combinations, **settings)
+
+
+def data_shares(
+    data: Dataset,
+    shares: Sequence[float] = (0.1, 0.2, 0.5, 1.0),
+    options: Mapping[str, Any] | None = None,
+    **settings: Unpack[grids.Settings],
+) -> Table:
+    """Train on the first part of the training texts, for each share of them; dev stays the same.
+
+    Parameters
+    ----------
+    data : Dataset
+    shares : list of float
+        Each above 0 and at most 1.
+    options : dict, optional
+        As in `sweeps.grid`, for each share.
+    settings
+        As in `sweeps.grid`, but for `out`.
+
+    Returns
+    -------
+    table : Table
+        `train_texts` is an option of its rows, whose loss on train is that on these texts.
+
+    Raises
+    ------
+    ArgumentError
+        A share is out of range, or what `sweeps.grid` refuses.
+    """
+    if settings.get("out") is not None:
+        raise ArgumentError("out is for a sweep of one data set; here there is one for each share")
+    checks.instance("data", data, Dataset)
+    chosen = {} if options is None else options
+    rows = []
+    for i, share in enumerate(checks.numbers("shares", shares).ravel().tolist()):
+        if not 0 < share <= 1:  # false for NaN too
+            raise ArgumentError(f"shares[{i}] is {share}; it must be above 0 and at most 1")
+        n = max(1, round(share * len(data.train.texts)))
+        table = grids.grid(with_train_texts(data, n), chosen, **settings)
+        rows += [replace(row, options={"train_texts": n, **row.options}) for row in table.rows]
+    return Table.of(rows)
 
 
 def with_train_texts(data: Dataset, n: int | None) -> Dataset:

@@ -126,7 +126,7 @@ def run_grammar(seeds: Sequence[int] = (1, 2, 3, 4, 5)) -> list[GrammarRow]:
         trigram = InterpolatedNGram(
             data.vocab, data.train.texts, 3, data.dev.texts, by_frequency=True
         )
-        own, other = (np.exp(model.score([UNSEEN, SEEN])) for model in (net, trigram))
+        own, other = (np.exp(model.score([UNSEEN, SEEN])).tolist() for model in (net, trigram))
         nearest = {word: net.nearest(word, 1)[0][0] for pair in GRAMMAR for word in pair}
         rows.append(
             GrammarRow(seed, own[0], other[0], own[0] / other[0], own[1], other[1], nearest)
