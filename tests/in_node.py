@@ -18,7 +18,7 @@ def answer(body: str, question: Any = None) -> Any:
     """Return what this body of a function of `question` returns, beside the page's functions."""
     if NODE is None:
         pytest.skip("there is no node")
-    functions = "".join(page_file._part(name) for name in ("net.js", "texts.js"))
+    functions = "".join(page_file.part(name) for name in ("net.js", "texts.js"))
     program = (
         f'"use strict";\n{functions}\nconst question = JSON.parse('
         'require("fs").readFileSync(0, "utf-8"));\n'
