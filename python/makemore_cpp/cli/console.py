@@ -10,7 +10,6 @@ from typing import Any, TextIO
 
 from makemore_cpp.evaluation.diagnosis import Diagnosis
 from makemore_cpp.evaluation.losses import SplitLoss
-from makemore_cpp.training.history import Progress
 
 WIDEST_TABLE = 200  # more than any needs
 LONGEST_INTEGER = 10**10  # that a table shows with all its digits
@@ -206,33 +205,3 @@ def print_samples(new: Sequence[str], known: Sequence[str], are_sentences: bool)
     for texts, kind in ((new, "new samples"), (known, "already in the data")):
         head = f"{len(texts)} {kind}{': ' if texts and not are_sentences else ''}"
         print_lines([head, *texts] if are_sentences else [head + ", ".join(texts)])
-
-
-@contextmanager
-def training_progress(steps: int) -> Iterator[Callable[[Progress], object] | None]:
-    """Show a live bar with loss, speed and time left; give None where nobody would see it."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(
-        TextColumn("step {task.completed:,.0f} of {task.total:,.0f}"),
-        BarColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TextColumn("{task.fields[speed]:,.0f} steps/s"),
-        TimeRemainingColumn(),
-        TextColumn("left"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task("train", total=steps, loss="", speed=0.0)
-
-        def show(progress: Progress) -> None:
-            speed = progress.step / progress.seconds
-            loss = f"loss {progress.loss:.4f}"
-            bar.update(task, completed=progress.step, loss=loss, speed=speed)
-
-        yield show

@@ -191,18 +191,17 @@ def _train(
         origin.remember(run.folder, run.data.origin)
         checkpoint.save(run.folder / CHECKPOINT_FILE, kept)
 
-    with console.training_progress(run.options["steps"]) as show:
-        return training.train_quietly(
-            run.model,
-            run.data,
-            threads=threads,
-            on_progress=show,
-            should_stop=lambda: bool(received),
-            on_checkpoint=save,
-            checkpoint_every=checkpoint_every,
-            resume=run.state,
-            **run.options,
-        )
+    return training.train_quietly(
+        run.model,
+        run.data,
+        threads=threads,
+        progress=True,
+        should_stop=lambda: bool(received),
+        on_checkpoint=save,
+        checkpoint_every=checkpoint_every,
+        resume=run.state,
+        **run.options,
+    )
 
 
 def _save(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from makemore_cpp.evaluation.hidden_units import SATURATED, hidden_activations, saturation
 from makemore_cpp.models.mlp import MLP
-from makemore_cpp.plots.style import BLUE, RED, new_axes, styled, tidy
+from makemore_cpp.plots.style import BLUE, RED, new_axes, new_figure, styled, tidy
 
 BINS = 200  # of width 0.01, so that the outermost two hold what is saturated
 ROWS = 100  # of the image; more would be narrower than the eye can tell apart
@@ -64,7 +64,7 @@ def saturation_image(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Axes:
 @styled
 def hidden_units(model: MLP, X: ArrayLike) -> Figure:
     """Draw both pictures of the hidden units, one above the other."""
-    figure = Figure(figsize=(8, 8), layout="constrained")
+    figure = new_figure(8, 8)
     above, below = figure.subplots(2, 1)
     activation_histogram(model, X, above)
     saturation_image(model, X, below)

@@ -47,9 +47,28 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return drawn
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows where it is the last value of a cell."""
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self)
+
+
+class ShownAxes(Axes):
+    """The same of axes."""
+
+    def _repr_png_(self) -> bytes:
+        return png_of(self.figure)
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return a new figure, of this size in inches."""
+    return ShownFigure(figsize=(width, height), layout="constrained")
+
+
 def new_axes(width: float, height: float) -> Axes:
     """Return the axes of a new figure, of this size in inches."""
-    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+    return new_figure(width, height).add_subplot(axes_class=ShownAxes)
 
 
 def tidy(ax: Axes) -> None:

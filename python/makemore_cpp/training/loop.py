@@ -4,6 +4,7 @@ import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import ParamSpec, Unpack
 
 import numpy as np
@@ -13,6 +14,7 @@ from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import Recipe, TrainingOptions
+from makemore_cpp.training.bar import live_bar
 from makemore_cpp.training.history import DivergenceWarning, History, Progress, has_diverged
 from makemore_cpp.training.snapshots import Snapshots
 from makemore_cpp.training.state import Evaluation, TrainingState, check_resumable
@@ -164,6 +166,7 @@ def train_quietly(
     data: Dataset,
     *,
     threads: int | None = None,
+    progress: bool = False,
     on_progress: Callable[[Progress], object] | None = None,
     should_stop: Callable[[], bool] | None = None,
     on_checkpoint: Callable[[TrainingState], object] | None = None,
@@ -194,6 +197,8 @@ def train_quietly(
     patience : int, optional
         Stop after so many evaluations in a row that are no better than the best one before. The
         model then has the parameters of the best evaluation, also when the run was stopped.
+    progress : bool
+        Show a live bar in a notebook, or on a terminal's stderr; nothing elsewhere.
     on_progress : callable, optional
         Called with a `Progress` some 20 times a second.
     should_stop : callable, optional
@@ -237,6 +242,7 @@ def train_quietly(
         checks.function(name, function)
     run = _Run(model, data, recipe, threads)
     clock = CheckpointClock(checkpoint_every)
+    bar = live_bar(recipe.steps) if checks.flag("progress", progress) else nullcontext()
     if resume is not None:
         check_resumable(resume, model, data, run.options)
 
@@ -246,7 +252,7 @@ def train_quietly(
                 on_checkpoint(run.state_now(clock.digest_of(data)))
 
     stopped = False
-    with trained_alone(model), restored_on_divergence(model), run.best:
+    with trained_alone(model), restored_on_divergence(model), run.best, bar as show:
         if resume is not None:
             run.go_on_from(resume)
         calls = run.calls(clock.steps)
@@ -255,9 +261,10 @@ def train_quietly(
                 stopped = True
                 give_checkpoint()
                 break
-            progress = next(calls)
-            if on_progress is not None:
-                on_progress(progress)
+            latest = next(calls)
+            for told in (show, on_progress):
+                if told is not None:
+                    told(latest)
             if run.is_evaluation_due:
                 run.evaluate()
             if not run.is_over and clock.is_due(run.done):
