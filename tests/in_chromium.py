@@ -171,3 +171,15 @@ def chromium() -> Iterator[Browser]:
             os.waitpid(process, 0)
             for descriptor in (to_it, from_it, log):
                 os.close(descriptor)
+
+
+def violations(tab: Page) -> Any:
+    """Return what axe has against the page, for people who do not see or point; or skip."""
+    script = os.environ.get("MAKEMORE_AXE")
+    if not script:
+        pytest.skip("MAKEMORE_AXE does not name axe.min.js")
+    tab.run(Path(script).read_text())
+    return tab.run(
+        "axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then((all) =>"
+        " all.violations.map(({id, nodes}) => [id, nodes.map((node) => node.html)]))"
+    )

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from command_line import refuse, run
 from hostile_texts import PAYLOADS
-from in_chromium import chromium
+from in_chromium import chromium, violations
 
 import makemore_cpp as mm
 from makemore_cpp import lecture, reference
@@ -346,6 +346,15 @@ def test_in_a_browser(folder: Path, hostile: Path, width: int, dark: bool) -> No
             assert [url for url in tab.requests if not url.startswith("data:")] == [path.as_uri()]
             assert tab.run("document.documentElement.scrollWidth") <= width
             assert tab.run("Array.from(document.images).every((one) => one.naturalWidth > 500)")
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing(folder: Path, width: int, dark: bool) -> None:
+    with chromium() as browser:
+        tab = browser.new_page()
+        tab.open(folder / lecture.PAGE_FILE, width, dark)
+        assert violations(tab) == []
 
 
 # -- the command ---------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def text_of(value: Any) -> str:
     """Return a value for people."""
     if value is None:
         return "n/a"
-    if isinstance(value, float):
+    if isinstance(value, float) and len(repr(value)) > 8:
         return f"{value:,.4f}" if value == 0 or 1e-3 <= abs(value) < 1e6 else f"{value:.3g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
