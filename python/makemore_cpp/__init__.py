@@ -1,11 +1,10 @@
 """The character-level neural language model of Bengio et al. (2003), on a fast C++ core.
 
-What most programs need stands here; the rest is in rooms, each a module that is loaded when it is
-touched:
+This module holds what most programs need; its submodules, the rooms of the package, hold the rest:
 
 ==============  ==================================================================================
 ``ops``         the lecture's operations, forward and backward, on NumPy arrays
-``reference``   the same in NumPy, as their definition
+``reference``   the definition of these operations, in NumPy
 ``recipe``      options of a training, schedules, presets
 ``data``        from text to tokens to (X, Y)
 ``text``        score, sample, complete and detect, as functions of any model
@@ -20,7 +19,7 @@ touched:
 ==============  ==================================================================================
 """
 
-from makemore_cpp import early_ctrl_c  # noqa: F401 - the first, as those below take their time
+from makemore_cpp import early_ctrl_c  # noqa: F401 - first, because the imports below take long
 
 # isort: split
 import importlib
@@ -61,7 +60,7 @@ from makemore_cpp.recipe import learning_rates
 from makemore_cpp.text import Detector, Exhausted, LengthWarning, Model
 from makemore_cpp.training import DivergenceWarning, History, train
 
-# What is loaded when it is touched: matplotlib and the rest are not for everybody.
+# The rooms that are loaded when they are first used, since they import matplotlib and the like.
 ROOMS = frozenset({"lecture", "plots", "reference", "runs", "sweeps"})
 
 old_names.add()

@@ -1,4 +1,4 @@
-"""Names for the types of arrays, as the signatures of this package use them."""
+"""Names for the types of arrays in the signatures of this package."""
 
 import numpy as np
 from numpy.typing import NDArray

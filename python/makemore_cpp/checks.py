@@ -15,10 +15,12 @@ from makemore_cpp.arrays import Int64
 MAX_SEED = 2**64 - 1
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
 MAX_STEPS = 10**9
-SHOWN_CHARACTERS = 40  # of a text in a sentence
+SHOWN_CHARACTERS = 40  # of a text in the sentence of an error
 
 
 class _FromConstructor:
+    """A descriptor that gives way to the attribute that a constructor sets."""
+
     def __get__(self, owner: object, kind: type) -> Any:
         if owner is None:
             return self
@@ -26,10 +28,10 @@ class _FromConstructor:
 
 
 def from_constructor() -> Any:
-    """Return what stands in a class for an attribute that the constructor sets.
+    """Return the placeholder, in a class, of an attribute that the constructor sets.
 
-    It raises TypeError in objects that were made without, by ``Class.__new__(Class)`` or in a
-    subclass that forgets ``super().__init__()``.
+    Reading the attribute raises TypeError in an object whose constructor has not run: one that
+    ``Class.__new__(Class)`` made, or one of a subclass that forgets ``super().__init__()``.
     """
     return _FromConstructor()
 
@@ -40,7 +42,7 @@ def not_constructed(owner: object) -> TypeError:
 
 
 def integer(name: str, value: SupportsIndex, low: int, high: int) -> int:
-    """Return `value` as an int in [low, high]; else TypeError or ArgumentError."""
+    """Return `value` as an int in [low, high]; else raise TypeError or ArgumentError."""
     try:
         number = operator.index(value)
     except TypeError:
@@ -52,9 +54,9 @@ def integer(name: str, value: SupportsIndex, low: int, high: int) -> int:
 
 
 def non_negative(name: str, value: SupportsFloat) -> float:
-    """Return `value` as a float that is finite as float32 and not below zero."""
+    """Return `value` as a float; raise unless it is finite as float32 and not negative."""
     try:
-        if isinstance(value, str | bytes | bytearray):  # float would read them
+        if isinstance(value, str | bytes | bytearray):  # float() would read a number out of them
             raise TypeError
         number = float(value)
     except (TypeError, ValueError):
@@ -67,7 +69,7 @@ def non_negative(name: str, value: SupportsFloat) -> float:
 
 
 def fraction(name: str, value: SupportsFloat) -> float:
-    """Return `value` as a float in [0, 1); else TypeError or ArgumentError."""
+    """Return `value` as a float in [0, 1); else raise TypeError or ArgumentError."""
     number = non_negative(name, value)
     if np.float32(number) >= 1:
         raise ArgumentError(f"{name} = {number:g} is not in [0, 1) as a float32")
@@ -75,7 +77,7 @@ def fraction(name: str, value: SupportsFloat) -> float:
 
 
 def numbers(name: str, values: object) -> NDArray[np.float64]:
-    """Return an array of real numbers, as float64."""
+    """Return an array of real numbers as float64; else raise TypeError or ArgumentError."""
     try:
         array = np.asarray(values)
         are_integers = array.dtype == object and all(type(one) is int for one in array.flat)
@@ -85,13 +87,13 @@ def numbers(name: str, values: object) -> NDArray[np.float64]:
         raise ArgumentError(
             f"{name} holds an integer that is outside the range of 64-bit floats"
         ) from None
-    except Exception:  # rows of different lengths, or a foreign object's own error
+    except Exception:  # rows of different lengths, or an object's own error
         pass
     raise TypeError(f"{name} must be an array of real numbers, not {shown(values)}")
 
 
 def choice(name: str, value: object, known: Iterable[str]) -> str:
-    """Return one of the known words; else TypeError or ArgumentError."""
+    """Return `value`, one of the known words; else raise TypeError or ArgumentError."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     words = tuple(known)
@@ -101,14 +103,14 @@ def choice(name: str, value: object, known: Iterable[str]) -> str:
 
 
 def flag(name: str, value: object) -> bool:
-    """Return a bool; else TypeError."""
+    """Return `value` as a bool; else raise TypeError."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
     return bool(value)
 
 
 def per_step(name: str, values: ArrayLike, steps: int | None) -> ArrayLike:
-    """Return one value for each step; one number is that of all `steps`, which must be said."""
+    """Return one value for each step; a single number needs `steps` and holds for all of them."""
     if steps is not None:
         steps = integer("steps", steps, 0, MAX_STEPS)
     if not isinstance(values, int | float | np.number):
@@ -130,14 +132,14 @@ def per_step(name: str, values: ArrayLike, steps: int | None) -> ArrayLike:
 
 
 def pair(name: str, value: object) -> tuple[float, float]:
-    """Return two numbers as floats; their range is the core's to check."""
+    """Return two numbers as floats, finite as float32 and not negative; else raise."""
     if not isinstance(value, tuple | list) or len(value) != 2:
         raise TypeError(f"{name} must be two numbers, not {shown(value)}")
     return non_negative(f"{name}[0]", value[0]), non_negative(f"{name}[1]", value[1])
 
 
 def string_list(name: str, values: object) -> list[str]:
-    """Return `values` as a list of str, refusing a single str, which would read as its letters."""
+    """Return `values` as a list of str; refuse a single str, which would count as its letters."""
     refuse_table(name, values)
     try:
         iterator = None if isinstance(values, str) else iter(cast(Iterable[object], values))
@@ -146,7 +148,7 @@ def string_list(name: str, values: object) -> list[str]:
     if iterator is None:
         raise TypeError(f"{name} must be a list of str, not {type(values).__name__}")
     strings: list[str] = []
-    for string in iterator:  # stops at the first that is none, however many claim to follow
+    for string in iterator:  # the loop ends at the first that is not a str, even of an endless one
         if not isinstance(string, str):
             raise TypeError(f"{name}[{len(strings)}] must be a str, not {type(string).__name__}")
         strings.append(string)
@@ -154,7 +156,7 @@ def string_list(name: str, values: object) -> list[str]:
 
 
 def refuse_table(name: str, values: object) -> None:
-    """Raise TypeError for what holds texts in columns or under keys, and would give only those."""
+    """Raise TypeError for a table or a mapping: iterating would give its columns' names or keys."""
     columns = getattr(values, "columns", None)
     if columns is not None and not callable(columns):
         first = next(iter(columns), None)
@@ -166,7 +168,7 @@ def refuse_table(name: str, values: object) -> None:
 
 
 def instance(name: str, value: object, kind: type) -> None:
-    """Raise TypeError unless `value` is one of this class of ours."""
+    """Raise TypeError unless `value` is an instance of this class of the package."""
     if not isinstance(value, kind):
         raise TypeError(
             f"{name} must be a makemore_cpp.{kind.__name__}, not {type(value).__name__}"
@@ -180,12 +182,12 @@ def function(name: str, value: object) -> None:
 
 
 def floats(name: str, values: object) -> NDArray[np.floating[Any]]:
-    """Return an array of floats of whatever NumPy, or a tensor's own way, makes one of."""
+    """Return an array of floats made of whatever NumPy can convert; else raise TypeError."""
     try:
-        if getattr(values, "requires_grad", False):  # PyTorch shows NumPy no such tensor
+        if getattr(values, "requires_grad", False):  # NumPy cannot convert such a PyTorch tensor
             values = values.detach()  # type: ignore[attr-defined]
         array = np.asarray(values)
-    except Exception as error:  # a foreign object's __array__ raises what it likes
+    except Exception as error:  # an object's own __array__ may raise anything
         reason = str(error).partition("\n")[0]
         raise TypeError(f"{name} cannot be made a NumPy array: {reason:.200}") from None
     if array.dtype.kind != "f":
@@ -194,20 +196,20 @@ def floats(name: str, values: object) -> NDArray[np.floating[Any]]:
 
 
 def tokens(name: str, values: ArrayLike, width: int | None, vocab_size: int) -> Int64:
-    """Return tokens (N,), or (N,width) where there is a width, as int64; else the error says why.
+    """Return tokens as int64: (N,), or (N,width) where there is a width.
 
     Raises
     ------
     TypeError
-        `values` is no array of integers.
+        `values` is not an array of integers.
     ArgumentError
-        It has another shape.
+        The array has another shape.
     RangeError
         A token is outside [0, vocab_size).
     """
     try:
         array = np.asarray(values)
-    except Exception:  # rows of different lengths, or a foreign object's own error
+    except Exception:  # rows of different lengths, or an object's own error
         raise TypeError(f"{name} must be an array of integers, not {shown(values)}") from None
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} must hold integers, not {shown(array.dtype)}")
@@ -226,7 +228,10 @@ def tokens(name: str, values: ArrayLike, width: int | None, vocab_size: int) -> 
 
 
 def examples(X: ArrayLike, Y: ArrayLike, block_size: int, vocab_size: int) -> tuple[Int64, Int64]:
-    """Return contexts X (N,block_size) and targets Y (N,) as int64, N at least 1; see `tokens`."""
+    """Return contexts X (N,block_size) and targets Y (N,) as int64; N is at least 1.
+
+    It raises what `tokens` does.
+    """
     contexts = tokens("X", X, block_size, vocab_size)
     targets = tokens("Y", Y, None, vocab_size)
     if len(contexts) != len(targets) or len(targets) == 0:
@@ -245,15 +250,15 @@ def parameter_shapes(
     ----------
     arrays : mapping of names to arrays
     letters : iterable of str
-        Each array's shape, like "KH": a letter stands for the same size everywhere.
+        Each array's shape, like "KH": a letter stands for the same size everywhere. F, the number
+        of features, is H or H + K.
     sizes : dict
-        What letters stand for; those that it lacks are added as they occur.
+        The sizes of letters that are known; the function adds the others.
 
     Raises
     ------
     ArgumentError
-        A shape does not fit, a size is 0, or K is no multiple of E. F, the number of features, is H
-        or H + K; H may be 0 where F is K.
+        A shape does not fit, K is not a multiple of E, or a size is 0 (H may be 0 where F is K).
     """
     for (name, array), axes in zip(arrays.items(), letters, strict=True):
         if array.ndim != len(axes):
@@ -275,7 +280,7 @@ def parameter_shapes(
 
 
 def path(name: str, value: object) -> str:
-    """Return a path (str, bytes or os.PathLike) as str; else TypeError or ArgumentError."""
+    """Return a path (str, bytes or os.PathLike) as str; else raise TypeError or ArgumentError."""
     try:
         text = os.fsdecode(value)  # type: ignore[arg-type]
     except TypeError:
@@ -286,15 +291,15 @@ def path(name: str, value: object) -> str:
 
 
 def quoted(text: str, most: int = SHOWN_CHARACTERS) -> str:
-    """Return the text in quotes for a sentence, only the beginning of a long one."""
+    """Return a text in quotes for an error's sentence, of a long one only the beginning."""
     return repr(text if len(text) <= most else text[:most] + "…")
 
 
 def shown(value: object, most: int = SHOWN_CHARACTERS) -> str:
-    """Return how a value of any kind is written, on one line, only the beginning of a long one."""
+    """Return a value of any kind as one line for an error's sentence, a long one cut short."""
     try:
         text = str(value) if isinstance(value, np.dtype) else repr(value)
-    except Exception:  # what its own __repr__ raises, or an integer's of too many digits
+    except Exception:  # an object's own __repr__, or an integer with too many digits
         text = f"<{type(value).__name__}>"
     line = " ".join(text.split())
     return line if len(line) <= most else line[:most] + "…"

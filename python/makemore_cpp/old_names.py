@@ -1,13 +1,13 @@
-"""Where the classes of older pickles are: they or their modules had other names.
+"""Lets old pickles find classes that have moved or have other names today.
 
-A pickle names the module of each class. Those that older releases wrote are found under the old
-names, which are no modules any more and may be dropped with the next format of anything.
+A pickle names the module of each class. This module makes the names that older releases wrote lead
+to the classes of today; the table may be dropped when any file format changes next.
 """
 
 import importlib
 import sys
 
-# The modules of classes that can be pickled, of releases whose modules all lay in one folder.
+# The old names of modules that hold classes that can be pickled; they all lay in one folder.
 OLD_NAMES = {
     "calibration": "text.calibration",
     "completion": "text.completion",
@@ -31,11 +31,12 @@ OLD_NAMES = {
     "vowels": "evaluation.vowels",
     "words": "data.texts",
 }
-# The classes of a module that have another name today.
+# The classes that have another name today: by module, old names and new ones.
 OLD_CLASSES = {
     "data.texts": {"Words": "Texts"},
     "evaluation": {"SplitLosses": "ModelLosses"},
     "evaluation.losses": {"SplitLosses": "ModelLosses"},
+    "models.counts": {"Level": "ContextCounts"},
 }
 
 

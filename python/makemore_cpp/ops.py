@@ -1,10 +1,11 @@
 """The lecture's operations, forward and backward, each usable alone on NumPy arrays.
 
-Floats are float32; what is something else, as lists or float64, is rounded to it.  Tokens are
-integers of any type; results are new arrays.  A forward operation takes one row, (K,) in place of
-(1,K), and gives one.  Sizes: B or N examples, T tokens of context, E embedding, H hidden units, V
-vocabulary.  `threads` is by default the CPUs that this process may use, and never changes a bit of
-a result.  `makemore_cpp.reference.net` has the same functions in NumPy, as their definition.
+Floats are float32; other numbers, such as lists or float64 arrays, are rounded to float32.  Tokens
+are integers of any type.  Results are new arrays.  A forward operation also takes a single row,
+(K,) in place of (1,K), and then returns one.  Sizes: B or N examples, T tokens of context, E
+embedding, H hidden units, V vocabulary.  `threads` is by default the number of CPUs that this
+process may use, and never changes a bit of a result.  `makemore_cpp.reference.net` defines the same
+functions in NumPy.
 
 ==================================================  =============================================
 ``embedding_forward(C, X)``                         emb (N,T,E) = C[X];  C (V,E), X (N,T)
@@ -21,7 +22,7 @@ a result.  `makemore_cpp.reference.net` has the same functions in NumPy, as thei
 ==================================================  =============================================
 
 A shape or value that does not fit raises ArgumentError, a token outside the vocabulary RangeError,
-what holds no real numbers TypeError, each with a sentence that names the argument.
+and an argument that does not hold real numbers TypeError.  Each error names the argument.
 """
 
 from typing import Any
@@ -105,19 +106,19 @@ def log_softmax(logits: ArrayLike, threads: int | None = None) -> Float32:
 
 
 def sgd_update(w: Float32, dw: ArrayLike, lr: float, weight_decay: float = 0.0) -> None:
-    """Change w (any shape), which is float32 and contiguous, in place by its gradient dw."""
+    """Do w -= lr * (dw + weight_decay * w) in place; w (any shape) is float32 and contiguous."""
     _core.sgd_update(w, dw, lr, weight_decay)
 
 
 def sample_tokens(log_probs: Float32, u: Float64) -> Int32:
-    """Return (N,), in each row of log_probs (N,V) the first token up to which the sum exceeds u."""
+    """Return tokens (N,): the first in each row of log_probs (N,V) where the sum exceeds u."""
     return _core.sample_tokens(log_probs, u)
 
 
 def _rows(x: Any) -> tuple[Any, bool]:
-    """Return an argument, one row as a table of one, and whether it was one row."""
+    """Return an argument, a single row as a table of one row, and whether it was a single row."""
     try:
         is_one = np.ndim(x) == 1
-    except Exception:  # a foreign object's own; the core says what is wrong
+    except Exception:  # an object's own error; the core says what is wrong
         is_one = False
     return (np.asarray(x)[None], True) if is_one else (x, False)

@@ -1,4 +1,4 @@
-"""Where the installed package keeps what a C++ program builds with."""
+"""The folders of the installed package from which a C++ program is built."""
 
 from pathlib import Path
 
@@ -6,12 +6,12 @@ from makemore_cpp import _core
 
 
 def get_include() -> str:
-    """Return the folder to include from: it holds ``makemore/model.hpp`` and the other headers.
+    """Return the include folder, which holds ``makemore/model.hpp`` and the other headers.
 
     Raises
     ------
     FileError
-        This is not an installed package but, say, its source tree.
+        The package is not installed but imported, for example, from its source tree.
     """
     return _installed("include")
 
@@ -25,13 +25,13 @@ def get_cmake_dir() -> str:
     Raises
     ------
     FileError
-        This is not an installed package but, say, its source tree.
+        The package is not installed but imported, for example, from its source tree.
     """
     return _installed("lib/cmake/makemore_cpp")
 
 
 def _installed(folder: str) -> str:
-    package = Path(_core.__file__).parent  # not this file's: an editable install has two folders
+    package = Path(_core.__file__).parent  # of an editable install's two folders, the core's
     if not (package / folder).is_dir():
         raise _core.FileError(
             f"{package} has no folder {folder}: it is not an installed package; "

@@ -1,4 +1,4 @@
-"""From text to tokens to examples (X, Y), with a memory of where the text came from.
+"""Turns text into tokens and examples (X, Y), and remembers where the text came from.
 
 It imports the files.
 """

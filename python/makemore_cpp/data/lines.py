@@ -1,4 +1,4 @@
-"""The lines of UTF-8 text, as they come and in bounded memory."""
+"""Reads the lines of UTF-8 text as they come, in bounded memory."""
 
 from collections.abc import Iterator
 
@@ -13,14 +13,15 @@ BYTE_ORDER_MARK = "\ufeff"
 def read_lines(stream: Stream, shown: str) -> Iterator[list[str]]:
     r"""Yield the lines of a stream in lists, as soon as they are there.
 
-    A stream that has nothing now is waited for. Lines end at ``\n`` only. A byte order mark before
-    the first is dropped, and so is white space around a line; a blank line is an empty string.
+    Where a stream has nothing now, the call waits. Lines end at ``\n`` only. A byte order mark
+    before the first line is dropped, and so is white space around a line; a blank line is an empty
+    string.
 
     Parameters
     ----------
     stream : binary stream
     shown : str
-        What errors call it.
+        The stream's name for errors.
 
     Raises
     ------
@@ -31,13 +32,13 @@ def read_lines(stream: Stream, shown: str) -> Iterator[list[str]]:
     """
     done = 0
     for piece in _whole_lines(stream):
-        # A piece holds at most one line that did not come in a single block: its first.
+        # Only the first line of a piece can be longer than a block.
         if len(piece) > MAX_LINE_BYTES and piece.find(b"\n", 0, MAX_LINE_BYTES + 1) < 0:
             raise FormatError(f"line {done + 1} of {shown} is longer than {MAX_LINE_BYTES} bytes")
         try:
             lines = _decode(piece, is_first=done == 0)
         except UnicodeDecodeError as error:
-            begin = piece.rfind(b"\n", 0, error.start) + 1  # of the line that is not UTF-8
+            begin = piece.rfind(b"\n", 0, error.start) + 1  # where the line begins
             if begin > 0:
                 yield _decode(piece[:begin], is_first=done == 0)
             number = done + piece.count(b"\n", 0, begin) + 1
@@ -50,8 +51,8 @@ def read_lines(stream: Stream, shown: str) -> Iterator[list[str]]:
 
 
 def _whole_lines(stream: Stream) -> Iterator[bytes]:
-    """Yield pieces of the stream that end where a line does, or after far too many bytes."""
-    begun: list[bytes] = []  # a line of which the end has not come yet
+    """Yield pieces of the stream that end at the end of a line, or after far too many bytes."""
+    begun: list[bytes] = []  # the blocks of a line whose end has not come yet
     size = 0
     while block := read_block(stream, BLOCK_BYTES):
         end = block.rfind(b"\n") + 1

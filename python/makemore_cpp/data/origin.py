@@ -1,7 +1,7 @@
-"""Where the texts of a model are: found again by those who may, and never because a file says so.
+"""Finds the texts of a model again, and opens no path only because a model file names it.
 
 A model file holds the digest of its data, but no path. The bundled list is known by its digest. A
-run folder remembers the path of its data in a file of its own, which is believed only in the folder
+run folder remembers the path of its data in a separate file, which is believed only in the folder
 for which this user's training wrote it.
 """
 
@@ -29,10 +29,12 @@ DATA_FILE = "data.json"
 MAX_DATA_FILE_BYTES = 1 << 16
 
 
-def in_a_file(origin: DataOrigin | None) -> tuple[str, str, int | None] | None:
-    """Return what a model file may say of its data: which they are, but not where.
+def origin_fields(origin: DataOrigin | None) -> tuple[str, str, int | None] | None:
+    """Return the fields of a model file that tell which its data are, but not where.
 
-    Words for how they were made ready stand in the place of the name, which the digest tells too.
+    They are name, SHA-256 and seed of the split. The name is that of the bundled list or empty;
+    where the data were prepared in another way than by a shuffle, the words for it (see
+    `DataOrigin`) stand there instead.
     """
     if origin is None:
         return None
@@ -42,8 +44,8 @@ def in_a_file(origin: DataOrigin | None) -> tuple[str, str, int | None] | None:
     return BUNDLED if sha256 == BUNDLED_SHA256 else "", sha256, how
 
 
-def of_a_file(name: str, sha256: str, split_seed: int | None) -> DataOrigin:
-    """Return the origin that a model file holds; a path in it is not believed."""
+def origin_of_fields(name: str, sha256: str, split_seed: int | None) -> DataOrigin:
+    """Return the origin that these fields of a model file tell; a path in them is ignored."""
     is_how = split_seed is None and PREPARATION.fullmatch(name) is not None
     known_name = BUNDLED if sha256 == BUNDLED_SHA256 else ""
     return DataOrigin(known_name, sha256, name if is_how else split_seed)
@@ -56,7 +58,7 @@ def open_origin(origin: DataOrigin, advice: str) -> Iterator[TextStream]:
     Raises
     ------
     ArgumentError
-        It does not say where they are; the sentence ends with `advice`.
+        `origin` does not say where the texts are; the sentence ends with `advice`.
     FileError
         The texts cannot be read, or are no longer in a regular file.
     """
@@ -84,7 +86,7 @@ def load_origin(
     ArgumentError
         The texts have changed, or nothing says where they are; the sentence ends with `advice`.
     FileError, FormatError
-        They cannot be read.
+        The texts cannot be read.
     """
     with open_texts(path) if path is not None else open_origin(origin, advice) as stream:
         texts = stream.load()
@@ -101,7 +103,7 @@ def check_unchanged(
 ) -> None:
     """Raise ArgumentError, which ends with `advice`, unless `texts` are still those of `origin`.
 
-    What a file holds is told, by its digest, only to who has named it.
+    The sentence shows the digest of a file only if the caller has named the file (`is_named`).
     """
     if texts.sha256 == origin.sha256:
         return
@@ -118,24 +120,21 @@ def training_texts(
 ) -> list[str]:
     """Return the train split of the texts of `origin`; without a split, all of them.
 
-    Raises
-    ------
-    ArgumentError, FileError, FormatError
-        As `load_origin`.
+    It raises what `load_origin` does.
     """
     texts = load_origin(origin, advice)
     how = origin.split_seed
     return texts if how is None else Preparation.of(how).cut(texts, vocab)[0]
 
 
-# -- what a run folder remembers ------------------------------------------------------------------
+# -- the memory of a run folder -------------------------------------------------------------------
 def remember(folder: Path, origin: DataOrigin | None) -> None:
-    """Write into a run folder where its data are, unless that is known or they are bundled.
+    """Write into a run folder where its data are, unless it is written already or the data bundled.
 
     Raises
     ------
     FileError
-        It cannot be written.
+        The file cannot be written.
     """
     if origin is None or not origin.name or origin.sha256 == BUNDLED_SHA256:
         return
@@ -148,8 +147,8 @@ def remember(folder: Path, origin: DataOrigin | None) -> None:
 def recalled(folder: str | os.PathLike[str], origin: DataOrigin | None) -> DataOrigin | None:
     """Return the origin of a model in a run folder, with the path that the folder remembers.
 
-    It is believed if the file is this user's, and names this very folder by its inode: a folder
-    that was copied, unpacked or made by somebody else has no memory.
+    The path is believed if its file is this user's and names this very folder by its inode: a
+    folder that was copied, unpacked or made by somebody else has no memory.
     """
     if origin is None:
         return None

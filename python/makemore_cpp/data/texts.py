@@ -1,4 +1,4 @@
-"""From a file to texts, one a line, with a memory of where they came from."""
+"""Reads the texts of a file, one a line, and remembers where they came from."""
 
 import gzip
 import hashlib
@@ -27,12 +27,13 @@ class DataOrigin(NamedTuple):
     """Where the texts of a model came from, so that they can be found and split again.
 
     `name` is "names_us2017" for the bundled list, else the absolute path of a file that this
-    process, or the training that wrote a run folder, has read; it is empty where nobody knows, as
-    a model file holds no path. `sha256` is that of the file's (decompressed) bytes; `split_seed`
-    that of the shuffle before the cut, or where there was something else the words for it: "lower
-    42" for the texts in lower case, shuffled; "stream 800000 200000" for a stream, with the tokens
-    in train and dev; "lower stream 800000 200000" for both, and "line ends" behind these where the
-    end of each text is a token of the stream.
+    process, or the training that wrote a run folder, has read; it is empty where the path is not
+    known, as after loading a model file, which holds none. `sha256` is the digest of the file's
+    (decompressed) bytes. `split_seed` is the seed of the shuffle before the cut or, where the texts
+    were prepared in another way, words: "lower 42" for texts in lower case that were shuffled;
+    "stream 800000 200000" for a stream, with the numbers of tokens in train and dev; "lower stream
+    800000 200000" for a stream in lower case; " line ends" is added where the end of each text is a
+    token of the stream.
     """
 
     name: str
@@ -43,7 +44,7 @@ class DataOrigin(NamedTuple):
 class Texts(list[str]):
     """The texts of one file: a list that remembers the file's `name` and `sha256`.
 
-    `is_lasting` is false where the file cannot be read again, as a pipe or standard input.
+    `is_lasting` is false where the file cannot be read again, such as a pipe or standard input.
     """
 
     is_lasting = True
@@ -63,7 +64,7 @@ class Texts(list[str]):
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the list still holds exactly what the file did, in that order."""
+        """Whether the list still holds exactly the texts of the file, in their order."""
         return self._digest() == self._digest_at_load
 
     def _digest(self) -> bytes:
@@ -85,7 +86,7 @@ def load_texts(path: str | bytes | os.PathLike[str] | None = None) -> Texts:
     Raises
     ------
     TypeError
-        `path` is no path.
+        `path` is not a path.
     FileError
         The file cannot be read.
     FormatError
@@ -97,10 +98,7 @@ def load_texts(path: str | bytes | os.PathLike[str] | None = None) -> Texts:
 
 
 class TextStream:
-    """The texts of one file, read as they are asked for, in bounded memory.
-
-    `name` is the file's, as `Texts` has it.
-    """
+    """The texts of one file, read while iterating, in bounded memory; `name` is that of `Texts`."""
 
     def __init__(self, stream: Stream, shown: str, name: str, is_lasting: bool = True) -> None:
         self.name = name
@@ -110,7 +108,7 @@ class TextStream:
 
     @property
     def sha256(self) -> str:
-        """The SHA-256 of what was read until now."""
+        """The SHA-256 of the bytes that were read until now."""
         return self._stream.digest.hexdigest()
 
     def load(self) -> Texts:
@@ -143,10 +141,10 @@ class TextStream:
 def open_texts(
     path: str | bytes | os.PathLike[str] | None = None, is_regular: bool = False
 ) -> Iterator[TextStream]:
-    """Open a file for `load_texts` to read, or for others who need one text at a time.
+    """Open a file for `load_texts`, or for reading one text at a time.
 
-    It and the stream raise what `load_texts` does. With `is_regular` nothing else than a regular
-    file is read, nor waited for.
+    Opening and reading raise what `load_texts` does. With `is_regular` anything but a regular file
+    is refused at once.
     """
     if path is None:
         bundled = Path(__file__).with_name(f"{BUNDLED}.txt.gz")
@@ -156,7 +154,7 @@ def open_texts(
     shown = checks.path("path", path)
     on_one_line = shown.replace("\n", "\\n") if len(shown) < 300 else shown[:300] + "…"
     try:
-        # A run folder remembers the path as UTF-8; better to say so now than after the training.
+        # A run folder stores the path as UTF-8: others are refused now, not after the training.
         os.path.abspath(shown).encode("utf-8")
         # O_NONBLOCK: without it, opening a named pipe waits for a writer.
         waiting = os.O_NONBLOCK if is_regular else 0
@@ -165,9 +163,9 @@ def open_texts(
             if is_regular and not is_lasting:
                 raise FileError(f"cannot read {on_one_line}: it is not a regular file")
             name = os.path.abspath(shown)
-            if is_lasting and name.startswith(("/dev/", "/proc/")):  # of this process alone
+            if is_lasting and name.startswith(("/dev/", "/proc/")):  # a name in this process alone
                 name = os.path.realpath(shown)
-            # No text in UTF-8 begins so.
+            # No text in UTF-8 begins with these two bytes.
             is_compressed = is_lasting and file.peek(2)[:2] == GZIP_MAGIC
             stream: Stream = gzip.GzipFile(fileobj=file) if is_compressed else file
             yield TextStream(stream, on_one_line, name, is_lasting)
@@ -182,7 +180,7 @@ def open_texts(
 
 
 class _Hashed:
-    """A stream, and the SHA-256 of what was read from it."""
+    """A stream, and the SHA-256 of the bytes that were read from it."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream

@@ -10,7 +10,7 @@ from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError, Vocabulary
 from makemore_cpp.arrays import Int32, Int64
 
-MAX_TOKENS = 2**20 - 1  # beside the boundary: together the 2**20 that the core allows
+MAX_TOKENS = 2**20 - 1  # without the boundary; with it, the core's limit of 2**20
 
 Level = Literal["char", "word"]
 
@@ -18,8 +18,8 @@ Level = Literal["char", "word"]
 class Vocab(Vocabulary):
     """Distinct tokens in their order; token 0 is the boundary, which starts and ends a text.
 
-    Tokens are characters (Unicode code points, of which nothing is normalised) or words, which are
-    what white space separates; a text of words is joined again by single spaces.
+    Tokens are characters (Unicode code points, not normalised) or words, which white space
+    separates; decoding joins words by single spaces.
 
     Parameters
     ----------
@@ -28,10 +28,10 @@ class Vocab(Vocabulary):
     boundary : str
         How token 0 is shown. It is not among `tokens`.
     separator : {"", " "}
-        What stands between tokens: nothing between characters, a space between words.
+        The string between two tokens: "" makes tokens characters, " " makes them words.
     unknown : str, optional
-        The one of the tokens that stands for all that are not in the vocabulary; without it, these
-        are refused.
+        One of the tokens: it stands for every character or word that is not in the vocabulary.
+        Without it, such characters or words are refused.
 
     Raises
     ------
@@ -72,9 +72,9 @@ class Vocab(Vocabulary):
     ) -> "Vocab":
         """Return the vocabulary of all tokens in `texts`.
 
-        Characters are sorted by code point, words by their number, the most frequent first.
-        With `lower` it is that of the texts in lower case, and does not remember it: who encodes or
-        scores other texts lowers them first, by ``str.lower``.
+        Characters are sorted by code point, words by their number, the most frequent first. The
+        vocabulary does not remember `lower`: lower other texts by ``str.lower`` before you encode
+        or score them.
 
         Parameters
         ----------
@@ -86,19 +86,19 @@ class Vocab(Vocabulary):
         min_count : int
             Rarer tokens are not in the vocabulary: `unknown` stands for them.
         max_size : int, optional
-            The most tokens V that the vocabulary may have, boundary and unknown token included; the
-            most frequent are kept, and of equally frequent ones the first in its order.
+            The largest number V of tokens that the vocabulary may have, boundary and unknown token
+            included; the most frequent are kept, and among equally frequent ones the first in the
+            vocabulary's order.
         lower : bool
-            Take the texts in lower case.
+            Whether to take the texts in lower case.
         unknown : str, optional
-            The token for those that are not in the vocabulary: by default none without `min_count`
-            and `max_size`, else "<unk>" among words, and U+FFFD, the replacement character, among
-            characters.
+            The unknown token. By default there is none without `min_count` and `max_size`, else it
+            is "<unk>" among words, and U+FFFD, the replacement character, among characters.
 
         Raises
         ------
         TypeError
-            `texts` is a str, or holds something else than str.
+            `texts` is a str, or holds something other than str.
         ArgumentError
             A text contains the boundary, or there are more than 1,048,575 distinct tokens.
         """
@@ -119,7 +119,7 @@ class Vocab(Vocabulary):
         else:
             joined = "".join(texts)
             is_counted = min_count > 1 or max_size is not None
-            counts = Counter(joined if is_counted else set(joined))  # a set is made sooner
+            counts = Counter(joined if is_counted else set(joined))  # a set is faster to make
             tokens = sorted(counts)
         if boundary in counts:
             i = next(i for i, text in enumerate(texts) if boundary in _cut(text, is_word))
@@ -132,7 +132,7 @@ class Vocab(Vocabulary):
             unknown = "<unk>" if is_word else "\ufffd"
         if max_size is not None:
             others = [token for token in tokens if token != unknown]
-            others.sort(key=lambda token: -counts[token])  # of equals the first stays the first
+            others.sort(key=lambda token: -counts[token])  # equals stay in their order
             kept = {unknown, *others[: max_size - 2]}
             tokens = [token for token in tokens if token in kept]
         if unknown is not None and unknown not in tokens:
@@ -156,27 +156,27 @@ class Vocab(Vocabulary):
 
     @property
     def separator(self) -> str:
-        """What stands between the tokens of a text: "", or " " between words."""
+        """The string between two tokens of a text: "" between characters, " " between words."""
         return super().separator
 
     @property
     def unknown(self) -> str | None:
-        """The token that stands for all that are not in the vocabulary, if there is one."""
+        """The token that stands for all that is not in the vocabulary, or None without one."""
         return super().unknown
 
     @property
     def level(self) -> Level:
-        """What the tokens are, "char" or "word"."""
+        """The kind of the tokens, "char" or "word"."""
         return "word" if self.separator else "char"
 
     @property
     def is_plain(self) -> bool:
-        """Whether tokens are characters, of which none stands for unknown ones."""
+        """Whether tokens are characters and there is no unknown token."""
         return super().is_plain
 
     @property
     def characters(self) -> list[str]:
-        """The tokens of a vocabulary of characters; ArgumentError where they are words."""
+        """The tokens where they are characters; ArgumentError where they are words."""
         if self.level == "word":
             raise ArgumentError("the tokens of this vocabulary are words, not characters")
         return self.tokens
@@ -187,7 +187,7 @@ class Vocab(Vocabulary):
 
     @property
     def length(self) -> Callable[[str], int]:
-        """What counts the tokens of a text: `len`, or a function that counts words."""
+        """The function that counts the tokens of a text: `len`, or one that counts words."""
         return len if self.level == "char" else _count_words
 
     def encode(self, text: str) -> Int32:
@@ -198,7 +198,7 @@ class Vocab(Vocabulary):
         TypeError
             `text` is not a str.
         ArgumentError
-            A token is not in the vocabulary, and none stands for it, or is the boundary.
+            A character or word is the boundary, or has no token and there is no unknown token.
         """
         return super().encode(text)
 
@@ -214,9 +214,9 @@ class Vocab(Vocabulary):
         Raises
         ------
         TypeError
-            `texts` is a str, or holds something else than str.
+            `texts` is a str, or holds something other than str.
         ArgumentError
-            A token is not in the vocabulary, and none stands for it, or is the boundary.
+            `encode` refuses one of the texts.
         """
         return super().encode_many(texts)
 
@@ -269,7 +269,7 @@ def _count_words(text: str) -> int:
 
 
 def check_vocab(vocab: object) -> Vocab:
-    """Return `vocab` if it is a Vocab; else TypeError."""
+    """Return `vocab` if it is a Vocab; else raise TypeError."""
     if not isinstance(vocab, Vocab):
         raise TypeError(f"vocab must be a makemore_cpp.Vocab, not {type(vocab).__name__}")
     return vocab

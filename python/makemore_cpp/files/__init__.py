@@ -1,4 +1,4 @@
-"""How the package writes and reads: atomic files, records, locked folders, streams, tensors.
+"""Reading and writing: atomic files, records, locked folders, streams, files of tensors.
 
 It imports the compiled core and the checks of arguments.
 """

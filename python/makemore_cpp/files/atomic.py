@@ -1,4 +1,4 @@
-"""How files are written: whole ones are replaced atomically, records grow by whole lines."""
+"""Replaces whole files atomically, and lets records (files of lines) grow by whole lines."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ def replace(path: str | os.PathLike[str], data: bytes) -> None:
     """Make the file hold `data`, durably, or raise FileError and leave an older one as it was.
 
     A new file has the permissions of the one that it replaces. A symbolic link stays, and the file
-    that it leads to is replaced or made. What is not a regular file is refused.
+    to which it leads is replaced or made. A path that is not a regular file is refused.
     """
     _core.write_file(path, data)
 
@@ -21,8 +21,8 @@ def replace(path: str | os.PathLike[str], data: bytes) -> None:
 def check_replaceable(path: str | os.PathLike[str]) -> None:
     """Raise FileError if `replace` would, as far as that can be known before there are data.
 
-    No file of that name is made, of which a failing disk could leave an empty one; but another one
-    is in the folder for a moment.
+    A file of another name is in the folder for a moment; a file of this name could be left empty
+    there by a failing disk.
     """
     place = os.path.realpath(path)
     try:
@@ -45,7 +45,7 @@ def check_folder(folder: str | os.PathLike[str], name: str | None = None) -> Non
         _core.write_file(probe, b"probe")
         os.unlink(probe)
     except FileError as error:
-        with contextlib.suppress(OSError):  # it can be there, and not outlive a crash
+        with contextlib.suppress(OSError):  # it may be in place, if only the last sync failed
             os.unlink(probe)
         reason = str(error).rpartition(": ")[2]
         what = f"cannot write in {os.fspath(folder)}" if name is None else f"cannot write '{name}'"
@@ -55,12 +55,12 @@ def check_folder(folder: str | os.PathLike[str], name: str | None = None) -> Non
 
 
 def read(path: str | os.PathLike[str]) -> bytes | None:
-    """Return what a regular file holds, None where there is no file of that name.
+    """Return the bytes of a regular file, or None where there is no file of that name.
 
     Raises
     ------
     FileError
-        It is something else, or cannot be read.
+        The path is not a regular file, or cannot be read.
     """
     try:
         with (
@@ -75,12 +75,9 @@ def read(path: str | os.PathLike[str]) -> bytes | None:
 
 
 def read_record(path: str | os.PathLike[str]) -> list[bytes]:
-    """Return the lines of a record; without a file none, and without one that a crash has torn.
+    """Return the whole lines of a record, none without a file; a line torn by a crash is left out.
 
-    Raises
-    ------
-    FileError
-        As `read`.
+    It raises what `read` does.
     """
     lines = (read(path) or b"").splitlines(keepends=True)
     return lines[:-1] if lines and not lines[-1].endswith(b"\n") else lines
@@ -89,13 +86,14 @@ def read_record(path: str | os.PathLike[str]) -> list[bytes]:
 def append_line(path: str | os.PathLike[str], line: bytes) -> None:
     """Add a line to a record; once this returns, the line outlives a crash of the machine.
 
-    What a crash has left of a last line goes first. If the line cannot be written whole, the record
-    is as it was. A link is refused: whoever made the folder might have aimed it at another file.
+    If a crash has left a part of a line at the end, that part is removed first. If the line cannot
+    be written whole, the record is as it was. A link is refused: whoever made the folder might have
+    aimed it at another file.
 
     Raises
     ------
     FileError
-        It is not a regular file, or the line cannot be written.
+        The path is not a regular file, or the line cannot be written.
     """
     try:
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
@@ -120,7 +118,7 @@ def append_line(path: str | os.PathLike[str], line: bytes) -> None:
 
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str], flags: int) -> Iterator[int]:
-    """Open a regular file, without waiting where a named pipe has its name."""
+    """Open a regular file; a named pipe at the path is refused at once, not waited for."""
     descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -131,7 +129,7 @@ def _opened(path: str | os.PathLike[str], flags: int) -> Iterator[int]:
 
 
 def _end_of_last_line(descriptor: int) -> int:
-    """Return how many bytes of a file end with a newline."""
+    """Return the number of bytes up to the last newline of a file, which it includes."""
     end = os.fstat(descriptor).st_size
     while end > 0:
         begin = max(0, end - (1 << 16))

@@ -1,4 +1,4 @@
-"""Folders that a run or a sweep has to itself: made, locked, rid of what a kill has left."""
+"""Makes folders for runs and sweeps, locks them, and removes what killed processes have left."""
 
 import contextlib
 import errno
@@ -10,11 +10,11 @@ from pathlib import Path
 from makemore_cpp._core import FileError
 from makemore_cpp.files import atomic
 
-# What a killed process leaves of a save.
+# The temporary files that a process leaves when it is killed during a save.
 STRAYS = ".makemore-*.tmp"
-# How a file system says that it knows no locks, as some of a network do.
+# The errors by which a file system, such as some of a network, says that it has no locks.
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.EBADF, errno.EINVAL)
-ATTEMPTS = 100  # at what other processes undo at the same time
+ATTEMPTS = 100  # to make a folder that other processes remove at the same time
 
 
 class _VanishedError(FileError):
@@ -27,14 +27,14 @@ def new_folder(
     overwrite: bool | None = None,
     root: str | os.PathLike[str] = "runs",
 ) -> Iterator[Path]:
-    """Give a folder, locked, in which files can be written.
+    """Make a folder in which files can be written, lock it, and give it.
 
     Parameters
     ----------
     out : str or path, optional
-        The folder. Without it ``root/<n>`` with the next free number, never one that exists.
+        The folder. Without it, the folder is ``root/<n>`` with the next free number.
     overwrite : bool, optional
-        Allow `out` to hold files already; None where nobody is given the choice.
+        Whether `out` may hold files already; None means no, and errors do not offer the choice.
 
     Raises
     ------
@@ -61,9 +61,9 @@ def new_folder(
 def made(
     out: str | os.PathLike[str] | None, root: str | os.PathLike[str] = "runs"
 ) -> Iterator[Path]:
-    """Give a folder as of `new_folder`, but without a lock and whatever it holds.
+    """Give a folder as `new_folder` does, but unlocked, and whether it holds files or not.
 
-    In the end those folders that this call has made are removed if they are empty, unless another
+    At the end, the folders that this call has made are removed if they are empty and no other
     process is at work in them.
     """
     new: list[Path] = []
@@ -80,7 +80,7 @@ def made(
 
 
 def make(folder: str | os.PathLike[str]) -> None:
-    """Make a folder where there is none and see that it can be written in; else FileError."""
+    """Make a folder if there is none; raise FileError unless files can be written in it."""
     try:
         _make(Path(folder), [])
     except OSError as error:
@@ -89,7 +89,7 @@ def make(folder: str | os.PathLike[str]) -> None:
 
 
 def _make(folder: Path, new: list[Path]) -> Path:
-    """Make a folder and those above it; add to `new` which of them this call has made."""
+    """Make a folder and its missing parents; append to `new` the folders that this call makes."""
     for _ in range(ATTEMPTS):
         try:
             folder.mkdir()
@@ -98,11 +98,11 @@ def _make(folder: Path, new: list[Path]) -> Path:
                 return folder
             if os.path.lexists(folder):
                 raise
-        except FileNotFoundError:  # there is none above it, or another process has removed it
+        except FileNotFoundError:  # there is no parent, or another process has removed it
             if folder.parent == folder:
                 raise
             _make(folder.parent, new)
-        else:  # who succeeds in making it has made it: a look before would be a guess
+        else:  # only success tells who has made it: a look before would be a guess
             new.append(folder)
             return folder
     raise FileNotFoundError(
@@ -135,15 +135,15 @@ def _check_empty(folder: Path, advice: str) -> None:
 
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Be the only writer in a folder, rid of what killed writers left there.
+    """Lock a folder, so that there is only one writer, and remove what killed writers left there.
 
-    The lock is on the folder itself, so that it leaves no file and ends with the process. Where
-    the file system knows no locks there is none.
+    The lock is on the folder itself, so that it leaves no file and ends with the process. On a file
+    system without locks the folder stays unlocked.
 
     Raises
     ------
     FileError
-        Another process is at work in it, or there is no such folder.
+        Another process is at work in the folder, or there is no such folder.
     """
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -158,7 +158,7 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
             raise FileError(f"cannot lock {folder}: {error.strerror}") from error
         if not is_ours:
             raise FileError(f"another process is at work in {folder}")
-        if not _leads_to(folder, descriptor):  # who had made it removed it before it was locked
+        if not _leads_to(folder, descriptor):  # its maker removed it before it was locked
             raise _VanishedError(f"the folder {folder} has just been removed")
         for stray in Path(folder).glob(STRAYS):
             _remove_if_left(stray)
@@ -168,7 +168,7 @@ def locked(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _leads_to(path: str | os.PathLike[str], descriptor: int) -> bool:
-    """Whether a path names what is open."""
+    """Whether a path leads to the open file or folder."""
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
@@ -176,7 +176,7 @@ def _leads_to(path: str | os.PathLike[str], descriptor: int) -> bool:
 
 
 def _lock(descriptor: int) -> bool:
-    """Lock an open file or folder; tell whether nobody else has."""
+    """Lock an open file or folder; return False where another process has locked it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -188,8 +188,8 @@ def _lock(descriptor: int) -> bool:
 
 
 def _remove_if_left(stray: Path) -> None:
-    """Remove the file of a save that was cut off; a save that is going on holds a lock on its."""
-    with contextlib.suppress(OSError):  # then it is only in the way
+    """Remove the temporary file of a save that was cut off; a running save has its file locked."""
+    with contextlib.suppress(OSError):  # a file that stays does no harm
         descriptor = os.open(stray, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

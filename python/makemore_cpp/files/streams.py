@@ -1,6 +1,7 @@
-"""Streams that may answer "not now": reading and writing wait, so that no byte is lost or doubled.
+"""Reads and writes streams that may be non-blocking; calls wait, and no byte is lost or doubled.
 
-Whoever opened a pipe or a terminal may have made it non-blocking, for all processes that share it.
+Whoever opened a pipe or a terminal may have made it non-blocking for all processes that share it;
+a read or write then says "not now" where it would have to wait.
 """
 
 import io
@@ -16,11 +17,11 @@ class Stream(Protocol):
     """A binary file, standard input or anything else that is read in blocks."""
 
     def read1(self, size: int, /) -> bytes | None:
-        """Return what is there now, at most `size` bytes; nothing at the end, None for not now."""
+        """Return at most `size` bytes that are there now; b"" at the end, None for "not now"."""
 
 
 def read_block(stream: Stream, size: int) -> bytes:
-    """Return what is there, at most `size` bytes, once there is something; nothing at the end only.
+    """Wait until there is something to read and return at most `size` bytes, b"" only at the end.
 
     Raises
     ------
@@ -40,11 +41,11 @@ def read_block(stream: Stream, size: int) -> bytes:
 
 
 def _may_be_not_now(stream: Stream) -> bool:
-    """Whether a buffer, which says nothing in both cases, may mean "not now" and not the end."""
+    """Whether b"" may mean "not now": a buffer returns it for that and at the end."""
     if not isinstance(stream, io.BufferedReader):
         return False
     try:
-        return not os.get_blocking(stream.fileno())  # else a terminal's end is asked for twice
+        return not os.get_blocking(stream.fileno())  # asked twice, a terminal would end twice
     except OSError:  # it has no descriptor
         return True
 
@@ -65,9 +66,10 @@ def _wait(descriptor: int, event: int) -> None:
 
 
 class _Output(io.FileIO):
-    """Where the bytes of stdout or stderr go; errors carry its name.
+    """The raw file behind stdout or stderr; its errors carry the name of the stream.
 
-    After an interrupt inside `write`, nothing more is written: nobody knows how much of that was.
+    After an interrupt inside `write`, nothing more is written: nobody knows how much of the
+    interrupted data was.
     """
 
     def __init__(self, descriptor: int, shown: str) -> None:
@@ -82,19 +84,20 @@ class _Output(io.FileIO):
         try:
             while (written := super().write(data)) is None:
                 _wait(self.fileno(), select.POLLOUT)
-        except OSError as error:  # then nothing was
+        except OSError as error:  # nothing was written
             self.is_dropped = False
-            raise OSError(error.errno, error.strerror, self._shown) from None  # of the same kind
+            raise OSError(error.errno, error.strerror, self._shown) from None
         self.is_dropped = False
         return written
 
 
 @contextmanager
 def patient_output() -> Iterator[None]:
-    """Let stdout and stderr be streams that wait where they cannot be written now.
+    """Replace stdout and stderr by streams that wait where they cannot be written now.
 
     Their errors are OSErrors whose `filename` is "standard output" or "standard error". At the end
-    they are flushed, and what cannot be written then is dropped: who has to know flushes before.
+    both are flushed, and what cannot be written then is dropped; a caller who has to know flushes
+    them before.
     """
     before = sys.stdout, sys.stderr
     ours = _patient(sys.stdout, "standard output"), _patient(sys.stderr, "standard error")
@@ -116,7 +119,7 @@ def _patient(stream: TextIO | None, shown: str) -> Any:
     try:
         stream.flush()
         output = _Output(stream.fileno(), shown)
-    except (AttributeError, OSError):  # somebody's own, without a descriptor
+    except (AttributeError, OSError):  # a stream without a descriptor
         return stream
     return io.TextIOWrapper(
         io.BufferedWriter(output),

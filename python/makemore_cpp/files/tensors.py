@@ -1,4 +1,4 @@
-"""Files of fields and named arrays: written in one form, and read in no other."""
+"""Files that hold named fields and named arrays, written in one form and read in no other."""
 
 import contextlib
 import json
@@ -11,18 +11,18 @@ from numpy.typing import DTypeLike, NDArray
 from makemore_cpp import _core, checks
 from makemore_cpp._core import ArgumentError, Error, FormatError
 
-MAX_DEPTH = 10  # of files inside of files; reading them recurses
+MAX_DEPTH = 10  # of files inside of files; the reader recurses
 
 Arrays = Mapping[str, NDArray[Any]]
 
 
 def canonical(value: Any) -> str:
-    """Return the one JSON text of a value that our files have."""
+    """Return a value as JSON in the one form that the package's files use."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def parse(what: str, text: str) -> dict[str, Any]:
-    """Return the object of such a text, or raise ArgumentError about `what`."""
+    """Return the object that a `canonical` text holds, or raise ArgumentError about `what`."""
     try:
         fields = json.loads(text)
         is_canonical = canonical(fields) == text
@@ -39,14 +39,14 @@ def to_bytes(format: str, version: int, fields: Mapping[str, Any], arrays: Array
     Raises
     ------
     ArgumentError
-        A number is not finite, or there is too much in the fields.
+        A number is not finite, or the fields are too large.
     """
     metadata = canonical({"format": format, "version": version, **fields})
     return _core.write_tensors(metadata, dict(arrays))
 
 
 class Content:
-    """What a file holds: a reader takes each field and array once, in the order of the writer.
+    """The content of a file: a reader takes each field and array once, in the writer's order.
 
     Parameters
     ----------
@@ -58,15 +58,15 @@ class Content:
     Attributes
     ----------
     format : str
-        What kind of file it is.
+        The kind of the file.
 
     Raises
     ------
     FormatError
-        The bytes are not those of such a file, or were changed.
+        The bytes are not a file of this package, or were changed.
     """
 
-    depth = 0  # in how many other files this one stands
+    depth = 0  # the number of files around this one
 
     def __init__(self, data: bytes, name: str) -> None:
         text, self._arrays = _core.read_tensors(data, name)
@@ -158,7 +158,7 @@ def check_types(what: str, found: Any, types: Mapping[str, tuple[type, ...]]) ->
 
 @contextlib.contextmanager
 def naming(name: str) -> Iterator[None]:
-    """Turn what is wrong inside the bytes of a file into a FormatError that names the file."""
+    """Turn errors about the content of a file into a FormatError that names the file."""
     try:
         yield
     except FormatError:

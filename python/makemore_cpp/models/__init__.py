@@ -1,4 +1,4 @@
-"""Whatever predicts the next token: the net, its frozen copy, counts and mixtures.
+"""The models, which predict the next token: the net, its frozen copy, counts and mixtures.
 
 It imports text, data and files.
 """

@@ -1,4 +1,4 @@
-"""Counts of n-grams of every order up to a greatest one, sparse enough for any vocabulary."""
+"""Counts n-grams of every order up to a greatest one, sparsely enough for any vocabulary."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -13,18 +13,19 @@ from makemore_cpp.arrays import Int64
 from makemore_cpp.data.dataset import encode_texts
 from makemore_cpp.data.vocab import Vocab
 
-MAX_ORDER = 100  # against slips: time and memory grow with the order times the examples
+MAX_ORDER = 100  # a limit against slips: time and memory grow with the order times the examples
 
 Number = TypeVar("Number", np.int64, np.float64)
 
 
-class Level(NamedTuple):
+class ContextCounts(NamedTuple):
     """The contexts of one length k that were seen, and the tokens seen after each.
 
-    Context ids count the seen contexts from 0. The one of length 0 has the id 0; a longer one is
-    the pair of the id of its most recent k - 1 tokens and its oldest token, and is found among the
-    sorted keys ``id * V + token``. So no code of V**k values is needed, only numbers below N * V,
-    which is at most 2**46. An n-gram is in the same way a context's id and the token after it.
+    Context ids count the seen contexts from 0. The context of length 0 has the id 0. The key of a
+    longer context is ``id * V + token``, with the id of its most recent k - 1 tokens and its oldest
+    token; its own id is the place of the key among the sorted keys. So keys stay below N * V, which
+    is at most 2**46, and need not number all V**k contexts. The key of an n-gram is made in the
+    same way of its context's id and the token after it.
     """
 
     contexts: Int64  # sorted keys (contexts,), whose places are the ids
@@ -33,13 +34,14 @@ class Level(NamedTuple):
     first: Int64  # context i has the n-grams first[i] to first[i + 1] - 1, (contexts + 1,)
 
     def totals(self, values: NDArray[Number]) -> NDArray[Number]:
-        """Return for each context the sum of what its n-grams have: (n-grams,) to (contexts,)."""
+        """Sum values over the n-grams of each context: (n-grams,) to (contexts,)."""
         return np.add.reduceat(values, self.first[:-1])  # no context is without n-grams
 
 
-def _levels(vocab: Vocab, texts: tuple[str, ...]) -> Iterator[Level]:
+def _levels(vocab: Vocab, texts: tuple[str, ...]) -> Iterator[ContextCounts]:
     """Count n-grams with contexts of 0, 1, 2, ... tokens, at most 99."""
-    # All examples in the order of the texts: the target, and how many tokens of its text precede.
+    # Y holds the targets of all examples in the order of the texts, `place` the number of tokens
+    # before each in its text.
     tokens, offsets = encode_texts("texts", list(texts), vocab)
     lengths = np.diff(offsets)
     if len(lengths) == 0:
@@ -60,7 +62,7 @@ def _levels(vocab: Vocab, texts: tuple[str, ...]) -> Iterator[Level]:
             contexts, ids = np.unique(keys, return_inverse=True)
         ngrams, counts = np.unique(ids * V + Y, return_counts=True)
         first = np.searchsorted(ngrams, np.arange(len(contexts) + 1) * V)
-        yield Level(contexts, ngrams, counts, first)
+        yield ContextCounts(contexts, ngrams, counts, first)
 
 
 class NGramCounts:
@@ -73,9 +75,9 @@ class NGramCounts:
     ----------
     vocab : Vocab
     texts : list of str
-        At least one.
+        The texts whose n-grams are counted; at least one.
     order : int
-        Of the longest n-grams, 1 to 100; their contexts have order - 1 tokens.
+        The order of the longest n-grams, 1 to 100; their contexts have order - 1 tokens.
 
     Raises
     ------
@@ -87,7 +89,7 @@ class NGramCounts:
 
     vocab: Vocab = checks.from_constructor()
     texts: tuple[str, ...] = checks.from_constructor()
-    levels: list[Level] = checks.from_constructor()
+    levels: list[ContextCounts] = checks.from_constructor()
     order: int = checks.from_constructor()
     n_examples: int = checks.from_constructor()
 
@@ -98,16 +100,16 @@ class NGramCounts:
 
     @classmethod
     def rising(cls, vocab: Vocab, texts: Iterable[str]) -> Iterator["NGramCounts"]:
-        """Yield the counts of order 1, 2, 3 and so on to 100, each for the cost of one level."""
+        """Yield the counts of order 1, 2, 3 and so on to 100, each at the cost of one order."""
         texts = tuple(checks.string_list("texts", texts))
-        levels: list[Level] = []
+        levels: list[ContextCounts] = []
         for level in _levels(vocab, texts):
             levels.append(level)
             counts = cls.__new__(cls)
             counts._set(vocab, texts, levels.copy())
             yield counts
 
-    def _set(self, vocab: Vocab, texts: tuple[str, ...], levels: list[Level]) -> None:
+    def _set(self, vocab: Vocab, texts: tuple[str, ...], levels: list[ContextCounts]) -> None:
         self.vocab = vocab
         self.texts = texts
         self.levels = levels
@@ -119,14 +121,14 @@ class NGramCounts:
         return f"NGramCounts(order={self.order}, vocab_size={len(self.vocab)}): {counted}"
 
     def find_contexts(self, X: Int64) -> list[Int64]:
-        """Return the ids (N,) of the last 0, 1, ... order - 1 tokens of X (N,T), -1 if not seen."""
+        """Return ids (N,) of the contexts in X (N,T) by length, 0 to order - 1; -1 if not seen."""
         ids = [np.zeros(len(X), np.int64)]
         for length in range(1, self.order):
             ids.append(self._find(self.levels[length].contexts, ids[-1], X[:, -length]))
         return ids
 
     def find_ngrams(self, ids: Int64, Y: Int64, length: int) -> Int64:
-        """Return the places of n-grams, contexts' ids (N,) and tokens Y (N,), -1 if not seen."""
+        """Return the places of n-grams of contexts (ids (N,)) and tokens Y (N,); -1 if not seen."""
         return self._find(self.levels[length].ngrams, ids, Y)
 
     def _find(self, keys: Int64, ids: Int64, tokens: Int64) -> Int64:
@@ -163,8 +165,7 @@ class NGramCounts:
     def distinct_examples(self) -> tuple[Int64, Int64, Int64]:
         """Return the distinct n-grams as contexts X (M,T) and tokens Y (M,), and their counts (M,).
 
-        Each n-gram that was counted stands there once; contexts of order 1 hold a 0, which is
-        ignored.
+        For order 1, X holds zeros, which mean nothing.
         """
         level = self.levels[-1]
         ids, Y = np.divmod(level.ngrams, len(self.vocab))
@@ -195,7 +196,7 @@ class NGramCounts:
         """Return the entropy of a token given the order - 1 before it, in nats.
 
         It is the loss of the unsmoothed n-gram on the texts that were counted: no model that sees
-        so many tokens can have a lower one there.
+        order - 1 tokens can have a lower loss there.
         """
         level = self.levels[-1]
         totals = np.repeat(level.totals(level.counts), np.diff(level.first))

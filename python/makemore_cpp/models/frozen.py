@@ -1,4 +1,4 @@
-"""A trained net that no longer changes: fast to ask, and safe to share between threads."""
+"""A trained net that no longer changes: it predicts fast, and threads may share it."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from makemore_cpp import _core, checks
 from makemore_cpp._core import FileError
 from makemore_cpp.arrays import Float32, Float64
-from makemore_cpp.data.origin import in_a_file, of_a_file, recalled, training_texts
+from makemore_cpp.data.origin import origin_fields, origin_of_fields, recalled, training_texts
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content, check_types
@@ -20,15 +20,15 @@ from makemore_cpp.text.saved import NET_FORMAT, VERSION, add_reader, take_vocab,
 from makemore_cpp.text.scoring import OOV
 
 MODEL_FILE = "model.safetensors"
-CHECKPOINT_FILE = "checkpoint.safetensors"  # of a run that is not finished
+CHECKPOINT_FILE = "checkpoint.safetensors"  # in the folder of a run that is not finished
 SIZES = ("block_size", "n_embd", "n_hidden", "vocab_size")
 DATA_TYPES = {"name": (str,), "sha256": (str,), "split_seed": (int, type(None))}
 
 
 class Net(Model):
-    """What a net and its frozen copy have in common: sizes, a file, and where their data came from.
+    """The base class of `MLP` and `LanguageModel`: sizes, a file, and the origin of the data.
 
-    A subclass has ``sizes``, ``data``, and the two methods between it and the content of its file.
+    A subclass has ``sizes``, ``direct``, ``data``, and the methods below that are not implemented.
     """
 
     __slots__ = ()
@@ -41,13 +41,14 @@ class Net(Model):
 
         @property
         def direct(self) -> bool:
-            """Whether the output layer sees the embeddings too, beside the hidden units."""
+            """Whether there are direct connections from the embeddings to the output layer."""
 
         @property
         def data(self) -> DataOrigin | None:
             """The data that the model was trained on, where they are known."""
 
     def _contents(self) -> _core.SavedModel:
+        """Return the contents of the model's file."""
         raise NotImplementedError
 
     def _embeddings(self) -> Float32:
@@ -56,6 +57,7 @@ class Net(Model):
 
     @classmethod
     def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:
+        """Return the model that has these contents of a file."""
         raise NotImplementedError
 
     @property
@@ -81,16 +83,16 @@ class Net(Model):
     def nearest(self, token: str, k: int = DEFAULT_NEIGHBOURS) -> list[tuple[str, float]]:
         """Return the k other tokens whose embeddings are nearest to that of a token, by cosine.
 
-        Bengio et al. (2003) show by them that words of similar use come to lie together. Of tokens
-        at the same cosine the one with the lower number is first; an embedding of zeros has the
-        cosine 0 with all.
+        Bengio et al. (2003) argue that words of similar use get similar embeddings. Among tokens of
+        equal cosine the one with the lower number comes first; an embedding of zeros has the cosine
+        0 with all.
 
         Parameters
         ----------
         token : str
-            Of the vocabulary, the boundary and the unknown token included.
+            A token of the vocabulary; the boundary and the unknown token count too.
         k : int
-            How many; fewer where the vocabulary has no more.
+            The number of tokens; fewer are returned where the vocabulary has no more.
 
         Returns
         -------
@@ -100,7 +102,7 @@ class Net(Model):
         Raises
         ------
         TypeError
-            `token` is not a str, or `k` no integer.
+            `token` is not a str, or `k` not an integer.
         ArgumentError
             The token is not in the vocabulary, `k` is below 1, or an embedding is not finite.
         """
@@ -124,7 +126,7 @@ class Net(Model):
         Raises
         ------
         TypeError
-            `path` is no path.
+            `path` is not a path.
         FileError
             The file cannot be written; an older one is as it was.
         ArgumentError
@@ -149,7 +151,7 @@ class Net(Model):
         Raises
         ------
         TypeError
-            `path` is no path.
+            `path` is not a path.
         FileError
             The file cannot be read.
         FormatError
@@ -176,16 +178,17 @@ class Net(Model):
 class LanguageModel(Net):
     """A frozen copy of a net, made by `MLP.freeze` or `load`.
 
-    Any number of threads may use it at the same time. What is asked for again and again it
-    remembers, which changes no result: they are those of the `MLP`, bit for bit.
+    Any number of threads may use it at the same time. Its results are those of the `MLP`, bit for
+    bit; where contexts are few, it stores the distributions of all after enough calls.
 
     Parameters
     ----------
-    saved : the contents of a model file
+    saved : SavedModel
+        The contents of a model file.
     vocab : Vocab, optional
-        By default a new one like that of `saved`.
+        By default a new one equal to that of `saved`.
     data : DataOrigin, optional
-        By default what `saved` says, which is not where they are.
+        By default the origin in `saved`, which holds no path.
     """
 
     __slots__ = ("_data", "_net", "_saved", "_vocab")
@@ -239,7 +242,7 @@ class LanguageModel(Net):
 
     @property
     def direct(self) -> bool:
-        """Whether the output layer sees the embeddings too, beside the hidden units."""
+        """Whether there are direct connections from the embeddings to the output layer."""
         return self._net.direct
 
     @property
@@ -258,7 +261,7 @@ class LanguageModel(Net):
         """
         return self._net.log_probs(X, threads=threads)
 
-    # The core's own, without the way around through functions for all kinds of models.
+    # The next three methods call the core directly; `Model` has slower ones for models of any kind.
     def score(
         self, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
     ) -> Float64:
@@ -303,7 +306,7 @@ def _of_bytes(data: bytes, vocab: Vocab, origin: DataOrigin | None = None) -> La
 def load_saved(
     path: str | bytes | os.PathLike[str],
 ) -> tuple[_core.SavedModel, DataOrigin | None]:
-    """Return the contents of a model file, or of that of a run folder, and where its data are."""
+    """Return the contents of a model file, or of a run folder's model, and the data's origin."""
     place = checks.path("path", path)
     folder, file = os.path.split(place)
     if os.path.isdir(place):
@@ -317,7 +320,7 @@ def load_saved(
 
 
 def data_at(path: str, saved: _core.SavedModel) -> DataOrigin | None:
-    """Return the origin of the data of a model file, which a run folder around it may know."""
+    """Return the origin of a model file's data, with the path if the run folder around knows it."""
     folder, file = os.path.split(path)
     data = data_of(saved)
     return recalled(folder or os.curdir, data) if file == MODEL_FILE else data
@@ -330,13 +333,13 @@ def vocab_of(saved: _core.SavedModel) -> Vocab:
 
 
 def data_of(saved: _core.SavedModel) -> DataOrigin | None:
-    """Return the origin of the data of a saved model, where it is known; no path of its is read."""
-    return None if saved.data is None else of_a_file(*saved.data)
+    """Return the origin of a saved model's data, or None where it is not known."""
+    return None if saved.data is None else origin_of_fields(*saved.data)
 
 
 # -- a net as a part of other files ----------------------------------------------------------------
 class Description(NamedTuple):
-    """What the fields of a file say of a net."""
+    """A net without its parameters, as the fields of a file describe it."""
 
     sizes: tuple[int, int, int, int]  # T, E, H, V
     direct: bool
@@ -344,13 +347,13 @@ class Description(NamedTuple):
     data: tuple[str, str, int | None] | None
 
     def with_parameters(self, five: Mapping[str, Float32]) -> _core.SavedModel:
-        """Return the contents of a model file, or raise what is wrong with them."""
+        """Return the contents of a model file; raise ArgumentError where they are wrong."""
         return _core.SavedModel(self.vocab, **five, data=self.data)
 
 
 def description_fields(net: Net) -> dict[str, Any]:
     """Return the fields that describe a net."""
-    data = in_a_file(net.data)
+    data = origin_fields(net.data)
     return {
         **dict(zip(SIZES, net.sizes, strict=True)),
         **({"direct": True} if net.direct else {}),
@@ -360,7 +363,7 @@ def description_fields(net: Net) -> dict[str, Any]:
 
 
 def take_description(content: Content) -> Description:
-    """Return what these fields say."""
+    """Take the fields of `description_fields` and return what they describe."""
     T, E, H, V = (content.take(name, int) for name in SIZES)
     direct = content.has("direct") and content.take("direct", bool)
     vocab = take_vocab(content)
@@ -374,7 +377,7 @@ def take_description(content: Content) -> Description:
 def take_parameters(
     content: Content, description: Description, prefix: str = ""
 ) -> dict[str, Float32]:
-    """Return five arrays by the names of the parameters, before which `prefix` stands."""
+    """Take five arrays, named by `prefix` and the parameter, and return them by parameter."""
     T, E, H, V = description.sizes
     size_of = {"V": V, "E": E, "K": T * E, "H": H, "F": H + T * E * description.direct}
     return {
@@ -384,7 +387,7 @@ def take_parameters(
 
 
 def take_saved(content: Content) -> _core.SavedModel:
-    """Return the contents of a model file; it takes all that there is."""
+    """Take all fields and arrays, and return the contents of a model file."""
     content.check_format(NET_FORMAT, VERSION)
     description = take_description(content)
     five = take_parameters(content, description)

@@ -1,4 +1,4 @@
-"""Jelinek-Mercer smoothing: n-grams of all orders, mixed with weights that are fitted."""
+"""Jelinek-Mercer smoothing: a mixture of n-grams of all orders with fitted weights."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ from makemore_cpp.models.counts import NGramCounts
 from makemore_cpp.models.ngram import CountModel
 
 MAX_ITERATIONS = 1000
-TOLERANCE = 1e-6  # of the lambdas: less does not show in the loss
+TOLERANCE = 1e-6  # of the lambdas: smaller differences do not show in the loss
 
 
 class LambdaPart(NamedTuple):
-    """A part that has the frequencies of n-grams, with a weight by the bin of the context."""
+    """A part of n-gram frequencies, weighted by the lambda of the context's bin."""
 
     length: int  # k, the tokens in a context
-    frequency: Float64  # of every n-gram after its context, and 0 for those not seen
+    frequency: Float64  # of every n-gram after its context, (n-grams + 1,); 0 for unseen ones
     lambdas: Float64  # (bins,)
 
     def shares(self, ngrams: Int64, bins: Int64) -> Float64:
@@ -40,10 +40,10 @@ class InterpolatedNGram(CountModel):
     """A mixture of the unsmoothed n-grams of orders 1 to n and the uniform guess.
 
     ``p_n = lambda_n * count(x, y) / count(x) + (1 - lambda_n) * p_(n-1)``, and p_0 = 1/V; where the
-    context x was not seen, p_n = p_(n-1). Each order has one lambda; or, `by_frequency`, one for
-    each bin ``ceil(-ln((1 + c) / N))`` of the number of times c that the longest context was seen,
-    with N the number of examples: a frequent context is believed more. Of order 3 that is the
-    interpolated trigram of Bengio et al. (2003), section 4.1.
+    context x was not seen, p_n = p_(n-1). Each order has one lambda or, with `by_frequency`, one
+    for each bin ``ceil(-ln((1 + c) / N))``, where c is the number of times that the longest context
+    was seen and N the number of examples: a frequent context gets more weight. With order 3 this is
+    the interpolated trigram of Bengio et al. (2003), section 4.1.
 
     Frederick Jelinek and Robert Mercer, "Interpolated estimation of Markov source parameters from
     sparse data" (1980).
@@ -63,14 +63,14 @@ class InterpolatedNGram(CountModel):
     Attributes
     ----------
     lambdas : float64 array, shape (order,) or (bins, order)
-        That of order 1 first; all are below 1. In a bin of which `dev_texts` have no context they
-        are those without bins.
+        The lambdas, that of order 1 first; all are below 1. A bin of which `dev_texts` have no
+        context has the lambdas that are fitted without bins.
 
     Raises
     ------
     TypeError
-        `texts` or `dev_texts` is not a list of str, `vocab` not a Vocab, `order` no integer, or
-        `by_frequency` no bool.
+        `texts` or `dev_texts` is not a list of str, `vocab` not a Vocab, `order` not an integer, or
+        `by_frequency` not a bool.
     ArgumentError
         There is no text, a character is not in `vocab`, or `order` is outside its range.
     """
@@ -128,7 +128,7 @@ class InterpolatedNGram(CountModel):
 
     @property
     def weights(self) -> Float64:
-        """The weights of the uniform guess and orders 1 to n, if all were seen.
+        """The weights of the uniform guess and orders 1 to n, where all contexts were seen.
 
         Their shape is (order + 1,) or (bins, order + 1).
         """
@@ -142,20 +142,19 @@ class InterpolatedNGram(CountModel):
 
 
 def _bins(counts: NGramCounts, ids: Sequence[Int64]) -> Int64:
-    """Return the bins (N,) of contexts, by how often the longest of their parts was seen."""
+    """Return the bins (N,) of contexts, by how often the longest context was seen."""
     level = counts.levels[-1]
     seen = np.append(level.totals(level.counts), 0)[ids[-1]]  # 0 in the place of -1, "not seen"
-    bins = np.ceil(-np.log((1 + seen) / counts.n_examples))
-    return np.maximum(bins, 0).astype(np.int64)  # as often as there are examples: below 0
+    return np.ceil(-np.log((1 + seen) / counts.n_examples)).astype(np.int64)
 
 
 def _count_bins(counts: NGramCounts) -> int:
-    """Return one more than the bin of a context that was not seen."""
+    """Return the number of bins; the last is that of a context that was not seen."""
     return math.ceil(math.log(counts.n_examples)) + 1
 
 
 def _frequencies(counts: NGramCounts) -> list[Float64]:
-    """Return for each order the relative frequencies (n-grams,) after their contexts."""
+    """Return for each order the frequencies (n-grams,) of its n-grams after their contexts."""
     return [
         level.counts / np.repeat(level.totals(level.counts), np.diff(level.first))
         for level in counts.levels
@@ -186,10 +185,11 @@ def _fit(
 
 
 def _maximised(lambdas: Float64, seen: Bool, f: Float64, uniform: float) -> Float64:
-    """Return the lambdas (order,) of greatest likelihood, by expectation maximisation from others.
+    """Return the lambdas (order,) of greatest likelihood, by expectation maximisation.
 
-    Think of a token as drawn by going from the longest context to shorter ones and stopping at
-    each that was seen with its lambda. Then lambda is the share of stops among visits.
+    It begins with the given lambdas. Think of a token as drawn by going from the longest context to
+    shorter ones and stopping at each seen context with the probability lambda of its order: lambda
+    is the share of stops among visits.
     """
     for _ in range(MAX_ITERATIONS):
         before = lambdas
@@ -202,16 +202,16 @@ def _maximised(lambdas: Float64, seen: Bool, f: Float64, uniform: float) -> Floa
 def _em_step(lambdas: Float64, seen: Bool, f: Float64, uniform: float) -> Float64:
     """Return better lambdas (order,) for targets that have the frequencies f (order,N).
 
-    After a context that was not seen f is 0, and so no part of a target is drawn there.
+    f is 0 after a context that was not seen, so that no target stops there.
     """
-    p = [np.full(f.shape[1], uniform)]  # of each target, by the orders so far
+    p = [np.full(f.shape[1], uniform)]  # the probabilities of the targets, by the orders so far
     for lam, frequency in zip(lambdas, f, strict=True):
         p.append(lam * frequency + (1 - lam) * p[-1])
-    visit = np.ones(f.shape[1])  # the probability that the target was drawn from here or below
+    visit = np.ones(f.shape[1])  # the probability that the draw did not stop at a longer context
     result = np.empty_like(lambdas)
     for k in reversed(range(len(lambdas))):
         stop = visit * lambdas[k] * f[k] / p[k + 1]
-        # One visit more that goes on keeps every lambda below 1, so that no probability is 0.
+        # One more visit, without a stop, keeps every lambda below 1, so that no probability is 0.
         result[k] = stop.sum() / (visit[seen[k]].sum() + 1)
         visit = visit - stop
     return result

@@ -8,10 +8,10 @@ import numpy as np
 from makemore_cpp.arrays import Float64, Int64
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content
-from makemore_cpp.models.counts import Level, NGramCounts
+from makemore_cpp.models.counts import ContextCounts, NGramCounts
 from makemore_cpp.models.ngram import CountModel, Part
 
-# For counts 1, 2 and 3 or more where they cannot be estimated: half of the count.
+# The discounts of counts 1, 2, and 3 or more where they cannot be estimated: half of the count.
 FALLBACK_DISCOUNTS = (0.5, 1.0, 1.5)
 
 Discounted = tuple[Part, Float64]  # a part, and its discounts (3,)
@@ -20,11 +20,11 @@ Discounted = tuple[Part, Float64]  # a part, and its discounts (3,)
 class KneserNey(CountModel):
     """Interpolated n-grams with modified Kneser-Ney discounts.
 
-    Every count c of the longest n-grams is reduced by a discount of c, and what is taken from a
-    context's counts is given to the distribution of the shorter context. For shorter n-grams the
-    counts are not those of the texts but the number of distinct tokens that were seen before the
-    n-gram. Boundaries count as such tokens: in contexts they stand before every text. The shortest
-    are interpolated with the uniform distribution, so that no probability is 0.
+    Every count of the longest n-grams is reduced by a discount, which depends on the count, and
+    what is taken from a context's counts is given to the distribution of the shorter context. For
+    shorter n-grams the count is not that in the texts but the number of distinct tokens that were
+    seen before the n-gram; the boundaries before every text count as such tokens. The unigrams are
+    interpolated with the uniform distribution, so that no probability is 0.
 
     Stanley F. Chen and Joshua Goodman, "An empirical study of smoothing techniques for language
     modeling", Harvard TR-10-98 (1998), section 3.
@@ -40,7 +40,7 @@ class KneserNey(CountModel):
     Attributes
     ----------
     discounts : float64 array, shape (order, 3)
-        For n-grams of order 1, 2, ...: what is taken from the counts 1, 2, and 3 or more.
+        Row k - 1: what is taken from the counts 1, 2, and 3 or more of n-grams of order k.
 
     Raises
     ------
@@ -85,8 +85,8 @@ class KneserNey(CountModel):
 def continuation_counts(counts: NGramCounts, length: int) -> Int64:
     """Return how many distinct tokens were seen before each n-gram with a context of this length.
 
-    The count of an n-gram is the number of n-grams of the next order that end in it. Every n-gram
-    is the end of one, as boundaries are before every text, so that the result has the order of the
+    This number is that of the n-grams of the next order that end in the n-gram. Every n-gram is the
+    end of one, since boundaries stand before every text, so that the result has the order of the
     n-grams.
     """
     V = len(counts.vocab)
@@ -97,7 +97,7 @@ def continuation_counts(counts: NGramCounts, length: int) -> Int64:
 
 
 def discounts_of(counts: Int64) -> Float64:
-    """Return D1, D2 and D3+ (3,) of the counts of all n-grams of one order.
+    """Return the discounts D1, D2 and D3+ (3,) for the counts of all n-grams of one order.
 
     With n_i the number of counts that are i and Y = n1 / (n1 + 2 n2), the discount of i is
     i - (i + 1) Y n_(i+1) / n_i. Where one of n1 to n4 is 0 or a discount is not positive, as
@@ -112,11 +112,11 @@ def discounts_of(counts: Int64) -> Float64:
 
 
 def _lower_part(counts: NGramCounts, length: int) -> Discounted:
-    """Return the part of a context that is shorter than the longest."""
+    """Return the part for contexts of this length, which is not the greatest."""
     return _discounted(length, counts.levels[length], continuation_counts(counts, length))
 
 
-def _discounted(length: int, level: Level, counts: Int64) -> Discounted:
+def _discounted(length: int, level: ContextCounts, counts: Int64) -> Discounted:
     discounts = discounts_of(counts)
     taken = discounts[np.minimum(counts, 3) - 1]
     totals = level.totals(counts)

@@ -1,4 +1,4 @@
-"""Loading a model of whatever class."""
+"""Loads a model whose class is not known."""
 
 import os
 from typing import Any
@@ -10,22 +10,22 @@ from makemore_cpp.text.saved import NET_FORMAT, reader_of
 
 
 def load(path: str | bytes | os.PathLike[str]) -> Any:
-    """Return the model of a file, of whatever class, or that of a run folder.
+    """Return the model of a file, whatever its class, or of a run folder.
 
     Parameters
     ----------
     path : str, bytes or path
-        What `save` of any model has written, or ``train`` a run folder.
+        A file that the `save` of any model has written, or a run folder of ``train``.
 
     Returns
     -------
     LanguageModel, NGram, InterpolatedNGram, KneserNey, Mixture or Detector
-        A net that is to be trained on is that of ``MLP.load``.
+        To train a net further, load it with ``MLP.load`` instead.
 
     Raises
     ------
     TypeError
-        `path` is no path.
+        `path` is not a path.
     FileError
         The file cannot be read.
     FormatError

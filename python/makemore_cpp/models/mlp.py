@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from makemore_cpp import _core, checks
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32
-from makemore_cpp.data.origin import in_a_file
+from makemore_cpp.data.origin import origin_fields
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab, check_vocab
 from makemore_cpp.models.frozen import LanguageModel, Net, vocab_of
@@ -47,7 +47,7 @@ class MLP(Net):
     n_hidden : int
         H, the number of hidden units; with direct connections it may be 0.
     seed : int
-        Of the initial parameters, in [0, 2**64).
+        The seed of the initial parameters, in [0, 2**64).
     init : {"scaled", "lecture"}
         scaled: C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(K), W2 from N(0,1) times 0.01,
         biases 0. lecture: everything from N(0,1).
@@ -62,7 +62,7 @@ class MLP(Net):
     Raises
     ------
     ArgumentError
-        A size is not positive or is absurd, or `init` is unknown.
+        A size is not positive or is too large, or `init` is unknown.
     """
 
     data: DataOrigin | None = checks.from_constructor()
@@ -129,7 +129,7 @@ class MLP(Net):
 
     @property
     def C(self) -> Float32:
-        """Embeddings, (V,E); this and the other arrays are the model's own, not copies."""
+        """Embeddings, (V,E). This and the other arrays are the model's memory, not copies."""
         return self._arrays[0]
 
     @property
@@ -195,7 +195,7 @@ class MLP(Net):
     def loss(self, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
         """Return the mean loss of targets Y (N,) after contexts X (N,T), in nats per token.
 
-        The memory it needs does not grow with N. It is not finite where the parameters are so
+        The call's memory does not grow with N. The loss is not finite where the parameters are so
         large that the logits overflow.
 
         Raises
@@ -210,10 +210,10 @@ class MLP(Net):
         return _core.mean_loss(*self._five(), X, Y, threads=threads)
 
     def optimizer_state(self, optimizer: str) -> OptimizerState:
-        """Return what an optimiser remembers before its first step; for SGD that is nothing.
+        """Return the state of an optimiser before its first step; SGD has an empty one.
 
-        Zeros, named like "m.W1", and under "step" the number of steps that the state has seen, an
-        int64 array of shape (1,). `train_steps` changes all of them.
+        The state holds zeros under names like "m.W1", and under "step" the number of steps that it
+        has seen, an int64 array of shape (1,). `train_steps` changes all of them in place.
         """
         moments = _core.moments_of(optimizer)
         state: OptimizerState = {
@@ -252,26 +252,27 @@ class MLP(Net):
         lr : float array, shape (steps,), or float
             The learning rate of each step, or of all `steps`.
         steps : int, optional
-            How many, where `lr` is one number.
+            The number of steps, where `lr` is one number.
         batch_size : int, optional
             B, the number of examples in a step, drawn with replacement from (seed, step); 32 by
             default. It must not contradict `rows`.
         seed : int
-            Of the minibatches and the dropout, in [0, 2**64).
+            The seed of the minibatches, the dropout and the negatives, in [0, 2**64).
         first_step : int, optional
             The number of the first step, on which its minibatch depends; by default the count of
             `state`, which it must not contradict, or 0 without a state.
         rows : integer array, shape (steps,B), or "all", optional
             The examples of each step instead of drawn ones; "all" takes all N in every step.
         state : dict of arrays, optional
-            What the optimiser remembers, changed in place; `optimizer_state` makes it for the
-            first call, and SGD needs none.
+            The optimiser's state, changed in place; `optimizer_state` makes it for the first call,
+            and SGD needs none.
         threads : int, optional
-            By default the CPUs that this process may use.
+            The number of threads; by default that of the CPUs that this process may use.
         should_stop : callable, optional
-            Asked between steps; true ends the call after the last completed step.
+            A function that is called between steps; true ends the call after the last completed
+            step.
         **options
-            How a step changes the parameters; see `recipe.UpdateOptions`.
+            The options on how a step changes the parameters; see `recipe.UpdateOptions`.
 
         Returns
         -------
@@ -286,11 +287,11 @@ class MLP(Net):
         TypeError
             X, Y or `rows` does not hold integers, or a parameter is not a float32 array.
         ArgumentError
-            A shape does not fit, an option is absurd, `state` is not this optimiser's, or another
-            call trains the model or changes `state` and has not ended.
+            A shape does not fit, an option is outside its range, `state` is not this optimiser's,
+            or another call that has not ended trains the model or changes `state`.
         RangeError
-            A token of a minibatch is outside the vocabulary [0, V), or a row outside [0, N); of
-            arrays that are not contiguous int32 any token is looked at.
+            A token of a minibatch is outside the vocabulary [0, V), or a row outside [0, N). Where
+            X or Y is not contiguous int32, all its tokens are checked.
         """
         core_options = complete_update(options)
         _check_counts(state, core_options["optimizer"])
@@ -314,8 +315,8 @@ class MLP(Net):
     def freeze(self) -> LanguageModel:
         """Return a copy of the model as it is now, which never changes.
 
-        Its results are the same bits. Where they are needed often it is faster: what this model
-        would prepare at every call, the copy prepares once.
+        The copy gives the same bits. It is faster where results are needed often: it prepares once
+        what this model prepares at every call.
 
         Raises
         ------
@@ -330,7 +331,7 @@ class MLP(Net):
         return self.log_probs if is_its_own else _core.LanguageModel(self._contents())
 
     def _contents(self) -> _core.SavedModel:
-        return _core.SavedModel(self.vocab, *self._five(), data=in_a_file(self.data))
+        return _core.SavedModel(self.vocab, *self._five(), data=origin_fields(self.data))
 
     def _embeddings(self) -> Float32:
         return self.C
@@ -338,11 +339,10 @@ class MLP(Net):
     @classmethod
     def _of_contents(cls, saved: _core.SavedModel, data: DataOrigin | None) -> Self:
         model = cls.__new__(cls)
-        # New arrays, checked by the reader.
-        model._set(vocab_of(saved), saved.parameters, data)
+        model._set(vocab_of(saved), saved.parameters, data)  # new arrays, checked by the reader
         return model
 
-    # Every copy has arrays of its own: a model that copy.copy returned trains by itself.
+    # A shallow copy has its own arrays too, so that training it does not change the original.
     def __copy__(self) -> "MLP":
         other = type(self).__new__(type(self))
         vars(other).update(vars(self), _arrays=tuple(array.copy() for array in self._arrays))
@@ -354,7 +354,7 @@ class MLP(Net):
         return other
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Beside the bytes of the file: a vocabulary's own class, and what a subclass may add.
+        # The attributes beside the bytes keep a vocabulary's own class and what a subclass adds.
         others = {name: value for name, value in vars(self).items() if name != "_arrays"}
         return type(self).from_bytes, (self.to_bytes(), "the pickled model"), others
 

@@ -1,4 +1,4 @@
-"""Which tokens a net treats alike: those whose embeddings point the same way."""
+"""Finds the tokens that a net treats alike: their embeddings point the same way."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +11,7 @@ DEFAULT_NEIGHBOURS = 10
 
 
 def nearest(vocab: Vocab, C: ArrayLike, token: str, k: int) -> list[tuple[str, float]]:
-    """Return what `Net.nearest` says, of embeddings C (V,E)."""
+    """Return the result of `Net.nearest` for embeddings C (V,E)."""
     k = checks.integer("k", k, 1, MAX_TOKENS)
     if not isinstance(token, str):
         raise TypeError(f"token must be a str, not {type(token).__name__}")

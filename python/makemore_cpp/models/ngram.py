@@ -1,4 +1,4 @@
-"""Models made of counts: the baselines that a net has to beat."""
+"""Models that predict from counts: the baselines that a net has to beat."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
@@ -16,25 +16,25 @@ from makemore_cpp.text.saved import Saved, take_texts, take_vocab, text_arrays, 
 
 
 class AnyPart(Protocol):
-    """What the seen contexts of one length say: see `CountModel`.
+    """The terms of a `CountModel` for contexts of one length.
 
-    A context has an id among those of its length, -1 where it was not seen, and a bin; see
-    `CountModel._bins`.
+    A context has an id among those of its length, -1 where it was not seen, and a bin, a class of
+    contexts for which some models have parameters of their own; see `CountModel._bins`.
     """
 
     @property
     def length(self) -> int:
-        """The tokens k in a context."""
+        """The number k of tokens in a context."""
 
     def shares(self, ngrams: Int64, bins: Int64) -> Float64:
-        """Return alpha (N,) of the n-grams at these places, after contexts of these bins."""
+        """Return alpha (N,) of the n-grams at these places, whose contexts have these bins."""
 
     def rests(self, ids: Int64, bins: Int64) -> Float64:
         """Return gamma (N,) of contexts of these ids and bins."""
 
 
 class Part(NamedTuple):
-    """A part that knows each alpha and gamma, whatever the bin."""
+    """A part that stores each alpha and gamma, which do not depend on the bin."""
 
     length: int  # k, the tokens in a context
     share: Float64  # alpha of every n-gram, (n-grams + 1,)
@@ -42,10 +42,7 @@ class Part(NamedTuple):
 
     @classmethod
     def of(cls, length: int, share: Float64, rest: Float64) -> "Part":
-        """Append what an unseen n-gram gets, 0, and a context that was not seen leaves over, 1.
-
-        It is what the place -1, "not seen", then refers to.
-        """
+        """Return a part; place and id -1, "not seen", get alpha 0 and gamma 1."""
         return cls(length, np.append(share, 0.0), np.append(rest, 1.0))
 
     def shares(self, ngrams: Int64, bins: Int64) -> Float64:
@@ -62,18 +59,18 @@ class CountModel(Model, Saved):
 
     ``p(y | context) = alpha(context, y) + gamma(context) * p(y | shorter context)`` where the
     context was seen, and ``p(y | shorter context)`` where it was not; the shorter context is that
-    of the part before, and before the first part p is 1/V. Only what was seen is kept, so that a
-    large vocabulary costs no table of V*V.
+    of the part before, and before the first part p is 1/V. Only what was seen is stored, so that a
+    large vocabulary needs no table of V*V.
 
     Parameters
     ----------
     counts : NGramCounts
-        The model's contexts are those of the counts. Order 1 ignores the token that it is given.
+        The model's contexts are those of the counts. A model of order 1 ignores its context.
     parts : list of AnyPart
-        In the order of their contexts' lengths.
+        The parts, in the order of their contexts' lengths.
     """
 
-    _n_bins = 1
+    _n_bins = 1  # the number of bins
     _counts: NGramCounts = checks.from_constructor()
     _parts: list[AnyPart] = checks.from_constructor()
 
@@ -130,7 +127,7 @@ class CountModel(Model, Saved):
             return np.log(table).astype(np.float32)[rows]
 
     def target_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
-        """Return the log-probability (N,) of each target Y (N,), as `Model` says, without (N,V)."""
+        """Return the log-probability (N,) of each target Y (N,), as `Model` does, without (N,V)."""
         X, Y = checks.examples(X, Y, self.block_size, len(self.vocab))
         ids = self._counts.find_contexts(X)
         bins = self._bins(ids)
@@ -147,7 +144,8 @@ class CountModel(Model, Saved):
         """Return the texts that were counted."""
         return frozenset(self._counts.texts)
 
-    # A file holds the texts, from which the counts are made again: none can contradict another.
+    # A file holds the texts, from which the counts are made again, so that nothing in it can
+    # contradict anything else.
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         return {**vocab_fields(self.vocab), "order": self.order}, text_arrays(self._counts.texts)
 
@@ -165,7 +163,7 @@ class CountModel(Model, Saved):
         rows = np.zeros(len(X), np.int64)
         for part in self._parts:
             seen = np.flatnonzero(ids[part.length] >= 0)
-            # The same context has the same shorter ones, and so in one bin the same row until now.
+            # Examples of equal context and bin have had the same row until now.
             keys = ids[part.length][seen] * self._n_bins + bins[seen]
             distinct, example, place = np.unique(keys, return_index=True, return_inverse=True)
             contexts, its_bins = np.divmod(distinct, self._n_bins)
@@ -181,7 +179,7 @@ class CountModel(Model, Saved):
         return np.zeros(len(ids[0]), np.int64)
 
     def _shares(self, part: AnyPart, ids: Int64, bins: Int64) -> tuple[Int64, Int64, Float64]:
-        """Return alpha of all n-grams of these contexts: its place in `ids`, its token, alpha."""
+        """Return all n-grams of these contexts: places in `ids`, tokens and alphas."""
         level = self._counts.levels[part.length]
         begin, end = level.first[ids], level.first[ids + 1]
         row = np.repeat(np.arange(len(ids)), end - begin)
@@ -191,7 +189,7 @@ class CountModel(Model, Saved):
 
 
 class NGram(CountModel):
-    """Predicts a token from the order - 1 before it, by counting; order 2 is the bigram.
+    """Predicts a token from the order - 1 tokens before it, by counting; order 2 is the bigram.
 
     ``p(y | x) = (count(x, y) + smoothing) / (count(x) + smoothing * V)``, as in the first lecture.
 
@@ -203,14 +201,14 @@ class NGram(CountModel):
     order : int
         1 to 100.
     smoothing : float
-        a, added to every count. With 0 a token that was not seen after a context that was has the
-        probability 0 and an infinite loss. A context that was not seen always gives 1/V, which is
-        what the formula tends to when a becomes small.
+        The number that is added to every count. With 0, a token that was never seen after a known
+        context has probability 0 and an infinite loss. A context that was not seen always gives
+        1/V, the formula's limit for small `smoothing`.
 
     Raises
     ------
     TypeError
-        `texts` is not a list of str, `vocab` not a Vocab, or a number no number.
+        `texts` is not a list of str, `vocab` not a Vocab, or `order` or `smoothing` not a number.
     ArgumentError
         There is no text, a character is not in `vocab`, or a number is outside its range.
     """
@@ -225,7 +223,7 @@ class NGram(CountModel):
 
     @classmethod
     def of_counts(cls, counts: NGramCounts, smoothing: float = 1.0) -> "NGram":
-        """Return the model of what has been counted already; it raises what the class does."""
+        """Return the model of given counts; it raises what the class does."""
         checks.instance("counts", counts, NGramCounts)
         model = cls.__new__(cls)
         model._set(counts, checks.non_negative("smoothing", smoothing))
@@ -247,6 +245,6 @@ class NGram(CountModel):
         level = counts.levels[-1]
         pseudo_counts = smoothing * len(counts.vocab)
         totals = level.totals(level.counts).astype(np.float64) + pseudo_counts
-        # (c + a) / (C + a V) is c / (C + a V), and what that leaves over times 1/V.
+        # With a for smoothing, (c + a) / (C + a V) = c / (C + a V) + a V / (C + a V) * 1/V.
         share = level.counts / np.repeat(totals, np.diff(level.first))
         super().__init__(counts, [Part.of(counts.order - 1, share, pseudo_counts / totals)])

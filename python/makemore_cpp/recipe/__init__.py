@@ -1,4 +1,4 @@
-"""How to train: options, schedules of the learning rate, presets that are known to work well.
+"""How to train: all options, schedules of the learning rate, presets that work well.
 
 It imports the compiled core and the checks of arguments.
 """

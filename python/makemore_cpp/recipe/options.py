@@ -1,4 +1,4 @@
-"""Every option of a training, declared once: its type, default, range, help and owner."""
+"""Declares every option of a training once: its type, default, range, help and owner."""
 
 import math
 import operator
@@ -14,7 +14,9 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.recipe import schedules
 
-# Who takes an option: `MLP`, `train`, also `MLP.train_steps`, or a sweep for each of its runs.
+# The part of a training to which an option belongs: "model" options are those of `MLP`, "training"
+# those of `train`, "update" those of both `train` and `MLP.train_steps`, and "budget" those of a
+# sweep, which apply to each of its runs.
 Part = Literal["model", "training", "update", "budget"]
 OPTIMIZERS = ("sgd", "momentum", "adam", "adamw")
 MAX_EXAMPLES = 10**15
@@ -22,10 +24,10 @@ DEFAULT_EVALUATIONS = 10  # of a run
 
 
 class Owner(NamedTuple):
-    """The option on which another one depends, and the values with which that one is looked at."""
+    """The option on which another option depends: the other has an effect only with some values."""
 
     option: str
-    values: tuple[str, ...]
+    values: tuple[str, ...]  # the values with which the other option has an effect
     phrase: str  # these values in a sentence
 
 
@@ -37,23 +39,23 @@ INVERSE = Owner("schedule", ("inverse",), "the inverse schedule")
 
 @dataclass(frozen=True)
 class Option:
-    """What is declared of an option beside its name.
+    """The declaration of an option, without its name.
 
     Attributes
     ----------
     part : Part
     kind : type
-        Of its values; one whose default is None may be None.
-    default : the value where nothing is said
+        The type of the values; an option whose default is None may also be None.
+    default : object
     help : str
-        One line.
+        One line for the help of the command line.
     check : callable
-        From name and value to nothing, or to the error that says what is wrong.
+        A function of name and value that raises the error where the value is wrong.
     words : tuple of str
-        That the option takes instead of a number.
+        Words that the option takes instead of a number.
     owner : Owner, optional
     default_text : str
-        What is done where the default is None.
+        For the help, what None does where it is the default.
     """
 
     part: Part
@@ -72,7 +74,7 @@ class Option:
         return (*numbers, *(str,) * bool(self.words), *(type(None),) * (self.default is None))
 
     def check_value(self, name: str, value: Any) -> None:
-        """Raise what is wrong with a value; only an option whose default is None may be None."""
+        """Raise unless a value is right; only an option whose default is None may be None."""
         if value is not None or self.default is not None:
             self.check(name, value)
 
@@ -116,9 +118,9 @@ def _option(
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a model is made and trained; the defaults are the lecture's but for `init`.
+    """How a model is made and trained; the defaults are the lecture's except for `init`.
 
-    `OPTIONS` says of each field what it is. All values are checked, also together.
+    `OPTIONS` describes each field. The constructor checks all values, also together.
 
     Raises
     ------
@@ -135,7 +137,7 @@ class Recipe:
         "Initial parameters: scaled, or lecture, all from N(0,1).",
     )  # fmt: skip
     direct: bool = _option(
-        "model", bool, False, checks.flag, "Connect the embeddings to the softmax, too."
+        "model", bool, False, checks.flag, "Connect the embeddings to the softmax too."
     )
     steps: int = _option(
         "training", int, 200_000, _integer(1, schedules.MAX_STEPS), "Steps of the optimizer."
@@ -149,11 +151,11 @@ class Recipe:
         f"One of {', '.join(schedules.SCHEDULES)}.",
     )  # fmt: skip
     lr_floor: float | None = _option(
-        "training", float, None, checks.non_negative, "End of the cosine schedule.",
+        "training", float, None, checks.non_negative, "Last rate of the cosine schedule.",
         owner=COSINE, default_text="lr / 10",
     )  # fmt: skip
     lr_decay: float | None = _option(
-        "training", float, None, checks.non_negative, "r of lr / (1 + r t), the inverse schedule.",
+        "training", float, None, checks.non_negative, "r of the inverse schedule, lr / (1 + r t).",
         owner=INVERSE, default_text="9 / steps",
     )  # fmt: skip
     seed: int = _option(
@@ -166,20 +168,27 @@ class Recipe:
     )  # fmt: skip
     patience: int | None = _option(
         "training", int, None, _integer(1, schedules.MAX_STEPS),
-        "Stop after so many dev losses that are no better.",
+        "Stop after this many dev losses without a better one.",
     )  # fmt: skip
     optimizer: str = _option(
         "update", str, "sgd", _choice(*OPTIMIZERS), f"One of {', '.join(OPTIMIZERS)}."
     )
     momentum: float = _option(
-        "update", float, 0.9, checks.fraction, "Of the optimizer of that name.", owner=MOMENTUM
+        "update", float, 0.9, checks.fraction, "Factor of the optimizer momentum.", owner=MOMENTUM
     )
     betas: tuple[float, float] = _option(
-        "update", tuple, (0.9, 0.999), _betas, "Of adam and adamw.", owner=ADAMS
+        "update",
+        tuple,
+        (0.9, 0.999),
+        _betas,
+        "Decay rates of adam's and adamw's moments.",
+        owner=ADAMS,
     )
-    epsilon: float = _option("update", float, 1e-8, _positive, "Of adam and adamw.", owner=ADAMS)
+    epsilon: float = _option(
+        "update", float, 1e-8, _positive, "Added to adam's and adamw's denominator.", owner=ADAMS
+    )
     weight_decay: float = _option(
-        "update", float, 0.0, checks.non_negative, "lambda, on C, W1 and W2."
+        "update", float, 0.0, checks.non_negative, "Weight decay lambda, on C, W1 and W2."
     )
     decay_biases: bool = _option(
         "update", bool, False, checks.flag, "Weight decay on b1 and b2 too."
@@ -189,13 +198,13 @@ class Recipe:
     )
     negatives: int | None = _option(
         "update", int, None, _integer(1, 2**20),
-        "Tokens that the softmax of a step has beside its targets.", default_text="all",
+        "Tokens in the softmax of a step beside its targets.", default_text="all",
     )  # fmt: skip
     max_seconds: float | None = _option(
-        "budget", float, None, checks.non_negative, "End a run after this time."
+        "budget", float, None, checks.non_negative, "End a run after this many seconds."
     )
     max_examples: int | None = _option(
-        "budget", int, None, _integer(1, MAX_EXAMPLES), "End a run after so many examples."
+        "budget", int, None, _integer(1, MAX_EXAMPLES), "End a run after this many examples."
     )
 
     def __post_init__(self) -> None:
@@ -209,7 +218,7 @@ class Recipe:
 
     @classmethod
     def of(cls, options: Mapping[str, Any], *parts: Part) -> Self:
-        """Return the recipe of these options; TypeError for one that these parts do not have."""
+        """Return the recipe of these options; raise TypeError for one of another part."""
         _check_names(options, names_of(*parts))
         return cls(**options)
 
@@ -225,12 +234,12 @@ class Recipe:
         return math.ceil(self.steps / DEFAULT_EVALUATIONS)
 
     def evaluation_every_of(self, examples: int) -> int:
-        """Return the steps between losses on a dev split of so many examples, 0 for never.
+        """Return the steps between losses on a dev split of this many examples, 0 for never.
 
         Raises
         ------
         ArgumentError
-            Patience would wait for what never comes.
+            There is patience, which counts evaluations on dev, but no evaluation.
         """
         every = self.evaluation_every if examples > 0 else 0
         if self.patience is not None and every == 0:
@@ -238,7 +247,7 @@ class Recipe:
         return every
 
     def minibatches(self) -> dict[str, Any]:
-        """Return how `MLP.train_steps` is told which examples each step has."""
+        """Return the arguments by which `MLP.train_steps` knows the examples of each step."""
         is_whole = self.batch_size == "all"
         return {"rows": "all"} if is_whole else {"batch_size": self.batch_size}
 
@@ -267,9 +276,9 @@ UPDATE_DEFAULTS = {name: OPTIONS[name].default for name in names_of("update")}
 
 
 def complete_update(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all options of an update; it raises what a `Recipe` of them would, in a tenth of time.
+    """Return all options of an update; it raises what a `Recipe` of them would.
 
-    A call of one step takes 40 us, and a recipe 60.
+    It takes a tenth of the time of a `Recipe`, which would take longer than a call of one step.
     """
     _check_names(options, UPDATE_DEFAULTS)
     for name, value in options.items():
@@ -289,7 +298,7 @@ def _check_names(options: Mapping[str, Any], known: Iterable[str]) -> None:
 
 
 def _check_owners(values: Mapping[str, Any]) -> None:
-    """Refuse a value that is not the default where nobody looks at it."""
+    """Refuse a value, other than the default, that has no effect with the owner's setting."""
     for name, value in values.items():
         option = OPTIONS[name]
         if option.owner is None or value == option.default:
@@ -313,38 +322,37 @@ def _plain(value: Any) -> Any:
         return float(value)
 
 
-# -- the same for signatures -----------------------------------------------------------------------
+# -- the options as types of keyword arguments -----------------------------------------------------
 class UpdateOptions(TypedDict, total=False):
-    """How a step changes the parameters, and its regularisation: options of `MLP.train_steps`.
+    """The options of `MLP.train_steps` on how a step changes the parameters.
 
     Attributes
     ----------
     optimizer : {"sgd", "momentum", "adam", "adamw"}
-        As PyTorch's SGD without and with momentum, Adam and AdamW, but for their defaults:
-        PyTorch's AdamW decays all parameters, by 0.01.
+        The same as PyTorch's SGD without and with momentum, Adam and AdamW, except for the default
+        of the weight decay: PyTorch's AdamW decays all parameters, by 0.01. By default "sgd".
     momentum : float
-        Of the optimiser of that name, in [0, 1); by default 0.9.
+        The momentum of the optimiser of that name, in [0, 1); by default 0.9.
     betas : (float, float)
-        Of Adam and AdamW, each in [0, 1); by default 0.9 and 0.999.
+        The decay rates of the moments of Adam and AdamW, in [0, 1); by default 0.9 and 0.999.
     epsilon : float
-        Of Adam and AdamW, above 0; by default 1e-8.
+        The term that Adam and AdamW add to a denominator, above 0; by default 1e-8.
     weight_decay : float
         lambda: adds lambda * w to the gradients of C, W1 and W2; AdamW subtracts
         lr * lambda * w from w instead. By default 0.
     decay_biases : bool
-        Weight decay for b1 and b2 too; by default not.
+        Whether the weight decay applies to b1 and b2 too; by default not.
     dropout : float
-        In [0, 1), by default 0: the probability with which a hidden unit is 0 for an example,
-        while the others are divided by 1 - dropout. Losses of steps are with dropout, all
-        others without.
+        The probability, in [0, 1), with which a hidden unit is 0 for an example, while the others
+        are divided by 1 - dropout; by default 0. The losses of steps are computed with dropout, all
+        other losses without.
     negatives : int, optional
-        In [1, V): a sampled softmax, for a vocabulary that is large. The softmax of a step,
-        and so its loss, is that of the minibatch's targets and so many other tokens, drawn
-        without replacement from (seed, step) with weights that are roots of 1 + how often
-        each token is in Y; their logits are less ln(how often they were to be expected). With
-        V - 1 it is the softmax of all tokens, as by default. A step changes W2, b2 and their
-        moments where they belong to these tokens, and leaves all others as they are: also
-        without weight decay and with moments that do not fade.
+        The number of negatives of a sampled softmax, in [1, V), for a large vocabulary. A step's
+        softmax, and so its loss, is over its candidates: the minibatch's targets and this many
+        other tokens, drawn without replacement as a function of (seed, step); see
+        `reference.candidates`. The step changes W2, b2 and their moments only where they belong to
+        candidates; the others do not even decay. With V - 1 the softmax is over all tokens, as it
+        is by default.
     """
 
     optimizer: str
@@ -358,7 +366,7 @@ class UpdateOptions(TypedDict, total=False):
 
 
 class TrainingOptions(UpdateOptions, total=False):
-    """How a whole run goes; see `train`."""
+    """The options of a whole run; see `train`."""
 
     steps: int
     batch_size: int | Literal["all"]

@@ -1,4 +1,4 @@
-"""Settings of a whole training under one name, for `train --preset` and for programs."""
+"""Presets: all settings of a training under one name, for `train --preset` and for programs."""
 
 from typing import Any, NamedTuple
 
@@ -10,9 +10,8 @@ class Preset(NamedTuple):
     training: dict[str, Any]
 
 
-# The lecture's recipe to the letter. What `MLP` and `train` do when nothing is said differs in one
-# thing: initial parameters that are scaled, so that the first loss is near ln V and not ten times
-# as high.
+# The lecture's recipe to the letter. The defaults of `MLP` and `train` differ from it in one thing:
+# initial parameters that are scaled, so that the first loss is near ln V and not ten times as high.
 LECTURE = Preset(
     sizes={"block_size": 3, "n_embd": 10, "n_hidden": 200, "init": "lecture"},
     training={
@@ -24,8 +23,9 @@ LECTURE = Preset(
     },
 )
 
-# The least dev loss on the lecture's names that was found within 20 seconds of training on two
-# cores, and the same with the lecture's three characters of context; the README tells how.
+# BEST has the least dev loss on the lecture's names that was found within 20 seconds of training on
+# two cores, BEST_OF_CONTEXT_3 the least with the lecture's three characters of context;
+# .readme/experiments.md tells how.
 BEST = Preset(
     sizes={"block_size": 8, "n_embd": 32, "n_hidden": 800},
     training={

@@ -1,4 +1,4 @@
-"""Learning rate schedules: the rate of every step, as a pure function of where it stands."""
+"""Learning rate schedules: each gives the rate of a step as a function of its number alone."""
 
 import numpy as np
 
@@ -35,11 +35,11 @@ def learning_rates(
     steps : int
         n, the length of the whole run, 1 to 10**9.
     first_step, count : int
-        The part that is wanted: steps first_step to first_step + count; by default all.
+        The part that is wanted, `count` steps from first_step on; by default all.
     floor : float, optional
-        Of the cosine; by default ``lr / 10``.
+        The last rate of the cosine schedule; by default ``lr / 10``.
     decay : float, optional
-        Of the inverse; by default ``9 / n``, which ends near ``lr / 10``.
+        The decay of the inverse schedule; by default ``9 / n``, which ends near ``lr / 10``.
 
     Returns
     -------

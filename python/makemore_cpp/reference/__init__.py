@@ -1,4 +1,4 @@
-"""The definition of every operation and of a training step, in NumPy and nothing else.
+"""The definition of every operation and of a training step, written in NumPy alone.
 
 It imports nothing of the package.
 """

@@ -1,9 +1,10 @@
-"""The NumPy specification of a sampled softmax: which tokens a step's softmax has.
+"""The NumPy specification of a sampled softmax: the tokens over which a step's softmax is taken.
 
-They are the targets of the minibatch, and negatives drawn from all other tokens.  A logit less
-ln(how often its token was to be expected) makes the sum of the exponentials right on average:
-1 / expected is the weight of Horvitz and Thompson (1952).  The targets are there in any case, as
-often as expected: once.  With all other tokens as negatives it is the softmax of all tokens.
+These candidates are the targets of the minibatch, and negatives drawn from all other tokens.  From
+the logit of a negative, ln(its expected number of draws) is subtracted, which makes the sum of the
+exponentials right on average: 1 / expected is the weight of Horvitz and Thompson (1952).  A target
+is a candidate in any case, exactly once, so that its logit stays as it is.  With all other tokens
+as negatives the result is the softmax over all tokens.
 
 Sources: Bengio and Senecal (2008), "Adaptive importance sampling to accelerate training of a
 neural probabilistic language model"; Jean, Cho, Memisevic, Bengio (2015), "On using very large
@@ -25,10 +26,11 @@ UNITS_OF_WEIGHT = 1024
 
 
 def proposal_weights(Y: Tokens, vocab_size: int) -> NDArray[np.int64]:
-    """Return the weights with which negatives are proposed: roots of 1 + how often each is in Y.
+    """Return the weights with which negatives are proposed: sqrt(1 + the token's count in Y).
 
-    In units of 1/1024, as whole numbers.  With counts themselves the rare tokens, which are most
-    of them, come too seldom to be learnt; with equal weights, the frequent ones.  No weight is 0.
+    The weights are whole numbers, in units of 1/1024, and none is 0.  With the counts themselves as
+    weights the rare tokens, which are most of all, would be drawn too seldom to be learnt; with
+    equal weights the frequent ones would.
 
     Returns
     -------
@@ -44,24 +46,24 @@ def candidates(
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Draw the tokens of one step's softmax, without replacement.
 
-    The others, which are not targets, stand in a row, that of the greatest weight first and of
-    equals the lowest.  Each is drawn with a probability in proportion to its weight, but those for
-    which that would be 1 or more are drawn for certain.  So that this is exactly so, it is
-    Deville's systematic sampling: n tokens are still to be drawn; each is as long as n times its
-    weight, and the row of them is cut in n parts, of each of which one token is drawn.
+    The tokens that are not targets stand in a row, the greatest weight first and among equals the
+    lowest token.  Each is drawn with a probability in proportion to its weight; a token whose
+    probability would be 1 or more is drawn for certain.  Deville's systematic sampling gives these
+    probabilities exactly: where n tokens are still to be drawn, each token is a piece of the row as
+    long as n times its weight, the row is cut into n parts, and one token is drawn from each part.
 
     Sources: Deville (1998), "Une nouvelle méthode de tirage à probabilités inégales"; Tillé (2006),
     "Sampling algorithms", section 6.2.
 
     Parameters
     ----------
-    weights : (V,), of the proposal
+    weights : (V,), as of `proposal_weights`
     Y : (B,), the targets of the minibatch
 
     Returns
     -------
-    tokens (n,), the distinct targets in ascending order and then the negatives, and how often each
-    was to be expected (n,)
+    tokens (n,), the distinct targets in ascending order and then the negatives, and the expected
+    number of draws of each (n,)
     """
     targets = np.unique(Y)
     others = np.argsort(-weights, kind="stable")
@@ -81,10 +83,10 @@ def candidates(
 def systematic(
     seed: int, step: int, weights: NDArray[np.int64], first: int, count: int
 ) -> list[int]:
-    """Draw `count` places from `first` on, one from each of as many parts of equal weight.
+    """Draw `count` places from `first` on, one from each of `count` parts of equal weight.
 
-    A token that reaches into the next part is drawn there, if it was not drawn here, as often as
-    makes up for that; if it is not, one of the others is drawn.
+    A token may lie across the border of two parts.  If the first part did not draw it, the second
+    draws it with the probability that makes up for that, and else one of its other tokens.
 
     Part p draws with the numbers 2p and 2p + 1 of the step's stream.
     """

@@ -1,8 +1,8 @@
-"""The NumPy specification of every operation and of a training step: what is right.
+"""The NumPy specification of every operation and of a training step: it defines what is right.
 
-Any float type: results have the type of the arrays given.  Sizes: B or N examples, T tokens of
-context, E embedding, H hidden units, V vocabulary, K = T*E.  The gradient of x is dx.  Nothing is
-checked here; the compiled core, which computes the same, refuses bad input.
+Floats may have any type: results have the type of the given arrays.  Sizes: B or N examples, T
+tokens of context, E embedding, H hidden units, V vocabulary, K = T*E.  The gradient of x is dx.
+Nothing is checked here; the compiled core, which computes the same, refuses bad input.
 
 The model (Bengio et al. 2003, "A neural probabilistic language model"): C (V,E), W1 (K,H), b1 (H,),
 W2 (H,V), b2 (V,);
@@ -61,7 +61,10 @@ def linear_forward(x: Array, W: Array, b: Array) -> Array:
 
 
 def linear_backward(dy: Array, x: Array, W: Array) -> tuple[Array, Array, Array]:
-    """Gradients of `linear_forward`.    dy (N,H)  x (N,K)  W (K,H)  ->  dx (N,K), dW, db (H,)."""
+    """Compute the gradients of `linear_forward`.
+
+    dy (N,H)  x (N,K)  W (K,H)  ->  dx (N,K), dW (K,H), db (H,)
+    """
     return dy @ W.T, x.T @ dy, dy.sum(axis=0)
 
 
@@ -72,7 +75,7 @@ def linear_tanh_forward(x: Array, W: Array, b: Array) -> Array:
 
 
 def linear_tanh_backward(dh: Array, h: Array, x: Array, W: Array) -> tuple[Array, Array, Array]:
-    """Gradients of `linear_tanh_forward`, whose result h gives tanh' = 1 - h^2.
+    """Compute the gradients of `linear_tanh_forward`; its result h gives tanh' = 1 - h^2.
 
     dh (N,H)  h (N,H)  x (N,K)  W (K,H)  ->  dx (N,K), dW (K,H), db (H,)
     """
@@ -81,13 +84,13 @@ def linear_tanh_backward(dh: Array, h: Array, x: Array, W: Array) -> tuple[Array
 
 def log_softmax(logits: Array) -> Array:
     """Compute logits - log(sum(exp(logits))) of each row.     logits (N,V)  ->  log_p (N,V)."""
-    z = logits - logits.max(axis=1, keepdims=True)  # stability only: the result does not change
+    z = logits - logits.max(axis=1, keepdims=True)  # for stability: the result does not change
     log_p: Array = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
     return log_p
 
 
 def cross_entropy(logits: Array, Y: Tokens) -> tuple[Any, Array]:
-    """Mean negative log-probability of the right tokens, in nats, and its gradient.
+    """Compute the mean negative log-probability of the targets, in nats, and its gradient.
 
     logits (N,V)  Y (N,)  ->  loss, dlogits (N,V) = (softmax - onehot(Y)) / N
     """
@@ -102,7 +105,7 @@ def cross_entropy(logits: Array, Y: Tokens) -> tuple[Any, Array]:
 
 # -- the model -----------------------------------------------------------------------------------
 def features(h: Array, x: Array, W2: Array) -> Array:
-    """Return what the output layer sees: h (N,H), and behind it x (N,K) if W2 has rows for that."""
+    """Return the inputs of the output layer: h (N,H), then x (N,K) if W2 has rows for it."""
     return h if len(W2) == h.shape[1] else np.concatenate([h, x], axis=1)
 
 
@@ -110,10 +113,10 @@ def loss_and_gradients(
     C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens,
     mask: Array | None = None,
 ) -> tuple[Any, tuple[Array, Array, Array, Array, Array]]:  # fmt: skip
-    """Mean loss of the examples X (B,T), Y (B,), and dC, dW1, db1, dW2, db2.
+    """Compute the mean loss of the examples X (B,T), Y (B,), and dC, dW1, db1, dW2, db2.
 
-    With a mask (B,H), of dropout, each example's hidden units are multiplied by its row; its
-    embeddings as features are not.
+    With a mask (B,H), of dropout, each example's hidden units are multiplied by a row of the mask;
+    embeddings that are features are not.
     """
     emb = embedding_forward(C, X)
     x = emb.reshape(len(X), len(W1))
@@ -158,26 +161,26 @@ def train_steps(
     dropout: float = 0.0,
     negatives: int | None = None,
 ) -> Array:
-    """Minibatch descent: one step for each learning rate, on the five parameters in place.
+    """Do one step of minibatch descent for each learning rate, on the five parameters in place.
 
-    Weight decay is on C, W1 and W2, not on the biases (the paper's) unless asked for; losses never
-    include it.
+    Weight decay applies to C, W1 and W2, as in the paper, and to the biases only if asked for;
+    losses never include it.
 
-    With negatives, the softmax of a step is that of its `candidates`, drawn with the targets Y as
-    proposal, and so is its loss.  Of W2, b2 and their moments it changes those of the candidates
-    alone, as PyTorch's SparseAdam does, also by weight decay and momentum.
+    With negatives, a step's softmax, and so its loss, is over its `candidates`, for which all
+    targets Y give the weights.  The step changes only the candidates' elements of W2, b2 and their
+    moments, also by weight decay and momentum; PyTorch's SparseAdam does the same.
 
     Parameters
     ----------
     X, Y : (N,T) and (N,), the examples
     lr : (steps,)
     seed, first_step : minibatches are `batch_rows(seed, first_step, steps, batch_size, N)`
-    rows : (steps, B) uses these rows of the examples instead; "all" uses every example each step
+    rows : (steps, B), the rows of the examples to use instead, or "all", every example each step
     state : the optimiser's moments by names like "m.W1", updated in place
 
     Returns
     -------
-    losses (steps,), each of its minibatch, with its dropout, before the update
+    losses (steps,), those of the steps' minibatches, with dropout, before the update
     """
     rates = np.asarray(lr, np.float64).tolist()
     if rows is None:
@@ -185,7 +188,7 @@ def train_steps(
     parameters = {"C": C, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
     losses = np.empty(len(rates), C.dtype)
     weights = proposal_weights(Y, len(b2)) if negatives else None
-    tokens: Any = slice(None)  # of the softmax: all
+    tokens: Any = slice(None)  # the tokens of the softmax: all
     for s, rate in enumerate(rates):
         batch = slice(None) if isinstance(rows, str) else rows[s]
         x, y, step = X[batch], Y[batch], first_step + s
@@ -193,7 +196,7 @@ def train_steps(
         first_logits = b2
         if weights is not None and negatives:
             tokens, expected = candidates(seed, step, weights, y, negatives)
-            y = np.searchsorted(np.unique(y), y)  # places among the tokens
+            y = np.searchsorted(np.unique(y), y)  # the targets' places among the candidates
             first_logits = (b2[tokens] - np.log(expected)).astype(b2.dtype)
         losses[s], gradients = loss_and_gradients(
             C, W1, b1, W2[:, tokens], first_logits, x, y, mask
@@ -202,7 +205,7 @@ def train_steps(
             decay = weight_decay if decay_biases or w.ndim == 2 else 0.0
             moments = [(state or {})[f"{moment}.{name}"] for moment in MOMENTS[optimizer]]
             place = (..., tokens) if name in ("W2", "b2") else ...
-            arrays = [array[place] for array in (w, *moments)]  # copies where tokens are chosen
+            arrays = [array[place] for array in (w, *moments)]  # copies, if tokens is an array
             update(
                 optimizer, arrays[0], arrays[1:], dw, rate, decay, step + 1,
                 momentum, beta1, beta2, epsilon,
@@ -213,14 +216,14 @@ def train_steps(
 
 
 def log_probs(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens) -> Array:
-    """Log-probabilities of the next token.      X (N,T)  ->  (N,V), in nats."""
+    """Compute the log-probabilities of the next token.      X (N,T)  ->  (N,V), in nats."""
     x = embedding_forward(C, X).reshape(len(X), len(W1))
     h = linear_tanh_forward(x, W1, b1)
     return log_softmax(linear_forward(features(h, x, W2), W2, b2))
 
 
 def mean_loss(C: Array, W1: Array, b1: Array, W2: Array, b2: Array, X: Tokens, Y: Tokens) -> float:
-    """Mean negative log-probability of Y (N,) after X (N,T), in nats per token."""
+    """Compute the mean negative log-probability of Y (N,) after X (N,T), in nats per token."""
     total = 0.0
     for start in range(0, len(X), 4096):  # in pieces, so that memory does not grow with N
         y = Y[start : start + 4096]
@@ -237,15 +240,15 @@ def sample_tokens(
     top_p: float = 1.0,
     may_end: bool = True,
 ) -> NDArray[np.int32]:
-    """Draw a token for each row: the first whose cumulative weight exceeds u times that of all.
+    """Draw a token for each row: the first whose cumulative weight exceeds u times the total.
 
     log_probs (N,V)  u (N,) in [0, 1)  ->  (N,) int32, -1 where no token has a weight.  Sums are
-    float64, in the order of the tokens; those for top_p, from the most probable token on.
+    float64, added in the order of the tokens; for top_p, from the most probable token on.
 
-    The weights are the probabilities, changed in this order: a text that may not end gives token 0
-    none; a temperature divides log-probabilities, and 0 leaves only the most probable token; top_k
-    leaves the k greatest weights; top_p leaves the greatest, as few as have this share of what is
-    left.  Of equals the lower token comes first.
+    The weights are the probabilities, changed in this order: where a text may not end, token 0 has
+    no weight; a temperature divides log-probabilities, and 0 leaves only the most probable token;
+    top_k leaves the k greatest weights; top_p leaves the fewest greatest weights that have this
+    share of what is left.  Among equal weights the lower token comes first.
     """
     tokens = np.empty(len(log_probs), np.int32)
     for i, row in enumerate(log_probs.astype(np.float64)):
@@ -253,7 +256,7 @@ def sample_tokens(
             row[0] = -np.inf
         cumulative = np.cumsum(sampling_weights(row, temperature, top_k, top_p))
         target = u[i] * cumulative[-1]
-        # Rounding may leave no sum that exceeds it: then the first that has reached the sum of all.
+        # Rounding may leave no sum that exceeds the target: then the first that reaches the total.
         exceeding = np.append(
             np.flatnonzero(cumulative > target), np.argmax(cumulative == cumulative[-1])
         )
@@ -262,7 +265,7 @@ def sample_tokens(
 
 
 def sampling_weights(log_p: Array, temperature: float, top_k: int | None, top_p: float) -> Array:
-    """Weights by which one token is drawn; see `sample_tokens`.     log_p (V,)  ->  (V,)."""
+    """Compute the weights by which `sample_tokens` draws a token.     log_p (V,)  ->  (V,)."""
     best = np.argmax(log_p)
     if temperature == 1:
         weights = np.exp(log_p)

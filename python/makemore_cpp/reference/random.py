@@ -1,8 +1,8 @@
 """The NumPy specification of the random generator and of everything that is drawn from it.
 
-The generator is counter-based (Philox4x32-10): a random word is a pure function of the seed, of
-what it is for, of a step or sample, and of its place there.  There is no state to keep, and the
-order in which words are computed cannot matter.  The compiled core gives the same bits.
+The generator is counter-based (Philox4x32-10): a random word is a pure function of the seed, a
+purpose, the number of a step or sample, and the word's place there.  There is no state to keep, and
+the order in which words are computed cannot matter.  The compiled core gives the same bits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Float64 = NDArray[np.float64]
 UInt64 = NDArray[np.uint64]
 
-# What a stream is for.  A number in this table never changes its meaning.
+# The purposes of streams.  A number in this table never changes its meaning.
 PURPOSES = {
     "C": 0, "W1": 1, "b1": 2, "W2": 3, "b2": 4, "batch": 5, "sample": 6, "dropout": 7,
     "negatives": 8,
@@ -25,7 +25,7 @@ HALF = np.uint64(32)
 
 # -- words ---------------------------------------------------------------------------------------
 def philox4x32(counter: tuple[UInt64, UInt64, UInt64, UInt64], key: tuple[int, int]) -> UInt64:
-    """Ten rounds of Philox4x32 on counters of four 32-bit words each.
+    """Apply ten rounds of Philox4x32 to counters of four 32-bit words each.
 
     Source: Salmon, Moraes, Dror, Shaw (2011), "Parallel random numbers: as easy as 1, 2, 3".
 
@@ -50,14 +50,14 @@ def philox4x32(counter: tuple[UInt64, UInt64, UInt64, UInt64], key: tuple[int, i
 
 
 def stream_words(seed: int, purpose: str, index: UInt64, first: int, count: int) -> UInt64:
-    """Words first, first + 1, ... of the streams (seed, purpose, i), one row for each i in index.
+    """Return `count` words, from number `first` on, of the stream (seed, purpose, i) for each i.
 
     Word w of a stream is word w % 4 of the block with counter (w // 4, purpose, low half of i,
     high half of i), under the key (low half of the seed, high half of the seed).
 
     Parameters
     ----------
-    index : (M,) uint64
+    index : (M,) uint64, each i
 
     Returns
     -------
@@ -72,14 +72,14 @@ def stream_words(seed: int, purpose: str, index: UInt64, first: int, count: int)
 
 
 def paired_words(seed: int, purpose: str, index: UInt64, first: int, count: int) -> UInt64:
-    """64-bit numbers first, first + 1, ...: words 2p (low half) and 2p + 1 (high half) for p."""
+    """Return `count` 64-bit numbers from `first` on: number p is words 2p (low half) and 2p + 1."""
     words = stream_words(seed, purpose, index, 2 * first, 2 * count)
     return words[:, 0::2] | (words[:, 1::2] << HALF)
 
 
 # -- normals -------------------------------------------------------------------------------------
 def horner(coefficients: tuple[float, ...], z: Float64) -> Float64:
-    """The polynomial with these coefficients, highest power first."""
+    """Evaluate the polynomial with these coefficients, highest power first."""
     value = np.full_like(z, coefficients[0])
     for c in coefficients[1:]:
         value = value * z + c
@@ -87,7 +87,7 @@ def horner(coefficients: tuple[float, ...], z: Float64) -> Float64:
 
 
 def log(t: Float64) -> Float64:
-    """Natural logarithm of positive numbers, to a few ulp and with the same bits on every machine.
+    """Compute natural logarithms to a few ulp, with the same bits on every machine.
 
     With t = m * 2^e and s = (m - 1) / (m + 1): log t = e ln 2 + 2 (s + s^3/3 + s^5/5 + ...).
     |s| <= 0.172, so that the first term left out, s^21/21, is below 1e-16 of the sum.
@@ -101,10 +101,10 @@ def log(t: Float64) -> Float64:
 
 
 def erfinv(x: Float64) -> Float64:
-    """Inverse error function on (-1, 1).
+    """Compute the inverse error function on (-1, 1).
 
-    The relative error is below 1.5e-7, the precision of the float32 results; in the last 1e-7 at
-    either end, for which the polynomials were not made, it grows to 4e-4.
+    The relative error is below 1.5e-7, the precision of float32; in the last 1e-7 at either end,
+    for which the polynomials were not made, it grows to 4e-4.
 
     Source: Giles (2012), "Approximating the erfinv function", single-precision coefficients.
     """
@@ -121,7 +121,7 @@ def erfinv(x: Float64) -> Float64:
 
 
 def standard_normals(seed: int, purpose: str, count: int) -> Float64:
-    """The first `count` standard normal numbers of a stream, one for each word.
+    """Return the first `count` standard normal numbers of a stream, one for each word.
 
     Returns
     -------
@@ -142,13 +142,14 @@ def initial_parameters(
     init: str = "scaled",
     direct: bool = False,
 ) -> tuple[NDArray[np.float32], ...]:
-    """Draw C, W1, b1, W2, b2: each element its own word, in row-major order.
+    """Draw C, W1, b1, W2, b2; each element uses one word, in row-major order.
 
     Parameters
     ----------
-    init : "scaled" (C from N(0,1), W1 times (5/3)/sqrt(K), W2 times 0.01, biases 0: the
-        activations start at unit scale, the loss near ln V) or "lecture" (all from N(0,1))
-    direct : whether W2 has K more rows, for the embeddings, behind those for the hidden units
+    init : "scaled" (C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(K), W2 from N(0,1) times 0.01,
+        biases 0, so that the activations start at unit scale and the loss near ln V) or "lecture"
+        (all from N(0,1))
+    direct : whether W2 has K more rows, for the embeddings, behind the rows of the hidden units
 
     Returns
     -------
@@ -174,7 +175,7 @@ def initial_parameters(
 def batch_rows(
     seed: int, first_step: int, steps: int, batch_size: int, n_examples: int
 ) -> NDArray[np.int64]:
-    """Rows of the minibatches of steps first_step, first_step + 1, ...: uniform, with repetition.
+    """Draw the rows of `steps` minibatches from first_step on, uniformly and with replacement.
 
     Number b of a step's stream, a 64-bit r, gives row floor(r * n_examples / 2^64);
     n_examples < 2^32.
@@ -192,11 +193,11 @@ def batch_rows(
 def dropout_mask(
     seed: int, step: int, batch_size: int, n_hidden: int, probability: float
 ) -> NDArray[np.float32]:
-    """0 for the hidden units that a step drops, 1 / (1 - probability) for the others.
+    """Return 0 for the hidden units that a step drops, 1 / (1 - probability) for the others.
 
-    Unit j of row b is dropped where its word is below 2^32 * probability.  The words of a block go
-    to units that lie 16 apart: word (j // 16) % 4 of block 16 * (b * G + j // 64) + j % 16 of the
-    step's stream, where G = ceil(n_hidden / 64).
+    Unit j of row b is dropped where its word is below 2^32 * probability.  It has word
+    (j // 16) % 4 of block 16 * (b * G + j // 64) + j % 16 of the step's stream, where
+    G = ceil(n_hidden / 64): the words of a block go to units that lie 16 apart.
 
     Returns
     -------
@@ -211,11 +212,11 @@ def dropout_mask(
 
 
 def sample_uniforms(seed: int, first_sample: int, n_samples: int, position: int) -> Float64:
-    """Uniform numbers in [0, 1), multiples of 2^-53, for one token position of many samples.
+    """Return uniform numbers in [0, 1), multiples of 2^-53, for one position of many samples.
 
     Returns
     -------
-    (n_samples,) float64, number k belonging to sample first_sample + k
+    (n_samples,) float64; number k belongs to sample first_sample + k
     """
     index = np.arange(n_samples, dtype=np.uint64) + np.uint64(first_sample)
     r = paired_words(seed, "sample", index, position, 1)[:, 0]

@@ -1,4 +1,4 @@
-"""The NumPy specification of the optimisers: what one step does to one array of parameters."""
+"""The NumPy specification of the optimisers: how one step changes one array of parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 
-# The arrays that each optimiser keeps for a parameter from step to step; zeros before the first.
+# The arrays that each optimiser keeps for a parameter; they are zeros before the first step.
 MOMENTS: dict[str, tuple[str, ...]] = {
     "sgd": (),
     "momentum": ("velocity",),
@@ -26,7 +26,10 @@ def sgd_update(w: Array, dw: Array, lr: float, weight_decay: float = 0.0) -> Non
 def momentum_update(
     w: Array, velocity: Array, dw: Array, lr: float, weight_decay: float, momentum: float
 ) -> None:
-    """Do velocity = momentum * velocity + g;  w -= lr * velocity, in place, as PyTorch's SGD."""
+    """Do velocity = momentum * velocity + g;  w -= lr * velocity, in place, like PyTorch's SGD.
+
+    g is dw + weight_decay * w.
+    """
     velocity *= momentum
     velocity += dw + weight_decay * w
     w -= lr * velocity
@@ -36,7 +39,7 @@ def adam_update(
     w: Array, m: Array, v: Array, dw: Array, lr: float, weight_decay: float, t: int,
     beta1: float, beta2: float, epsilon: float, decoupled: bool,
 ) -> None:  # fmt: skip
-    """One step of Adam, or AdamW where the weight decay is decoupled, in place; t counts from 1.
+    """Do step t of Adam, or of AdamW if the decay is decoupled, in place; t counts from 1.
 
     Sources: Kingma and Ba (2015), "Adam: a method for stochastic optimization"; Loshchilov and
     Hutter (2019), "Decoupled weight decay regularization".
@@ -46,7 +49,7 @@ def adam_update(
     v += (1 - beta2) * (g * g - v)
     m_hat, v_hat = m / (1 - beta1**t), v / (1 - beta2**t)
     direction = m_hat / (np.sqrt(v_hat) + epsilon)
-    if decoupled:  # not w *= 1 - lr * weight_decay, which float32 rounds to 1 where it is small
+    if decoupled:  # not w *= 1 - lr * weight_decay: float32 may round that factor to 1
         direction = direction + weight_decay * w
     w -= lr * direction
 
@@ -55,7 +58,7 @@ def update(
     optimizer: str, w: Array, moments: list[Array], dw: Array, lr: float, weight_decay: float,
     t: int, momentum: float, beta1: float, beta2: float, epsilon: float,
 ) -> None:  # fmt: skip
-    """One step of the named optimiser on w and its moments, in place."""
+    """Do one step of the named optimiser on w and its moments, in place."""
     if optimizer == "sgd":
         sgd_update(w, dw, lr, weight_decay)
     elif optimizer == "momentum":
