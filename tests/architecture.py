@@ -20,7 +20,7 @@ PACKAGE = "makemore_cpp"
 # The rooms, lowest first: each may use those before it.
 CPP_ROOMS = ["kernels", "base", "net", "train", "files", "text", "bindings", "example"]
 # Public headers that have no source file, by which all others get their room.
-HEADER_ROOMS = {"error": "base", "poll": "base", "machine": "base"}
+HEADER_ROOMS = {"error": "base", "poll": "base", "machine": "base", "exchange": "base"}
 PYTHON_ROOMS = [
     "_core", "arrays", "early_ctrl_c", "checks", "package_paths", "ops", "reference", "files",
     "recipe", "data", "text", "models", "training", "evaluation", "plots", "export",
@@ -41,6 +41,7 @@ GUESTS = {
     "IPython": {"training/bar"},
     "distributed": {"sweeps/parallel"},
     "onnx": {"export/onnx"},
+    "mpi4py": {"training/ranks"},
 }
 # What draws is loaded by those who draw, inside of their functions.
 PLOTTING = {"plots", "sweeps.pictures"}

@@ -47,7 +47,7 @@ def adam() -> Arguments:
     options |= {"rows": rows, "optimizer": "adam", "state": moments, "weight_decay": 0.1}
     options |= {"decay_biases": True, "momentum": 0.9, "beta1": 0.9, "beta2": 0.99}
     options |= {"epsilon": 1e-8, "dropout": 0.25, "negatives": 3, "threads": 2}
-    options |= {"should_stop": lambda: False}
+    options |= {"should_stop": lambda: False, "exchange": None}
     return {**parameters(), "X": X, "Y": Y, **options}
 
 
@@ -100,7 +100,7 @@ BINDINGS: Calls = {
     "train_steps": lambda: (_core.train_steps, adam()),
     "moments_of": lambda: (_core.moments_of, {"optimizer": "adam"}),
     "mean_loss": lambda: (_core.mean_loss, {
-        **parameters(), "X": tokens(N, T), "Y": tokens(N), "threads": 2}),
+        **parameters(), "X": tokens(N, T), "Y": tokens(N), "threads": 2, "exchange": None}),
     "log_probs": lambda: (_core.log_probs, {**parameters(), "X": tokens(N, T), "threads": 2}),
     "sample_tokens": lambda: (_core.sample_tokens, {
         "log_probs": uniform(tokens(N, T)), "u": np.linspace(0, 0.9, N)}),

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,6 +15,7 @@
 #include "base/check.hpp"
 #include "base/utf8.hpp"
 #include "bindings.hpp"
+#include "exchange.hpp"
 #include "gil.hpp"
 #include "makemore/error.hpp"
 #include "makemore/forward.hpp"
@@ -158,7 +160,8 @@ TrainOptions options_of(const py::kwargs& given) {
 FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
                         py::object X, py::object Y, py::object lr, py::object batch_size,
                         py::object seed, py::object first_step, py::object rows, py::object state,
-                        py::object threads, py::object should_stop, const py::kwargs& update) {
+                        py::object threads, py::object should_stop, py::object exchange,
+                        const py::kwargs& update) {
   ParameterArguments p = parameters_in_place({C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
@@ -177,6 +180,11 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
   if (!should_stop.is_none() && !PyCallable_Check(should_stop.ptr())) {
     throw py::type_error("should_stop must be a function, not " + type_name(should_stop));
   }
+  const std::unique_ptr<PyExchange> ranks = exchange_of(exchange);
+  if (ranks && !should_stop.is_none()) {
+    throw ArgumentError("should_stop cannot be given with exchange: all ranks do the same steps");
+  }
+  options.exchange = ranks.get();
   const Parameters parameters = p.mutable_view();
   WrittenMemory written;
   for (size_t i = 0; i < kParameters.size(); ++i) {
@@ -189,10 +197,15 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
   int64_t* const count = state_in.count ? state_in.count->mutable_data() : nullptr;
 
   // An exception of a signal handler or of should_stop ends the steps like a stop, so that the
-  // parameters hold the last completed one, and is raised after that.
+  // parameters hold the last completed one, and is raised after that.  But one of several ranks
+  // must not end alone as if all had.
   SignalPoll poll;
   std::exception_ptr interruption;
   const auto stop = [&]() -> bool {
+    if (ranks) {
+      poll();
+      return false;
+    }
     try {
       poll();
       if (should_stop.is_none()) return false;
@@ -220,15 +233,17 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
 }
 
 double mean_loss_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
-                  py::object X, py::object Y, py::object threads) {
+                  py::object X, py::object Y, py::object threads, py::object exchange) {
   const ParameterArguments p = parameters_of(float_input, {C, W1, b1, W2, b2});
   const Tokens X_in = tokens_of("X", X, {kAny, p.sizes.block_size}, p.sizes.vocab_size);
   const int64_t N = X_in.array.shape(0);
   const Tokens Y_in = tokens_of("Y", Y, {N}, p.sizes.vocab_size);
   const int n_threads = threads_of(threads);
+  const std::unique_ptr<PyExchange> ranks = exchange_of(exchange);
   SignalPoll poll;
   const GilRelease release;
-  return mean_loss(p.sizes, p.view(), X_in.data(), Y_in.data(), N, n_threads, [&] { poll(); });
+  return mean_loss(
+      p.sizes, p.view(), X_in.data(), Y_in.data(), N, n_threads, [&] { poll(); }, ranks.get());
 }
 
 FloatArray log_probs_(py::object C, py::object W1, py::object b1, py::object W2, py::object b2,
@@ -256,7 +271,7 @@ void bind_model(py::module_& m) {
         py::arg("b2"), py::arg("X"), py::arg("Y"), py::arg("lr"), py::kw_only(),
         py::arg("batch_size") = py::none(), py::arg("seed") = 1, py::arg("first_step") = py::none(),
         py::arg("rows") = py::none(), py::arg("state") = py::none(), threads,
-        py::arg("should_stop") = py::none(),
+        py::arg("should_stop") = py::none(), py::arg("exchange") = py::none(),
         R"(Train the five arrays in place, one step per entry of `lr`.
 
 Arguments and result are those of `MLP.train_steps`, with lr an array (steps,) and the options by
@@ -266,6 +281,10 @@ Parameters
 ----------
 C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
     C-contiguous and writable; no two share memory.  K = T*E.
+exchange : object, optional
+    Of the ranks that make this call together, with `rank`, `size` and a function
+    all_gather(message, bytes): bytes[i] bytes of the uint8 array are rank i's, which it has filled;
+    afterwards they are there on every rank.
 
 Raises
 ------
@@ -284,7 +303,7 @@ ArgumentError
       py::arg("optimizer"),
       R"(Return what an optimiser remembers of each parameter: names like "velocity".)");
   m.def("mean_loss", &mean_loss_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
-        py::arg("b2"), py::arg("X"), py::arg("Y"), threads,
+        py::arg("b2"), py::arg("X"), py::arg("Y"), threads, py::arg("exchange") = py::none(),
         R"(Return the mean loss of targets Y after contexts X, in nats per token.
 
 Parameters
@@ -294,6 +313,8 @@ X : integer array, shape (N,T)
 Y : integer array, shape (N,)
 threads : int, optional
     By default the CPUs that this process may use; never changes a bit of the result.
+exchange : object, optional
+    As in `train_steps`.
 
 Raises
 ------

@@ -94,6 +94,7 @@ def train_steps(
     state: dict[str, NDArray[Any]] | None = None,
     threads: int | None = None,
     should_stop: Callable[[], bool] | None = None,
+    exchange: Any = None,
     **update: Any,
 ) -> Float32: ...
 def moments_of(optimizer: str) -> list[str]: ...
@@ -106,6 +107,7 @@ def mean_loss(
     X: ArrayLike,
     Y: ArrayLike,
     threads: int | None = None,
+    exchange: Any = None,
 ) -> float: ...
 def log_probs(
     C: Float32,

@@ -2,9 +2,12 @@
 // themselves with other threads, divisions into calls and instruction sets.
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
 #include <limits>
+#include <mutex>
 #include <numeric>
 #include <thread>
 #include <tuple>
@@ -12,6 +15,7 @@
 
 #include "check.hpp"
 #include "makemore/error.hpp"
+#include "makemore/exchange.hpp"
 #include "makemore/forward.hpp"
 #include "makemore/machine.hpp"
 #include "makemore/random.hpp"
@@ -91,6 +95,80 @@ double loss_by_definition(const Problem& p) {
   }
   return sum / static_cast<double>(p.count);
 }
+
+// Where ranks that are threads of this process exchange.
+struct Meeting {
+  explicit Meeting(int64_t size) : barrier(size), data(static_cast<size_t>(size)) {}
+  std::barrier<> barrier;
+  std::vector<std::byte*> data;
+};
+
+class ThreadRank : public Exchange {
+ public:
+  ThreadRank(int64_t rank, Meeting& meeting)
+      : Exchange(rank, std::ssize(meeting.data)), meeting_(meeting) {}
+
+  void all_gather(void* data, const std::vector<int64_t>& bytes) override {
+    ++exchanges;
+    if (std::ssize(bytes) != size) throw Error("a part of the message is no rank's");
+    const auto self = static_cast<size_t>(rank);
+    meeting_.data[self] = static_cast<std::byte*>(data);
+    meeting_.barrier.arrive_and_wait();
+    int64_t begin = 0;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      if (i != self) std::copy_n(meeting_.data[i] + begin, bytes[i], meeting_.data[self] + begin);
+      begin += bytes[i];
+    }
+    meeting_.barrier.arrive_and_wait();
+  }
+  int64_t exchanges = 0;
+
+ private:
+  Meeting& meeting_;
+};
+
+// Calls body(rank) on so many ranks at the same time.
+void on_ranks(int64_t size, const std::function<void(ThreadRank&)>& body) {
+  Meeting meeting(size);
+  std::vector<std::thread> threads;
+  for (int64_t i = 0; i < size; ++i) {
+    threads.emplace_back([&, i] {
+      ThreadRank rank(i, meeting);
+      body(rank);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+// A problem with an optimiser that remembers.
+struct Run {
+  Problem problem;
+  ParameterArrays m, v;
+  explicit Run(const Sizes& sizes) : problem(sizes, 500), m(sizes), v(sizes) {}
+
+  std::vector<float> train(TrainOptions options, const Batches& batches, int64_t steps,
+                           double rate = 0.02) {
+    OptimizerState state;
+    if (options.update.optimizer == Optimizer::adamw) {
+      for (const auto& [name, arrays] : {std::pair{"m.", &m}, std::pair{"v.", &v}}) {
+        for (size_t i = 0; i < kParameters.size(); ++i) {
+          auto& array = *arrays->all()[i];
+          state.push_back({name + std::string(kParameters[i].name), array.data(),
+                           static_cast<int64_t>(array.size())});
+        }
+      }
+    }
+    const std::vector<double> lr(static_cast<size_t>(steps), rate);
+    std::vector<float> losses(lr.size());
+    train_steps(losses.data(), problem.parameters.view(), state, problem.sizes, problem.examples(),
+                lr.data(), steps, 0, batches, options);
+    return losses;
+  }
+  bool same(const Run& other) const {
+    return ::same(problem.parameters, other.problem.parameters) && ::same(m, other.m) &&
+           ::same(v, other.v);
+  }
+};
 
 void for_each_isa(const std::function<void()>& body) {
   for (const std::string& isa : isas_found()) {
@@ -289,6 +367,86 @@ TEST_CASE(
   TrainOptions options;
   options.negatives = 3;
   EXPECT(problem.train({0.1}, {Batches::Kind::given, 2, rows.data()}, options).size() == 1);
+}
+
+void check_ranks(const Sizes& sizes, int64_t batch_size, TrainOptions options) {
+  const Batches batches{Batches::Kind::drawn, batch_size, nullptr};
+  EXPECT(cut_step(batch_size, sizes, options.negatives.value_or(0)).token_groups.size() >= 4);
+  Run one(sizes);
+  const std::vector<float> losses = one.train(options, batches, 5);
+  std::mutex mutex;  // of the checks, which are counted
+  for (const int64_t size : {1, 2, 3, 4}) {
+    on_ranks(size, [&](ThreadRank& rank) {
+      TrainOptions shared = options;
+      shared.exchange = &rank;
+      Run run(sizes);
+      const std::vector<float> found = run.train(shared, batches, 5);
+      const std::lock_guard<std::mutex> lock(mutex);
+      EXPECT(rank.exchanges > 0);
+      EXPECT(found == losses);
+      EXPECT(run.same(one));
+    });
+  }
+}
+
+TEST_CASE("ranks: each has the bits of one process, whatever their number") {
+  for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::adamw}) {
+    for (const bool is_sampled : {false, true}) {
+      for (const auto& [sizes, batch_size, dropout] :
+           {std::tuple{Sizes{2, 4, 30, 3000}, int64_t{16}, 0.0},
+            std::tuple{Sizes{2, 4, 100, 5003, true}, int64_t{130}, 0.3},
+            std::tuple{Sizes{2, 4, 0, 3001, true}, int64_t{33}, 0.0},
+            std::tuple{Sizes{2, 2, 5, 1000}, int64_t{1100}, 0.3}}) {  // several chunks
+        TrainOptions options = on_threads(2, dropout);
+        options.update.optimizer = optimizer;
+        options.update.weight_decay = optimizer == Optimizer::adamw ? 0.01 : 0;
+        if (is_sampled) options.negatives = sizes.vocab_size * 9 / 10;
+        check_ranks(sizes, batch_size, options);
+      }
+    }
+  }
+}
+
+TEST_CASE("ranks: the same loss, divergence on all of them, and who has nothing to share") {
+  std::mutex mutex;
+  const Sizes sizes{2, 4, 30, 3000};
+  const Run before(sizes);
+  const auto loss_of = [&](const Problem& p, Exchange* exchange) {
+    return mean_loss(sizes, std::as_const(p.parameters).view(), p.X.data(), p.Y.data(), p.count, 1,
+                     {}, exchange);
+  };
+  const double loss = loss_of(before.problem, nullptr);
+  on_ranks(3, [&](ThreadRank& rank) {
+    Run run = before;
+    const double found = loss_of(run.problem, &rank);
+    TrainOptions options;
+    options.exchange = &rank;
+    std::string sentence;
+    try {
+      // One weight alone overflows, by its decay, which one rank alone sees: no hidden unit is on.
+      auto& [C, W1, b1, W2, b2] =
+          static_cast<PerParameter<std::vector<float>>&>(run.problem.parameters);
+      for (auto* array : {&C, &W1, &b1}) std::fill(array->begin(), array->end(), 0.0f);
+      W2[2999] = 1e38f;
+      options.update.weight_decay = 100;
+      run.train(options, {}, 2, 0.1);
+    } catch (const DivergedError& error) {
+      sentence = error.what();
+    }
+    const std::lock_guard<std::mutex> lock(mutex);
+    EXPECT(found == loss);
+    EXPECT_THAT(sentence.starts_with("step 0: an updated parameter"), "'" + sentence + "'");
+    EXPECT(run.problem.parameters.W2[2999] == 1e38f);
+    EXPECT(run.problem.parameters.b2 == before.problem.parameters.b2);
+  });
+  for (const auto& [few, word] : {std::pair{Sizes{2, 4, 30, 27}, "is not cut along tokens"},
+                                  std::pair{Sizes{2, 4, 30, 1000}, "of which there are 4"}}) {
+    Meeting meeting(5);
+    ThreadRank rank(0, meeting);
+    TrainOptions options;
+    options.exchange = &rank;
+    EXPECT_THROWS(Run(few).train(options, {}, 1), ArgumentError, word);
+  }
 }
 
 TEST_CASE("embeddings that do not occur keep their bits, also those that are not finite") {

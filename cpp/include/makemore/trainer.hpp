@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 
+#include "makemore/exchange.hpp"
 #include "makemore/model.hpp"
 #include "makemore/optimizer.hpp"
 #include "makemore/poll.hpp"
@@ -45,9 +46,13 @@ struct TrainOptions {
   std::optional<int64_t> negatives;
   uint64_t seed = 1;  // of the drawn batches, the dropout and the negatives
   int threads = 0;    // 0: all available; never changes a result
+  // Where it is given, its ranks share the work of an output layer that is cut along tokens; their
+  // number never changes a result.
+  Exchange* exchange = nullptr;
 };
 
-// Calls visit(name, option) for each option, those of the update included, except seed and threads.
+// Calls visit(name, option) for each option, those of the update included, except seed, threads and
+// exchange.
 template <class Visit>
 void for_each_option(TrainOptions& options, Visit&& visit) {
   for_each_option(options.update, visit);
@@ -62,7 +67,8 @@ void for_each_option(TrainOptions& options, Visit&& visit) {
 // called while the first batch is made, which takes long when it is all of many examples.
 //
 // The result depends on the arguments alone: n steps in one call equal any division into calls, bit
-// for bit, with any number of threads.
+// for bit, with any number of threads, and of ranks, each of which has the whole result.  Ranks
+// must agree on where to stop, which should_stop cannot make them do.
 //
 // Throws DivergedError when a loss or an updated parameter is not finite, RangeError for a token or
 // a row outside its range (it checks only the rows that it uses), and ArgumentError for any other

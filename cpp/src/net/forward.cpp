@@ -11,6 +11,7 @@
 #include "base/check.hpp"
 #include "base/dispatch.hpp"
 #include "base/floating_point.hpp"
+#include "base/shares.hpp"
 #include "base/thread_pool.hpp"
 #include "makemore/error.hpp"
 #include "net/context_index.hpp"
@@ -154,19 +155,26 @@ using BlockSums = std::array<double, kBlocks>;
 
 // Sums the losses where the net runs once for every example.
 BlockSums sums_one_by_one(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
-                          const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+                          const int32_t* Y, int64_t N, int threads, const Poll& poll,
+                          Exchange* exchange) {
   BlockSums sums{};
+  const Range own = own_share(exchange, kBlocks);
   const int64_t rows = are_many_tokens(sizes.vocab_size) ? rows_without_logits(N)
                                                          : rows_with_logits(sizes.vocab_size);
   for_each_chunk(sizes, parameters, rows, N, threads, poll,
                  [&](ForwardPass& pass, int64_t block, int64_t begin, int64_t end) {
+                   if (block < own.begin || block >= own.end) return;
                    sums[static_cast<size_t>(block)] +=
                        pass.loss_sum(X + begin * sizes.block_size, Y + begin, end - begin, begin);
                  });
+  if (exchange != nullptr) {
+    exchange_shares(*exchange, sums.data(), kBlocks, [](int64_t block) { return block; });
+  }
   return sums;
 }
 
-// Sums the losses where the net runs once for every distinct context.
+// Sums the losses where the net runs once for every distinct context.  These are so few that ranks
+// do not share them.
 BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
                           const int32_t* Y, int64_t N, int threads, const Poll& poll) {
   const int64_t T = sizes.block_size, V = sizes.vocab_size;
@@ -195,15 +203,16 @@ BlockSums sums_by_context(const Sizes& sizes, const ConstParameters& parameters,
 }  // namespace
 
 double mean_loss(const Sizes& sizes, const ConstParameters& parameters, const int32_t* X,
-                 const int32_t* Y, int64_t N, int threads, const Poll& poll) {
+                 const int32_t* Y, int64_t N, int threads, const Poll& poll, Exchange* exchange) {
   const PlainFloatingPoint mode;
   check_sizes(sizes);
   check_at_least("the number of examples", N, 1);
-  const auto sums = ContextIndex::worthwhile(sizes, N) ? sums_by_context : sums_one_by_one;
+  threads = checked_threads(threads);
+  const BlockSums sums = ContextIndex::worthwhile(sizes, N)
+                             ? sums_by_context(sizes, parameters, X, Y, N, threads, poll)
+                             : sums_one_by_one(sizes, parameters, X, Y, N, threads, poll, exchange);
   double sum = 0;
-  for (const double block_sum : sums(sizes, parameters, X, Y, N, checked_threads(threads), poll)) {
-    sum += block_sum;
-  }
+  for (const double block_sum : sums) sum += block_sum;
   return mode.here(sum / static_cast<double>(N));
 }
 

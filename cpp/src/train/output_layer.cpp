@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "base/shares.hpp"
 #include "net/token_tiles.hpp"
 
 namespace makemore {
@@ -12,10 +13,16 @@ namespace {
 
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
+// Floats that fill whole pages, so that what follows has pages of its own.
+int64_t whole_pages(int64_t n) {
+  constexpr auto kFloats = static_cast<int64_t>(kPage / sizeof(float));
+  return (n + kFloats - 1) / kFloats * kFloats;
+}
+
 }  // namespace
 
 OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
-                         int64_t moments, int64_t most_candidates)
+                         int64_t moments, int64_t most_candidates, Exchange* exchange)
     : sizes_(sizes),
       scale_(1.0f / static_cast<float>(batch_size)),
       F_(sizes.n_features()),
@@ -23,7 +30,11 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
       ld_rows_(padded(cut.chunk_rows)),
       is_one_chunk_(batch_size <= cut.chunk_rows),
       tile_tokens_(cut.tile_tokens),
+      exchange_(exchange),
+      exchanges_candidates_(exchange != nullptr && most_candidates > 0),
       groups_(cut.token_groups.size()),
+      dh_stride_(whole_pages(F_ * ld_rows_ + 1)),
+      dh_(group_count() * dh_stride_),
       W2T_(sizes.vocab_size * ld_, moments),
       b2_(b2),
       rows_(most_candidates * ld_),
@@ -37,18 +48,23 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
   const int64_t tokens = most_candidates > 0 ? most_candidates : sizes.vocab_size;
   e_ = Buffer<float>(tokens * ld_rows_);
   tile_of_token_ = Buffer<int32_t>(tokens);
-  const auto groups = static_cast<int64_t>(groups_.size());
+  const int64_t groups = group_count();
   const int64_t of_group = (tokens + groups - 1) / groups;
   const int64_t of_tile = std::min(of_group, tile_tokens_);
-  for (Group& group : groups_) {
+  for (int64_t g = 0; g < groups; ++g) {
+    Group& group = group_of(g);
     const int64_t rows = is_one_chunk_ ? of_tile : of_group;
     group.factor = Buffer<float>(kPanel);
     group.dlogits = Buffer<float>(of_tile * kPanel);
     group.db2_of_tile = Buffer<float>(of_tile);
     group.dW2T = Buffer<float>(rows * ld_);
     group.db2 = Buffer<float>(rows);
-    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_),
-                      Buffer<float>(F_ * ld_rows_)};
+    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_), &dh_[g * dh_stride_]};
+  }
+  if (exchange_ != nullptr) found_ = Buffer<float>(2 * groups * ld_rows_ + batch_size);
+  if (exchanges_candidates_) {
+    dW2T_ = Buffer<float>(most_candidates * ld_);
+    db2_ = Buffer<float>(most_candidates);
   }
   const int64_t tiles = groups * ((of_group + tile_tokens_ - 1) / tile_tokens_);
   tile_max_ = Buffer<float>(tiles * ld_rows_);
@@ -58,7 +74,7 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
 // Fewer tokens than the constructor has room for have no more tiles.
 void OutputLayer::cut_in_groups(int64_t tokens) {
   tiles_.clear();
-  const auto groups = static_cast<int64_t>(groups_.size());
+  const int64_t groups = group_count();
   for (int64_t g = 0; g < groups; ++g) {
     Group& group = group_of(g);
     group.tokens = share_of(tokens, g, groups);
@@ -161,7 +177,8 @@ void OutputLayer::gather_candidates(const Group& group) {
 }
 
 bool OutputLayer::update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
-                                    const float* dW2T, const float* db2) {
+                                    const Gradients& gradients) {
+  const auto [dW2T, db2] = gradients;
   bool finite = true;
   for (int64_t v = 0; v < tile.tokens; ++v) {
     const int64_t token = candidates_->tokens[tile.begin + v];
@@ -199,8 +216,7 @@ void OutputLayer::forward(const Kernels& kernel, int64_t g, const Chunk& chunk) 
 double OutputLayer::cross_entropy(const Kernels& kernel, int64_t i,
                                   const DistinctContexts& contexts, const Chunk& chunk,
                                   float* losses) {
-  const auto groups = static_cast<int64_t>(groups_.size());
-  const Range lines = share_of(padded(chunk.count) / kUnit, i, groups);
+  const Range lines = share_of(padded(chunk.count) / kUnit, i, group_count());
   double loss_sum = 0;
   for (int64_t first = lines.begin * kUnit; first < lines.end * kUnit; first += kUnit) {
     float* const max = &max_[first];
@@ -241,9 +257,7 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
   for (int64_t t = group.tiles.end - 1; t >= group.tiles.begin; --t) {
     const Tile& tile = tiles_[static_cast<size_t>(t)];
     const float* const w = rows() + tile.begin * ld_;
-    const int64_t place_of_tile = is_one_chunk_ ? 0 : tile.begin - group.tokens.begin;
-    float* const dw = &group.dW2T[place_of_tile * ld_];
-    float* const db2 = &group.db2[place_of_tile];
+    const auto [dw, db2] = gradients_of(group, tile);
     std::fill_n(db2_of_tile, tile.tokens, 0.0f);
     int64_t next_target = target_starts_[static_cast<size_t>(t)];
     for_each_panel(chunk, [&](const Panel& panel) {
@@ -261,7 +275,7 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
         dlogits[place] -= 1;
         db2_of_tile[target.token] -= 1;
       });
-      float* const dh = &group.exchange.dh[panel.first * F_];
+      float* const dh = group.exchange.dh + panel.first * F_;
       const bool is_first_tile = t == group.tiles.end - 1;
       kernel.matmul(dh, columns, w, 1, ld_, dlogits, columns, is_first_tile ? nullptr : dh, columns,
                     F_, columns, tile.tokens);
@@ -272,9 +286,9 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
     for (int64_t v = 0; v < tile.tokens; ++v) {
       db2[v] = (chunk.is_first ? 0.0f : db2[v]) + db2_of_tile[v] * scale_;
     }
-    if (rule == nullptr) continue;
+    if (rule == nullptr || exchanges_candidates_) continue;
     if (candidates_ != nullptr) {
-      group.finite &= update_candidates(kernel, *rule, tile, dw, db2);
+      group.finite &= update_candidates(kernel, *rule, tile, {dw, db2});
       continue;
     }
     group.finite &=
@@ -283,13 +297,28 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
   }
 }
 
+// Where the gradients of a tile are kept until its update.
+OutputLayer::Gradients OutputLayer::gradients_of(Group& group, const Tile& tile) {
+  if (exchanges_candidates_) return {&dW2T_[tile.begin * ld_], &db2_[tile.begin]};
+  const int64_t place = is_one_chunk_ ? 0 : tile.begin - group.tokens.begin;
+  return {&group.dW2T[place * ld_], &group.db2[place]};
+}
+
+void OutputLayer::update_candidates(const Kernels& kernel, int64_t g, const UpdateRule& rule) {
+  Group& group = group_of(g);
+  for (int64_t t = group.tiles.begin; t < group.tiles.end; ++t) {
+    const Tile& tile = tiles_[static_cast<size_t>(t)];
+    group.finite &= update_candidates(kernel, rule, tile, gradients_of(group, tile));
+  }
+}
+
 // Adds the groups' parts of the gradient of n features from `begin` on, and returns their sum
 // (n,columns).
 float* OutputLayer::summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n) {
   const int64_t place = panel.first * F_ + begin * panel.columns;
-  float* const sum = &groups_[0].exchange.dh[place];
+  float* const sum = groups_[0].exchange.dh + place;
   for (size_t g = 1; g < groups_.size(); ++g) {
-    kernel.add(sum, &groups_[g].exchange.dh[place], n * panel.columns);
+    kernel.add(sum, groups_[g].exchange.dh + place, n * panel.columns);
   }
   for (int64_t j = 0; j < n * panel.columns; ++j) sum[j] *= scale_;
   return sum;
@@ -314,6 +343,62 @@ void OutputLayer::give_demb(const Kernels& kernel, float* demb, const int32_t* r
         demb[pairs[k / E] * E + k % E] += dx[k * panel.columns + row];
     }
   });
+}
+
+// The number of the group's first tile; of all tiles for the group behind the last.
+int64_t OutputLayer::first_tile(int64_t group) const {
+  return group < group_count() ? groups_[static_cast<size_t>(group)].tiles.begin
+                               : std::ssize(tiles_);
+}
+
+// The message has of each group its greatest logits, its sums, and the logits of its targets.
+void OutputLayer::exchange_found(const Chunk& chunk) {
+  const int64_t groups = group_count(), rows = padded(chunk.count);
+  const auto first_target = [&](int64_t g) {
+    return int64_t{target_starts_[static_cast<size_t>(first_tile(g))]};
+  };
+  const auto start = [&](int64_t g) { return 2 * rows * g + first_target(g); };
+  const auto for_each_number = [&](int64_t begin, int64_t end, const auto& visit) {
+    for (int64_t g = begin; g < end; ++g) {
+      float* place = &found_[start(g)];
+      for (Buffer<float>* const array : {&group_of(g).exchange.max, &group_of(g).exchange.sum}) {
+        for (int64_t j = 0; j < rows; ++j) visit((*array)[j], *place++);
+      }
+      for (int64_t i = first_target(g); i < first_target(g + 1); ++i) {
+        visit(target_logits_[targets_[i].example], *place++);
+      }
+    }
+  };
+  const auto give = [](const float& number, float& in_message) { in_message = number; };
+  const auto take = [](float& number, const float& in_message) { number = in_message; };
+  const Range own = own_share(exchange_, groups);
+  for_each_number(own.begin, own.end, give);
+  exchange_shares(*exchange_, found_.get(), groups, start);
+  for_each_number(0, own.begin, take);
+  for_each_number(own.end, groups, take);
+}
+
+void OutputLayer::exchange_gradients(const Chunk& chunk) {
+  const int64_t groups = group_count();
+  const auto is_finite = [&](int64_t g) -> float& { return dh_[g * dh_stride_ + F_ * ld_rows_]; };
+  for (int64_t g = 0; g < groups; ++g) is_finite(g) = group_of(g).finite ? 1.0f : 0.0f;
+  exchange_shares(*exchange_, dh_.get(), groups, [&](int64_t g) { return g * dh_stride_; });
+  for (int64_t g = 0; g < groups; ++g) group_of(g).finite = is_finite(g) != 0;
+  if (!exchanges_candidates_ || !chunk.is_last) return;
+  const auto first_token = [&](int64_t g) { return share_of(candidates_->count, g, groups).begin; };
+  exchange_shares(*exchange_, dW2T_.get(), groups, [&](int64_t g) { return first_token(g) * ld_; });
+  exchange_shares(*exchange_, db2_.get(), groups, first_token);
+}
+
+void OutputLayer::exchange_parameters(int64_t moments) {
+  if (exchange_ == nullptr || exchanges_candidates_) return;
+  const int64_t groups = group_count();
+  const auto first_token = [&](int64_t g) { return share_of(sizes_.vocab_size, g, groups).begin; };
+  for (int64_t i = 0; i <= moments; ++i) {
+    exchange_shares(*exchange_, W2T_.array(i), groups,
+                    [&](int64_t g) { return first_token(g) * ld_; });
+    exchange_shares(*exchange_, b2_.array(i), groups, first_token);
+  }
 }
 
 }  // namespace makemore

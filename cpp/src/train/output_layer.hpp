@@ -11,6 +11,11 @@
 // The exponentials of a chunk are kept between the two passes.  To compute the logits again, as is
 // done where memory is short, would cost a quarter to a third more time.
 //
+// Ranks share the groups, as threads do: the parameter-parallel scheme of Bengio et al. (2003),
+// section 3.2.  Each has all of W2, but its groups' rows alone are right until the end of a call,
+// where each gets the others'.  The groups' parts are exchanged one by one, and not as sums of
+// ranks', since the order of the additions must not depend on the number of ranks.
+//
 // With a sampled softmax the tokens are the candidates of the step: their rows are copied
 // side by side for the products, and updated where they are.  No other row is touched: a moment of
 // the optimiser is what it was when its token was last a candidate, and weight decay is for
@@ -23,6 +28,7 @@
 #include "base/buffer.hpp"
 #include "base/thread_pool.hpp"
 #include "kernels/kernels.hpp"
+#include "makemore/exchange.hpp"
 #include "makemore/machine.hpp"
 #include "makemore/model.hpp"
 #include "net/distinct_contexts.hpp"
@@ -41,9 +47,16 @@ struct Chunk {
 class OutputLayer {
  public:
   // b2 (V) and its moments belong to the trainer, who packs them.  With most_candidates > 0 the
-  // softmax is sampled.
+  // softmax is sampled.  Without an exchange all groups are this process's own.
   OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
-              int64_t moments, int64_t most_candidates);
+              int64_t moments, int64_t most_candidates, Exchange* exchange);
+
+  // Where ranks share the groups, who calls forward and backward for its own alone: after forward
+  // each gets what the other ranks' groups have found; after backward their parts of dh, whether
+  // their parameters are finite, and of candidates the gradients; and at last the parameters.
+  void exchange_found(const Chunk& chunk);
+  void exchange_gradients(const Chunk& chunk);
+  void exchange_parameters(int64_t moments);
 
   // Exact copies of W2 or a moment of it out of the caller's arrays, and back into them.
   void pack(const Kernels& kernel, int64_t which, const Parameters& from);
@@ -70,8 +83,9 @@ class OutputLayer {
 
   // Pass 2 of a group: its part of dh, and dW2 and db2, added to those of earlier chunks unless
   // this is the first.  The last chunk comes with the rule of the update, which each tile of W2 and
-  // b2 gets while it is in cache.
+  // b2 gets while it is in cache; but candidates that ranks share get it from update_candidates.
   void backward(const Kernels& kernel, int64_t group, const Chunk& chunk, const UpdateRule* rule);
+  void update_candidates(const Kernels& kernel, int64_t group, const UpdateRule& rule);
 
   // dh of the hidden units of a block: the sum of the groups' parts.
   void give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk);
@@ -104,15 +118,21 @@ class OutputLayer {
     Buffer<float> dW2T, db2;    // (tile,ld) (tile), or of all tokens where chunks add to them
     struct {
       Buffer<float> max, sum;  // (ld_rows): of the logits; of e^(logit - max)
-      Buffer<float> dh;        // (panels,F,columns)
+      float* dh;               // (panels,F,columns), and behind it whether the group is finite
     } exchange;
+  };
+  struct Gradients {
+    float *dW2T, *db2;  // (tile,ld) (tile)
   };
 
   Group& group_of(int64_t group) { return groups_[static_cast<size_t>(group)]; }
+  int64_t group_count() const { return static_cast<int64_t>(groups_.size()); }
+  int64_t first_tile(int64_t group) const;
   void cut_in_groups(int64_t tokens);
   void gather_candidates(const Group& group);
   bool update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
-                         const float* dW2T, const float* db2);
+                         const Gradients& gradients);
+  Gradients gradients_of(Group& group, const Tile& tile);
   void take_features(const Kernels& kernel, const float* features, int64_t ld, int64_t begin,
                      int64_t n, const Chunk& chunk);
   float* summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n);
@@ -138,7 +158,12 @@ class OutputLayer {
   const int64_t ld_rows_;  // of arrays with one column per context: those of a chunk, padded
   const bool is_one_chunk_;
   const int64_t tile_tokens_;
+  Exchange* const exchange_;  // null where this process is alone
+  // Candidates are other tokens in each step, whose rows every rank must know: each updates all.
+  const bool exchanges_candidates_;
   std::vector<Group> groups_;
+  const int64_t dh_stride_;
+  Buffer<float> dh_;  // (groups,dh_stride), of their exchange
   std::vector<Tile> tiles_;
   Weights W2T_;                             // (V,ld)
   Weights& b2_;                             // (V)
@@ -152,6 +177,9 @@ class OutputLayer {
   Buffer<Target> targets_;         // (B), by tiles and in these by contexts
   std::vector<int64_t> target_starts_;  // (tiles + 1)
   Buffer<float> target_logits_;         // (B), by context
+  // What only ranks need.
+  Buffer<float> found_;       // (groups,2,rows) and (targets): the message of exchange_found
+  Buffer<float> dW2T_, db2_;  // (most,ld) (most): of candidates
 };
 
 }  // namespace makemore

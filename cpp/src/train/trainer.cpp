@@ -16,6 +16,7 @@
 #include "base/check.hpp"
 #include "base/dispatch.hpp"
 #include "base/floating_point.hpp"
+#include "base/shares.hpp"
 #include "base/thread_pool.hpp"
 #include "base/utf8.hpp"
 #include "makemore/error.hpp"
@@ -112,6 +113,7 @@ class Trainer {
         B_(batch_size_of(batches, examples)),
         ld_V_(padded(sizes.vocab_size)),
         cut_(cut_step(B_, sizes, options.negatives.value_or(0))),
+        own_groups_(own_share(options.exchange, std::ssize(cut_.token_groups))),
         losses_(B_),
         loss_sums_(std::max(cut_.hidden_blocks.size(), cut_.token_groups.size())),
         C_(sizes.vocab_size * sizes.n_embd, moments_),
@@ -125,7 +127,8 @@ class Trainer {
                                                *options.negatives, options.seed, poll);
     }
     if (cuts_tokens) {
-      output_ = std::make_unique<OutputLayer>(sizes, cut_, B_, b2_, moments_, candidates);
+      output_ = std::make_unique<OutputLayer>(sizes, cut_, B_, b2_, moments_, candidates,
+                                              options.exchange);
     } else {
       db2_ = Buffer<float>(ld_V_);
       db2_chunk_ = Buffer<float>(ld_V_);
@@ -193,6 +196,7 @@ class Trainer {
         team.run(2, finish, 1);  // task 0 is the calling thread's: should_stop may belong to it
       }
     });
+    if (output_) output_->exchange_parameters(moments_);
     return end;
   }
 
@@ -345,14 +349,22 @@ class Trainer {
       const int32_t* const Y = negatives_ ? candidates->places.get() : batch.contexts.Y();
       output_->sort_targets(batch.contexts, Y, chunk, candidates);
     });
-    team.run(groups, [&](int64_t g) { output_->forward(kernel_, g, chunk); });
+    const auto run_own = [&](const auto& body) {
+      const auto [begin, end] = own_groups_;
+      team.run(end - begin, [&, begin = begin](int64_t i) { body(begin + i); });
+    };
+    run_own([&](int64_t g) { output_->forward(kernel_, g, chunk); });
+    exchange(team, [&] { output_->exchange_found(chunk); });
     team.run(groups, [&](int64_t g) {
       add_loss(g, chunk, output_->cross_entropy(kernel_, g, batch.contexts, chunk, losses_.get()));
       if (chunk.is_first) copy_share(next, g, groups);
     });
-    team.run(groups, [&](int64_t g) {
-      output_->backward(kernel_, g, chunk, chunk.is_last ? &rule : nullptr);
-    });
+    run_own(
+        [&](int64_t g) { output_->backward(kernel_, g, chunk, chunk.is_last ? &rule : nullptr); });
+    exchange(team, [&] { output_->exchange_gradients(chunk); });
+    if (options_.exchange != nullptr && negatives_ && chunk.is_last) {
+      team.run(groups, [&](int64_t g) { output_->update_candidates(kernel_, g, rule); });
+    }
     team.run(blocks, [&](int64_t i) {
       output_->give_dh(kernel_, block(i), chunk);
       if (i == 0 && sizes_.is_direct) {
@@ -363,6 +375,12 @@ class Trainer {
       block(i).backward(kernel_, batch.fold, rows, chunk.count, chunk.is_first);
       if (chunk.is_last) block(i).backward_table(kernel_, batch.fold, rule);
     });
+  }
+
+  // What ranks exchange, on the calling thread, to which it may belong.
+  template <typename Body>
+  void exchange(Team& team, const Body& body) {
+    if (options_.exchange != nullptr) team.run(1, [&](int64_t) { body(); }, 1);
   }
 
   void add_loss(int64_t share, const Chunk& chunk, double sum) {
@@ -485,6 +503,7 @@ class Trainer {
   const int64_t B_;
   const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
   const StepCut cut_;
+  const Range own_groups_;  // of tokens: all, where there are no other ranks
   std::vector<std::unique_ptr<Batch>> prepared_;
   // The number of contexts of each step of this call, hence of its chunks and phases.  Nothing else
   // may tell it: a thread that comes after the others have ended the phase finds its batch already
@@ -522,6 +541,23 @@ void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batc
     throw ArgumentError("a batch of " + std::to_string(batch_size) +
                         " has too many hidden units for dropout");
   }
+}
+
+// Throws unless each rank gets a group of tokens at least.
+void check_exchange(const Exchange& exchange, const Sizes& sizes, int64_t batch_size,
+                    const TrainOptions& options) {
+  check_at_least("the number of ranks", exchange.size, 1);
+  check_in_range("the rank", exchange.rank, 0, exchange.size - 1);
+  const int64_t groups =
+      std::ssize(cut_step(batch_size, sizes, options.negatives.value_or(0)).token_groups);
+  if (exchange.size <= std::max(groups, int64_t{1})) return;
+  const std::string shape = "a vocabulary of " + std::to_string(sizes.vocab_size) +
+                            " tokens and a batch of " + std::to_string(batch_size);
+  throw ArgumentError(
+      std::to_string(exchange.size) + " ranks cannot share this training: with " + shape +
+      (groups == 0 ? ", the output layer is not cut along tokens"
+                   : ", the output layer is cut in groups of tokens, of which there are " +
+                         std::to_string(groups)));
 }
 
 // The arrays of the parameters, and behind them those of each moment of the optimiser.
@@ -584,6 +620,9 @@ int64_t train_steps(float* losses, const Parameters& parameters, const Optimizer
   const PlainFloatingPoint mode;
   check_arguments(sizes, examples, lr, steps, batches);
   check_options(options, sizes, batch_size_of(batches, examples));
+  if (options.exchange != nullptr) {
+    check_exchange(*options.exchange, sizes, batch_size_of(batches, examples), options);
+  }
   const std::vector<Parameters> arrays =
       arrays_of(parameters, state, sizes, options.update.optimizer);
   const int threads = checked_threads(options.threads);

@@ -140,6 +140,17 @@ def _run(command: click.Command) -> int:
         code = command.main(prog_name="makemore_cpp", standalone_mode=False)
         console.flush()
         return code or 0
+    except (Exception, KeyboardInterrupt) as error:
+        return tell(error, command)
+
+
+def tell(error: BaseException, command: click.Command) -> int:
+    """Say in a sentence what has ended the command; return its exit code.
+
+    An error that no command should end with is raised again.
+    """
+    try:
+        raise error
     except BrokenPipeError:
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort) as error:

@@ -1,8 +1,9 @@
 """The command `train`: a new run or one that goes on. Parses, calls the library and prints."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ from click.core import ParameterSource
 from makemore_cpp import checks, evaluation, files, runs, training
 from makemore_cpp._core import ArgumentError, DivergedError
 from makemore_cpp.cli import common as cli_common
-from makemore_cpp.cli import console, exits
+from makemore_cpp.cli import console, exits, launch
 from makemore_cpp.cli import pictures as cli_pictures
 from makemore_cpp.cli.common import (
     json_option,
@@ -32,6 +33,7 @@ from makemore_cpp.recipe.options import names_of
 from makemore_cpp.recipe.presets import PRESETS
 from makemore_cpp.runs import checkpoint
 from makemore_cpp.text.sampling import iter_samples
+from makemore_cpp.training.ranks import Ranks
 from makemore_cpp.training.state import TrainingState
 from makemore_cpp.training.watch import check_loss
 
@@ -83,11 +85,28 @@ def train(
 ) -> None:
     """Train a model; without options, the lecture's recipe on the bundled names."""
     samples = checks.integer("samples", samples, 0, MAX_SAMPLES)
+    ranks = Ranks.of_launch()
+    with launch.together(ranks):
+        if ranks.is_first:
+            _lead(ranks, samples, checkpoint_every, threads, as_json, options)
+        else:
+            _follow(ranks, checkpoint_every, threads)
+
+
+def _lead(
+    ranks: Ranks,
+    samples: int,
+    checkpoint_every: int | None,
+    threads: int | None,
+    as_json: bool,
+    options: dict[str, Any],
+) -> None:
+    """Train as the only rank, or the first, which alone reads, writes and prints."""
     begin = _new_run if options["resume"] is None else _resumed_run
     try:
-        with begin(samples, options) as run:
+        with _shared(ranks, begin(samples, options)) as run:
             with exits.stop_on_signal() as received:
-                history = _train(run, received, checkpoint_every, threads)
+                history = _train(run, received, checkpoint_every, threads, ranks)
                 # Numbers and pictures are left to the resumed run, so that it ends at once.
                 is_resumable = history.stopped and (checkpoint_every != 0 or run.state is not None)
                 if len(history.losses) == 0:
@@ -108,6 +127,36 @@ def train(
         raise ArgumentError(f"{error}; try a smaller --lr") from error
     if received:
         sys.exit(exits.code_of(received[0]))
+
+
+def _follow(ranks: Ranks, checkpoint_every: int | None, threads: int | None) -> None:
+    """Train along with the first rank, by its run; it says why where it has none."""
+    run: _Run | None = ranks.agreed(None)
+    if run is None:
+        return
+    with exits.stop_on_signal() as received:
+        training.train_quietly(
+            run.model,
+            run.data,
+            threads=threads,
+            should_stop=lambda: bool(received),
+            checkpoint_every=checkpoint_every,
+            resume=run.state,
+            ranks=ranks,
+            **run.options,
+        )
+
+
+@contextmanager
+def _shared(ranks: Ranks, begun: AbstractContextManager["_Run"]) -> Iterator["_Run"]:
+    """Give the run and let the other ranks have it, or none where it cannot begin."""
+    with ExitStack() as stack:
+        try:
+            run = stack.enter_context(begun)
+        except BaseException:
+            ranks.agreed(None)
+            raise
+        yield ranks.agreed(run)
 
 
 def _say_ended(
@@ -184,14 +233,18 @@ def _resumed_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
 
 
 def _train(
-    run: _Run, received: list[int], checkpoint_every: int | None, threads: int | None
+    run: _Run,
+    received: list[int],
+    checkpoint_every: int | None,
+    threads: int | None,
+    ranks: Ranks,
 ) -> training.History:
     def save(state: TrainingState) -> None:
         kept = checkpoint.Checkpoint(state, run.init, run.samples, run.builds)
         origin.remember(run.folder, run.data.origin)
         checkpoint.save(run.folder / CHECKPOINT_FILE, kept)
 
-    return training.train_quietly(
+    history = training.train_quietly(
         run.model,
         run.data,
         threads=threads,
@@ -200,8 +253,12 @@ def _train(
         on_checkpoint=save,
         checkpoint_every=checkpoint_every,
         resume=run.state,
+        ranks=ranks,
         **run.options,
     )
+    if history.stopped and not received:  # by a signal that only another rank has got
+        received.append(signal.SIGTERM)
+    return history
 
 
 def _save(

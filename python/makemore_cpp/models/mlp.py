@@ -237,6 +237,7 @@ class MLP(Net):
         state: OptimizerState | None = None,
         threads: int | None = None,
         should_stop: Callable[[], bool] | None = None,
+        exchange: Any = None,
         **options: Unpack[UpdateOptions],
     ) -> Float32:
         """Take one step per entry of `lr`, changing the parameters in place.
@@ -271,6 +272,11 @@ class MLP(Net):
         should_stop : callable, optional
             A function that is called between steps; true ends the call after the last completed
             step.
+        exchange : object, optional
+            The ranks, processes that make this call together and share its work; each gets the
+            whole result. `training.MpiRanks` makes one; it has `rank`, `size` and a function
+            ``all_gather(message, counts)``, where ``counts[i]`` bytes of a uint8 array belong to
+            rank i.
         **options
             The options on how a step changes the parameters; see `recipe.UpdateOptions`.
 
@@ -309,6 +315,7 @@ class MLP(Net):
             state=state,
             threads=threads,
             should_stop=should_stop,
+            exchange=exchange,
             **core_options,
         )
 

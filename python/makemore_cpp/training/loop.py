@@ -1,6 +1,7 @@
 """One training run: many steps a call, with evaluations and progress in between."""
 
 import functools
+import hashlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -10,14 +11,21 @@ from typing import ParamSpec, Unpack
 import numpy as np
 
 from makemore_cpp import checks
+from makemore_cpp._core import __version__, build_info
 from makemore_cpp.arrays import Float32
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import Recipe, TrainingOptions
 from makemore_cpp.training.bar import live_bar
 from makemore_cpp.training.history import DivergenceWarning, History, Progress, has_diverged
+from makemore_cpp.training.ranks import Ranks
 from makemore_cpp.training.snapshots import Snapshots
-from makemore_cpp.training.state import Evaluation, TrainingState, check_resumable
+from makemore_cpp.training.state import (
+    Evaluation,
+    TrainingState,
+    check_resumable,
+    examples_digest,
+)
 from makemore_cpp.training.watch import (
     Best,
     CheckpointClock,
@@ -26,21 +34,20 @@ from makemore_cpp.training.watch import (
     trained_alone,
 )
 
-# How long one call of the core should take: short enough for a stop to seem immediate, while the
-# 40 us that a call costs do not count.
-SECONDS_PER_CALL = 0.05
-
 P = ParamSpec("P")
 
 
 class _Run:
     """A run between two of its steps: what it has done, and what it needs to go on."""
 
-    def __init__(self, model: MLP, data: Dataset, recipe: Recipe, threads: int | None) -> None:
+    def __init__(
+        self, model: MLP, data: Dataset, recipe: Recipe, threads: int | None, ranks: Ranks
+    ) -> None:
         self.model = model
         self.data = data
         self.recipe = recipe
-        self.threads = threads
+        self.threads = ranks.threads(threads)
+        self.ranks = ranks
         self.eval_every = recipe.evaluation_every_of(len(data.dev.Y))
         self.options = recipe.options("training", "update")
         self.options["eval_every"] = recipe.evaluation_every
@@ -67,6 +74,21 @@ class _Run:
         self.best.replay(earlier.evaluations, earlier.best)
         self.started -= earlier.seconds
 
+    def check_ranks(self) -> None:
+        """Raise ArgumentError where the ranks would not all do the same."""
+        digest = hashlib.sha256()
+        for array in (*self.model.parameters.values(), *self.state.values()):
+            digest.update(np.ascontiguousarray(array).data)
+        self.ranks.check_same(
+            {
+                "the build": f"{__version__}, {build_info()['isa']['used']}",
+                "data": examples_digest(self.data),
+                "options": str(self.options),
+                "the number of steps done": str(self.done),
+                "model": digest.hexdigest(),
+            }
+        )
+
     @property
     def is_over(self) -> bool:
         """Whether all steps are done, or patience has ended."""
@@ -83,7 +105,7 @@ class _Run:
             pauses = (
                 _next_multiple(every, first, steps) for every in (self.eval_every, pause_every)
             )
-            count = min(count, *(pause - first for pause in pauses))
+            count = self.ranks.agreed(min(count, *(pause - first for pause in pauses)))
             call_started = time.perf_counter()
             losses = self.model.train_steps(
                 self.data.train.X,
@@ -94,6 +116,7 @@ class _Run:
                 first_step=first,
                 state=self.state,
                 threads=self.threads,
+                exchange=self.ranks.exchange,
                 **self.recipe.options("update"),
             )
             self.model.data = self.data.origin
@@ -103,7 +126,7 @@ class _Run:
             yield Progress(
                 self.done, steps, float(losses.mean(dtype=np.float64)), now - self.started
             )
-            count = _next_count(count, now - call_started)
+            count = _next_count(count, (now - call_started) / self.ranks.seconds_per_call)
 
     @property
     def is_evaluation_due(self) -> bool:
@@ -126,7 +149,7 @@ class _Run:
 
     def _checked_loss(self, name: str) -> float:
         split = self.data.dev if name == "dev" else self.data.train
-        loss = self.model.loss(split.X, split.Y, threads=self.threads)
+        loss = self.ranks.loss(self.model, split.X, split.Y, self.threads)
         last = self.done - 1
         check_loss(name, loss, last, self.recipe.learning_rates(last, 1)[0])
         return loss
@@ -172,6 +195,7 @@ def train_quietly(
     on_checkpoint: Callable[[TrainingState], object] | None = None,
     checkpoint_every: int | None = None,
     resume: TrainingState | None = None,
+    ranks: Ranks | None = None,
     **options: Unpack[TrainingOptions],
 ) -> History:
     """Train the model in place on ``data.train``; the defaults are the lecture's recipe.
@@ -211,6 +235,12 @@ def train_quietly(
     resume : TrainingState, optional
         Go on from there. `data` and all options must be those of that run, whose `options` the
         state holds; the model gets the state's parameters.
+    ranks : Ranks, optional
+        Share the work with the other ranks, as of `Ranks.of_launch`, which all make this call
+        with a model, data and options of their own that are the same; `threads` is then by default
+        this rank's share of the CPUs. Each rank asks its own `should_stop`, calls its own
+        functions, and has the whole model at the end. Only nets whose output layer is cut along
+        tokens have work to share.
     **options
         How a step changes the parameters, too; see `recipe.UpdateOptions`.
 
@@ -234,13 +264,15 @@ def train_quietly(
     recipe = Recipe.of(options, "training", "update")
     if resume is not None:
         checks.instance("resume", resume, TrainingState)
+    if ranks is not None:
+        checks.instance("ranks", ranks, Ranks)
     for name, function in (
         ("on_progress", on_progress),
         ("should_stop", should_stop),
         ("on_checkpoint", on_checkpoint),
     ):
         checks.function(name, function)
-    run = _Run(model, data, recipe, threads)
+    run = _Run(model, data, recipe, threads, ranks or Ranks())
     clock = CheckpointClock(checkpoint_every)
     bar = live_bar(recipe.steps) if checks.flag("progress", progress) else nullcontext()
     if resume is not None:
@@ -255,9 +287,11 @@ def train_quietly(
     with trained_alone(model), restored_on_divergence(model), run.best, bar as show:
         if resume is not None:
             run.go_on_from(resume)
+        if run.ranks.size > 1:
+            run.check_ranks()
         calls = run.calls(clock.steps)
         while not run.is_over:
-            if should_stop is not None and should_stop():
+            if run.ranks.any_of(should_stop is not None and should_stop()):
                 stopped = True
                 give_checkpoint()
                 break
@@ -296,9 +330,9 @@ def _warned(function: Callable[P, History]) -> Callable[P, History]:
 train = _warned(train_quietly)
 
 
-def _next_count(count: int, seconds: float) -> int:
-    """Steps for the next call, from what the last one took; at most twice as many."""
-    return max(1, min(2 * count, int(count * SECONDS_PER_CALL / max(seconds, 1e-9))))
+def _next_count(count: int, share: float) -> int:
+    """Steps for the next call, from the share that the last took of its time; at most twice."""
+    return max(1, min(2 * count, int(count / max(share, 1e-9))))
 
 
 def _next_multiple(every: int, done: int, steps: int) -> int:

@@ -1,0 +1,220 @@
+"""The ranks of an MPI launch, which train one model together.
+
+``mpirun -n 2 python -m makemore_cpp train --level word ...`` is the command of one process with
+mpirun before it, and ends in the same bytes. As in section 3.2 of Bengio et al. (2003), each rank
+owns some of the output layer's words, that is, whole groups of tokens (`makemore_cpp info` has none
+where the vocabulary is small: such a net is refused), and everything else is done by all of them.
+A step has two exchanges: the greatest logits and the sums of exponentials, B x 2 numbers of each
+group, and the groups' parts of dh, B x H numbers of each (with a sampled softmax also the gradients
+of the candidates). They are not added up before, as then the order of additions, and with it the
+bits, would depend on the number of ranks.
+
+Every rank has room for all of W2 and its moments, as one process has; in the course of a call of
+the core only its own rows change, and at the end each gets the others'. So between calls every
+rank has the whole model, any may save it, and a checkpoint knows nothing of ranks.
+
+A rank that fails alone ends the others, and one that is killed is the launcher's task: both
+mpiexec of MPICH and of Open MPI then end the rest. Ranks that all fail of the same end by
+themselves.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from makemore_cpp._core import ArgumentError, mean_loss
+from makemore_cpp.arrays import Int32, UInt8
+from makemore_cpp.models.mlp import MLP
+
+Value = TypeVar("Value")
+
+# How many ranks there are, said by the launchers of MPICH and what is made of it, and of Open MPI.
+LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
+# How long a rank that fails waits for the others to fail as well, before it ends them.
+SECONDS_TO_FAIL = 2.0
+SECONDS_BETWEEN_LOOKS = 0.02
+
+
+class Ranks:
+    """The ranks that train a model together; of this class, one process alone.
+
+    All ranks call the methods in the same order.
+
+    Attributes
+    ----------
+    rank, size : int
+        Which rank this process is, and how many there are.
+    exchange : object or None
+        Of `MLP.train_steps`.
+    """
+
+    rank, size = 0, 1
+    exchange: Any = None
+    # How long one call of the core should take: short enough for a stop to seem immediate, while
+    # the 40 us that a call costs do not count.
+    seconds_per_call = 0.05
+
+    @staticmethod
+    def of_launch() -> "Ranks":
+        """Return the ranks that a launcher of MPI has started, or this process alone.
+
+        Raises
+        ------
+        ArgumentError
+            The library mpi4py is not installed, or belongs to another MPI than the launcher.
+        """
+        sizes = [os.environ.get(name, "") for name in LAUNCHED]
+        started = max(int(size) if size.isascii() and size.isdigit() else 1 for size in sizes)
+        if started < 2:
+            return Ranks()
+        try:
+            from mpi4py import MPI
+        except (ImportError, RuntimeError) as error:  # the latter where there is no MPI
+            raise ArgumentError(
+                f"{started} ranks were launched, but they need the library mpi4py ({error}); "
+                "install makemore_cpp[mpi]"
+            ) from error
+        ranks = MpiRanks(MPI.COMM_WORLD)
+        if ranks.size != started:
+            raise ArgumentError(
+                f"{started} ranks were launched, but mpi4py knows {ranks.size}: "
+                "it belongs to another MPI than the launcher"
+            )
+        return ranks
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the rank that reads, writes and prints."""
+        return self.rank == 0
+
+    def agreed(self, value: Value) -> Value:
+        """Return what the first rank says."""
+        return value
+
+    def any_of(self, flag: bool) -> bool:
+        """Return whether any rank says so."""
+        return flag
+
+    def threads(self, wanted: int | None) -> int | None:
+        """Return the threads of this rank: those that are wanted, or its share of the CPUs."""
+        return wanted
+
+    def loss(self, model: MLP, X: Int32, Y: Int32, threads: int | None) -> float:
+        """Return the loss as of `MLP.loss`, for which the ranks share the examples."""
+        return model.loss(X, Y, threads)
+
+    def check_same(self, values: Mapping[str, str]) -> None:
+        """Raise ArgumentError, on all ranks, where they have not the same values."""
+
+    @contextmanager
+    def ended_together(self) -> Iterator[None]:
+        """Let the ranks wait for each other at the end, whether they have succeeded or failed.
+
+        Raises
+        ------
+        FailedAloneError
+            Instead of the error, where others have not ended soon after it: they wait for this
+            rank, and `abort` is what is left.
+        """
+        yield
+
+    def abort(self, code: int) -> None:
+        """End all ranks at once, with this exit code."""
+
+
+class MpiRanks(Ranks):
+    """The ranks of an MPI communicator of the library mpi4py."""
+
+    # At the end of a call ranks exchange W2 and its moments.
+    seconds_per_call = 0.5
+
+    def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI
+
+        self._mpi = MPI
+        self.rank, self.size = comm.Get_rank(), comm.Get_size()
+        self._comm = comm.Dup()
+        self._ends = comm.Dup()  # apart: a rank may end while others are in the middle of a step
+        self.exchange = self
+
+    def all_gather(self, message: UInt8, counts: Sequence[int]) -> None:
+        """Fill a message of which this rank has filled its counts[rank] bytes.
+
+        Where there are more ranks than CPUs, those that wait must not keep out those that are
+        waited for, as MPI does: 12 ms for what takes 150 of its blocking call.
+        """
+        parts = (counts, None)  # one behind the other
+        # Kept, and the message with it: an interrupt may come while MPI writes there.
+        self._request = self._comm.Iallgatherv(self._mpi.IN_PLACE, [message, parts, self._mpi.BYTE])
+        while not self._request.Test():
+            os.sched_yield()
+
+    def agreed(self, value: Value) -> Value:
+        """See `Ranks`."""
+        said: Value = self._comm.bcast(value)
+        return said
+
+    def any_of(self, flag: bool) -> bool:
+        """See `Ranks`."""
+        return any(self._comm.allgather(flag))
+
+    def threads(self, wanted: int | None) -> int | None:
+        """See `Ranks`."""
+        if hasattr(os, "sched_getaffinity"):
+            cpus = os.sched_getaffinity(0)
+        else:
+            cpus = set(range(os.cpu_count() or 1))
+        others = self._comm.allgather((platform.node(), cpus))
+        sharing = sum(node == platform.node() and bool(cpus & its) for node, its in others)
+        return max(1, len(cpus) // sharing) if wanted is None else wanted
+
+    def loss(self, model: MLP, X: Int32, Y: Int32, threads: int | None) -> float:
+        """See `Ranks`."""
+        C, W1, b1, W2, b2 = model.parameters.values()
+        return mean_loss(C, W1, b1, W2, b2, X, Y, threads=threads, exchange=self)
+
+    def check_same(self, values: Mapping[str, str]) -> None:
+        """See `Ranks`."""
+        of_all = self._comm.allgather(dict(values))
+        for rank, its in enumerate(of_all):
+            for name, value in its.items():
+                if value != of_all[0][name]:
+                    raise ArgumentError(
+                        f"{name} is not the same on all ranks: "
+                        f"{of_all[0][name]} on rank 0, but {value} on rank {rank}"
+                    )
+
+    @contextmanager
+    def ended_together(self) -> Iterator[None]:
+        """See `Ranks`."""
+        try:
+            yield
+        except BaseException as error:
+            if not self._have_ended(SECONDS_TO_FAIL):
+                raise FailedAloneError(error) from error
+            raise
+        self._have_ended(None)
+
+    def _have_ended(self, seconds: float | None) -> bool:
+        request = self._ends.Ibarrier()
+        due = None if seconds is None else time.monotonic() + seconds
+        while not request.Test():
+            if due is not None and time.monotonic() > due:
+                return False
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        return True
+
+    def abort(self, code: int) -> None:
+        """See `Ranks`."""
+        self._comm.Abort(code)
+
+
+class FailedAloneError(Exception):
+    """One rank has failed, by `error`, while the others go on."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error

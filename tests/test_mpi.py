@@ -1,0 +1,265 @@
+"""One training on several ranks of MPI: the bits of one process, and ends that leave nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import mpi_training
+import pytest
+from command_line import command, environment, run
+
+from makemore_cpp import training
+from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
+from makemore_cpp.runs import checkpoint
+
+TESTS = Path(__file__).parent
+PATH = os.pathsep.join([environment()["PYTHONPATH"], str(TESTS)])
+SECONDS = 120  # after which a launch hangs
+NET = ("--level", "word", "--n-hidden", 20, "--n-embd", 6, "--batch-size", 32, "--samples", 2,
+       "--threads", 1)  # fmt: skip
+
+
+def launcher() -> str:
+    """The mpiexec of the wheel, beside Python, or another."""
+    pytest.importorskip("mpi4py")
+    beside = Path(sys.executable).with_name("mpiexec")
+    found = str(beside) if beside.exists() else shutil.which("mpiexec")
+    if found is None:
+        pytest.skip("no mpiexec")
+    return found
+
+
+@contextmanager
+def launched(
+    ranks: int, arguments: list[str], folder: Path, **more: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Start ranks, of which none is left at the end."""
+    own = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **more}
+    process = subprocess.Popen(
+        [launcher(), "-n", str(ranks), *arguments], cwd=folder, env=environment(**own), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        left = below(process.pid)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        process.communicate(timeout=10)
+
+
+def launch(ranks: int, arguments: list[str], folder: Path, **more: str) -> tuple[str, str, int]:
+    """Run ranks to their end; return what they wrote, and the exit code."""
+    with launched(ranks, arguments, folder, **more) as process:
+        out, error = process.communicate(timeout=SECONDS)
+    return out, error, process.returncode
+
+
+def below(pid: int) -> list[int]:
+    """A process and those that it has started, and so on; those that have ended are left out."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # ended meanwhile
+            continue
+        if state != "Z":
+            parents[int(stat.parent.name)] = int(parent)
+    found = [pid] if pid in parents else []
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return found
+
+
+def ranks_below(pid: int) -> dict[int, int]:
+    """The process of each rank of a launch."""
+    found = {}
+    for one in below(pid):
+        given = Path(f"/proc/{one}/environ").read_bytes().decode().split("\0")
+        for name in ("PMI_RANK=", "OMPI_COMM_WORLD_RANK="):
+            found |= {int(text.removeprefix(name)): one for text in given if text.startswith(name)}
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with texts of 2,000 words, and the runs of one process."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "texts.txt").write_text("\n".join(mpi_training.texts(2000, 600)) + "\n")
+    return folder
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """All that a run leaves, but for where its data are and which folder is its own."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "data.json"}
+
+
+@pytest.fixture(scope="module")
+def of_one_process() -> dict[str, str]:
+    return mpi_training.results(training.Ranks())
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_the_bits_of_one_process(
+    ranks: int, of_one_process: dict[str, str], tmp_path: Path
+) -> None:
+    out, error, code = launch(
+        ranks,
+        [sys.executable, str(TESTS / "mpi_training.py")],
+        tmp_path,
+        PYTHONPATH=PATH,
+    )
+    assert code == 0, error
+    assert json.loads(out) == {"ranks": ranks, **of_one_process}
+
+
+def test_the_command_writes_and_prints_once(place: Path) -> None:
+    arguments = ("train", "--data", "texts.txt", *NET, "--steps", 60, "--out")
+    alone, _ = run(place, *arguments, "alone")
+    out, error, code = launch(2, command(*arguments, "shared"), place)
+    assert code == 0, error
+    assert files_of(place / "shared") == files_of(place / "alone")
+    assert re.sub(r"[0-9.]+ s\n", "", out.replace("shared", "alone")) == re.sub(
+        r"[0-9.]+ s\n", "", alone
+    )
+    assert error == ""
+
+
+def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
+    due = time.monotonic() + SECONDS
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < due
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_rank_ends_the_others_and_the_run_goes_on(place: Path, victim: int) -> None:
+    arguments = ("train", "--data", "texts.txt", *NET, "--steps", 1500, "--checkpoint-every", 50)
+    name = f"killed{victim}"
+    with launched(2, command(*arguments, "--out", name), place) as process:
+        wait_for(place / name / CHECKPOINT_FILE, process)
+        os.kill(ranks_below(process.pid)[victim], signal.SIGKILL)
+        killed = time.monotonic()
+        process.communicate(timeout=SECONDS)
+        assert time.monotonic() - killed < 10
+        assert process.returncode != 0
+        assert below(process.pid) == []
+    assert len(checkpoint.load_run(place / name).state.losses) >= 50
+    if not (place / "whole").exists():
+        run(place, *arguments, "--out", "whole")
+    if victim == 0:
+        _, error, code = launch(3, command("train", "--resume", name, "--threads", 1), place)
+        assert code == 0, error
+    else:
+        run(place, "train", "--resume", name)
+    assert files_of(place / name)[MODEL_FILE] == files_of(place / "whole")[MODEL_FILE]
+
+
+def sentences(error: str) -> list[str]:
+    return [line for line in error.splitlines() if line.startswith("makemore_cpp: ")]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--data", "none.txt"), "cannot read none.txt"),
+        (("--level", "char"), "ranks cannot share this training: with a vocabulary of"),
+        (("--lr", "1e30"), "is not finite"),
+        (("--resume", "nowhere"), "nowhere"),
+    ],
+)
+def test_an_error_of_all_is_told_once(place: Path, options: Any, sentence: str) -> None:
+    given = () if "--resume" in options else ("--data", "texts.txt", *NET, "--steps", 10)
+    _, error, code = launch(2, command("train", *given, *options), place)
+    assert code == 2, error
+    assert len(sentences(error)) == 1, error
+    assert sentence in error
+    assert "Traceback" not in error
+    assert "bort" not in error  # nobody had to be
+    assert not (place / "runs").exists()
+
+
+FAILING = """
+import sys
+from makemore_cpp import training
+from makemore_cpp.__main__ import main
+if training.Ranks.of_launch().rank == int(sys.argv.pop(1)):
+    from makemore_cpp.models.mlp import MLP
+    def fail(*_, **__):
+        raise {error}
+    MLP.train_steps = fail
+main()
+"""
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [("MemoryError", "not enough memory"), ("ZeroDivisionError('a bug')", "a bug")],
+)
+def test_a_rank_that_fails_alone_ends_the_others(
+    place: Path, rank: int, error: str, sentence: str
+) -> None:
+    (place / "failing.py").write_text(FAILING.format(error=error))
+    started = time.monotonic()
+    program = [sys.executable, "failing.py", str(rank)]
+    arguments = ("train", "--data", "texts.txt", *NET, "--steps", 100_000)
+    _, told, code = launch(2, [*program, *map(str, arguments)], place)
+    assert code != 0
+    assert time.monotonic() - started < 30
+    assert sentence in told
+    assert len(sentences(told)) == 1 + (rank > 0), told
+    assert not (place / "runs/1/model.safetensors").exists()
+
+
+def test_ranks_with_different_data_are_refused(place: Path) -> None:
+    program = """
+import makemore_cpp as mm, mpi_training
+from makemore_cpp import training
+ranks = training.Ranks.of_launch()
+data = mm.Dataset.split(mpi_training.texts(2000, 600 + ranks.rank), 3, level="word")
+vocab = mm.Vocab.from_texts(mpi_training.texts(2000, 600), level="word")
+try:
+    training.train(mm.MLP(vocab), mm.Dataset.split(data.texts, 3, vocab=vocab), ranks=ranks)
+except mm.ArgumentError as error:
+    if ranks.is_first:
+        print(error)
+"""
+    out, error, code = launch(2, [sys.executable, "-c", program], place, PYTHONPATH=PATH)
+    assert code == 0, error
+    assert out.startswith("data is not the same on all ranks: ")
+    assert out.count("\n") == 1
+
+
+def test_a_launch_without_the_library_or_of_another_mpi(place: Path) -> None:
+    arguments = ("train", "--data", "texts.txt", *NET, "--steps", 10)
+    program = (
+        "import sys; sys.modules['mpi4py'] = None\nfrom makemore_cpp.__main__ import main; main()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, *map(str, arguments)], cwd=place, text=True,
+        env=environment(OMPI_COMM_WORLD_SIZE="2"), capture_output=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr.startswith(
+        "makemore_cpp: 2 ranks were launched, but they need the library"
+    )
+    launcher()
+    result = subprocess.run(
+        command(*arguments), cwd=place, text=True, env=environment(OMPI_COMM_WORLD_SIZE="2"),
+        capture_output=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert "it belongs to another MPI than the launcher" in result.stderr
