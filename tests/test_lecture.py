@@ -123,7 +123,7 @@ def again(folder: Path) -> list[dict[str, Any]]:
         code, *pictures = section.codes
         found.append(run_code(code, namespace))
         for picture in pictures:
-            assert run_code(picture, namespace).startswith(b"\x89PNG")
+            assert run_code(picture, namespace)._repr_png_().startswith(b"\x89PNG")
     return found
 
 

@@ -25,7 +25,8 @@ class Segment(NamedTuple):
     """A part of the lecture: code that is run, shown and written into the notebook as it is.
 
     The last expression of `code` is a dict of values by name, which the braces of `sentence` refer
-    to; that of `picture_code` is a PNG. What has no picture has two empty texts for it.
+    to; that of `picture_code` is a picture that a notebook shows. What has no picture has two empty
+    texts for it.
     """
 
     title: str
@@ -120,7 +121,7 @@ def walk(
         if part.picture_code:
             try:
                 with drawing():
-                    png = bytes(run(part.picture_code, namespace))
+                    png = run(part.picture_code, namespace)._repr_png_()
             except Exception as error:  # whatever it is, the values are there
                 missing = f"{type(error).__name__}: {' '.join(str(error).split())}"
         yield Shown(part, values, sentence, png, missing, time.perf_counter() - started)

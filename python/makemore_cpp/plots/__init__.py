@@ -5,7 +5,7 @@ It imports evaluation, training and models.
 
 from makemore_cpp.plots.embedding_map import embeddings
 from makemore_cpp.plots.hidden import activation_histogram, hidden_units, saturation_image
-from makemore_cpp.plots.style import png_of, save
+from makemore_cpp.plots.style import save
 from makemore_cpp.plots.training import loss_curve, model_pictures, save_model_pictures
 
 __all__ = [
@@ -14,7 +14,6 @@ __all__ = [
     "hidden_units",
     "loss_curve",
     "model_pictures",
-    "png_of",
     "saturation_image",
     "save",
     "save_model_pictures",

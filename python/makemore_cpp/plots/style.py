@@ -78,22 +78,13 @@ def tidy(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-class Png(bytes):
-    """A picture that a notebook shows where it is the last expression of a cell."""
-
-    def _repr_png_(self) -> bytes:
-        return bytes(self)
-
-
 @styled
-def png_of(figure: Figure | SubFigure | Axes) -> Png:
-    """Return a figure, or that of its Axes, as PNG; the same figure gives the same bytes."""
-    whole = figure
-    while not isinstance(whole, Figure):
-        whole = whole.figure
+def png_of(figure: Figure | SubFigure) -> bytes:
+    """Return a figure, such as ``ax.figure``, as PNG; the same figure gives the same bytes."""
+    whole = figure if isinstance(figure, Figure) else figure.figure
     stream = io.BytesIO()
     whole.savefig(stream, format="png", dpi=150, metadata={"Software": None})
-    return Png(stream.getvalue())
+    return stream.getvalue()
 
 
 def save(figure: Figure | SubFigure, path: str | bytes | os.PathLike[str]) -> None:

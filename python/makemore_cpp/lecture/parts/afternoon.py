@@ -45,7 +45,7 @@ dict(
 # %% picture The loss of counts and the share of unseen contexts, by the characters of context
 from makemore_cpp.sweeps import pictures
 
-mm.plots.png_of(pictures.ngrams(rows))
+pictures.ngrams(rows)
 
 # %% Knowledge that carries over (1:48)
 # “You can transfer knowledge through that embedding”: words that are used alike come to lie
@@ -184,7 +184,7 @@ dict(
 # where the rate is {suggestion:.2g}.
 
 # %% picture The loss of each step while the learning rate grows
-mm.plots.png_of(pictures.rate_curve(curve))
+pictures.rate_curve(curve)
 
 # %% The rate decays (44:45)
 # Towards the end one divides the rate by ten, and the loss falls once more.
@@ -217,7 +217,7 @@ dict(
 # {dev:.4f} on dev, where the loss had been {lowest:.4f} after {lowest_step:,} of {steps:,} steps.
 
 # %% picture The loss on few training texts falls, and that on dev rises again
-mm.plots.png_of(mm.plots.loss_curve(overfit))
+mm.plots.loss_curve(overfit)
 
 # %% The lecture's training (56:31)
 # Two hundred thousand steps with batches of 32, embeddings of ten numbers and 200 hidden units,
@@ -233,7 +233,7 @@ dict(
 # {verdict}
 
 # %% picture The loss of the lecture's training
-mm.plots.png_of(mm.plots.loss_curve(history))
+mm.plots.loss_curve(history)
 
 # %% More hidden units, longer embeddings (56:31)
 # “Increasing the size of the model should help the neural net”, and “the bottleneck could be these
@@ -248,7 +248,7 @@ dict(
 # hidden units.
 
 # %% picture The loss on dev by the length of the embeddings and the number of hidden units
-mm.plots.png_of(pictures.heat_map(scaling))
+pictures.heat_map(scaling)
 
 # %% Why more hidden units can make it worse (56:31)
 # With embeddings of two numbers the widest net is not the best one. Every hidden unit pulls at the
@@ -284,7 +284,7 @@ dict(
 # makes up {share:.2%} of train.
 
 # %% picture Each character at its embedding, vowels and consonants in two colours
-mm.plots.png_of(mm.plots.embeddings(flat))
+mm.plots.embeddings(flat)
 
 # %% New names (73:24)
 # “We're going to generate 20 samples”, and “the words here are much more word like or name like”
@@ -358,7 +358,7 @@ dict(table=search.records(), runs=len(search.rows), low=found.low, best=found.be
 # the noise of minibatches.
 
 # %% picture The last losses of a short run at each learning rate
-mm.plots.png_of(pictures.fixed_rates(search))
+pictures.fixed_rates(search)
 
 # %% Challenge 3: how much context?
 # “Train models with context lengths 2, 3, 4, and 5. Compare final dev loss, sample quality,
@@ -372,7 +372,7 @@ dict(
 # => The least loss on dev, {dev:.4f}, is that of {best} characters.
 
 # %% picture The losses by the characters of context
-mm.plots.png_of(pictures.lines(contexts, "block_size"))
+pictures.lines(contexts, "block_size")
 
 # %% Challenge 4: do vowels cluster?
 # “Plot the 2D embeddings of all characters. Color-code vowels vs. consonants. Do they cluster?” The
@@ -398,7 +398,7 @@ dict(
 # they are {best_gap:.4f} and {best_dev:.4f}.
 
 # %% picture The losses and the gap by the weight decay
-mm.plots.png_of(pictures.lines(decays, "weight_decay", ("train", "dev", "gap")))
+pictures.lines(decays, "weight_decay", ("train", "dev", "gap"))
 
 # %% Reflection 1: what motivated attention?
 # “What limitation of the MLP approach might have motivated the development of attention?”
@@ -414,7 +414,7 @@ dict(table=shares.records(), answer=answers.get("What would ten times more data 
 # => {answer}
 
 # %% picture The loss on dev by the number of training texts, for two sizes of the hidden layer
-mm.plots.png_of(pictures.lines(shares, "train_texts", ("dev",), by=("n_hidden",)))
+pictures.lines(shares, "train_texts", ("dev",), by=("n_hidden",))
 
 # %% Reflection 3: the mystery of generalisation
 # “The model generates novel names it never saw. How is this possible when neural networks just
