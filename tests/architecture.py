@@ -23,7 +23,7 @@ CPP_ROOMS = ["kernels", "base", "net", "train", "files", "text", "bindings", "ex
 HEADER_ROOMS = {"error": "base", "poll": "base", "machine": "base", "exchange": "base"}
 PYTHON_ROOMS = [
     "_core", "arrays", "early_ctrl_c", "checks", "package_paths", "ops", "reference", "files",
-    "recipe", "data", "text", "models", "training", "evaluation", "plots", "export",
+    "recipe", "data", "text", "models", "training", "evaluation", "estimators", "plots", "export",
     "runs", "sweeps", "lecture", "cli", "old_names", "__init__", "__main__",
 ]  # fmt: skip
 TOP_LEVEL = {
@@ -42,6 +42,7 @@ GUESTS = {
     "distributed": {"sweeps/parallel"},
     "onnx": {"export/onnx"},
     "mpi4py": {"training/ranks"},
+    "sklearn": {"estimators"},
 }
 # What draws is loaded by those who draw, inside of their functions.
 PLOTTING = {"plots", "sweeps.pictures"}

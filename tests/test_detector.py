@@ -413,3 +413,13 @@ def test_bad_strings_to_try():
             function(texts, -1)
     with pytest.raises(TypeError, match="vocab must be"):
         random_letters(texts, "ab")
+
+
+@pytest.mark.parametrize("n", [1, 30, 500])
+@pytest.mark.parametrize("p", [0.011, 0.05, 0.5, 0.99])
+def test_the_offset_parts_the_p_values(n, p):
+    shares = LowerShares.fit(np.round(np.random.default_rng(n).normal(size=n), 6))
+    p = max(p, 1 / (n + 1))
+    offset = shares.offset(p)
+    below, above = shares.p_values(np.array([offset - 5e-7, offset + 5e-7]))
+    assert below <= p < above

@@ -9,6 +9,7 @@ import pickle
 import pkgutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from threading import Barrier
 from typing import Any
@@ -35,6 +36,8 @@ SPECIAL = {
 def modules() -> Iterator[Any]:
     yield _core
     for info in pkgutil.walk_packages(mm.__path__, "makemore_cpp."):
+        if info.name.endswith("estimators") and find_spec("sklearn") is None:
+            continue
         if not info.name.endswith("__main__"):
             yield importlib.import_module(info.name)
 

@@ -11,6 +11,7 @@ This module holds what most programs need; its submodules, the rooms of the pack
 ``models``      the net, its frozen copy, counts and mixtures
 ``training``    the training loop, its history and its state
 ``evaluation``  losses on splits, baselines, diagnosis, hidden units, vowels
+``estimators``  net and detector as scikit-learn's; its extra is ``sklearn``
 ``plots``       pictures of a training and of its net
 ``export``      a model in other forms
 ``runs``        one training run on disk
@@ -61,7 +62,7 @@ from makemore_cpp.text import Detector, Exhausted, LengthWarning, Model
 from makemore_cpp.training import DivergenceWarning, History, train
 
 # The rooms that are loaded when they are first used, since they import matplotlib and the like.
-ROOMS = frozenset({"lecture", "plots", "reference", "runs", "sweeps"})
+ROOMS = frozenset({"estimators", "lecture", "plots", "reference", "runs", "sweeps"})
 
 old_names.add()
 

@@ -153,3 +153,17 @@ class LowerShares:
         else:
             p[low] = self.share * np.maximum(1 - self.shape * excess, 0) ** (1 / self.shape)
         return np.maximum(p, 1 / (1 + texts))
+
+    def offset(self, p: float) -> float:
+        """Return the score below which p-values are at most p, which is at least 1 / (n + 1).
+
+        It lies half way between two scores that there can be.
+        """
+        unit = 10.0**-DECIMALS
+        # The p-value of the second is 1; of the first nobody can say more than the least.
+        low, high = round(self.scores[0] / unit) - 10**12, round(self.scores[-1] / unit) + 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            is_low = self.p_values(np.array([middle * unit]))[0] <= p
+            low, high = (middle, high) if is_low else (low, middle)
+        return float((low + high) / 2 * unit)

@@ -114,6 +114,11 @@ class Detector(Saved):
         """The number of good texts that the detector was fitted to."""
         return len(self._shares.scores)
 
+    @property
+    def offset(self) -> float:
+        """The score below which a text is flagged."""
+        return self._shares.offset(self.false_positive_rate)
+
     def scores(self, texts: Iterable[str]) -> Float64:
         """Return the standardised scores (n,): 0 is the mean of good texts of the same length.
 
