@@ -107,14 +107,14 @@ def test_ngrams_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> 
 
 
 def test_nets_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> None:
-    """Each net of each seed alone and in two mixtures, which are those of models of their own."""
+    """Each net of each seed alone and in mixtures, which are those of models of their own."""
     assert [(row.n, row.h, row.seed) for row in rows[5:]] == [
-        (n, h, seed) for n, h in ((5, 8), (3, 8), (5, 100)) for seed in (1, 2) for _ in range(3)
+        (n, h, seed) for n, h in ((5, 8), (3, 8), (5, 100)) for seed in (1, 2) for _ in range(4)
     ]
     assert len({row.dev for row in rows}) == len(rows)
     shape = Shape(3, 8, 6)
     net, _ = word_nets.train_net(shape, data, 2, FEW)
-    alone, equal, fitted = rows[14:17]
+    alone, equal, fitted, by_frequency = rows[17:21]
     X, Y = mm.build_dataset(data.test.texts, data.vocab, 4)
     assert alone.test == pytest.approx(math.exp(net.loss(X[:, -2:], Y)), rel=1e-6)
     assert alone.parameters == net.n_parameters
@@ -128,9 +128,29 @@ def test_nets_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> No
     )
     assert fitted.test == pytest.approx(math.exp(mixture.loss(X, Y)), rel=1e-6)
     assert fitted.mixed_with == f"Kneser-Ney 5, {mixture.weights[1]:.2f}"
-    papers = [(row.paper_dev, row.paper_test) for row in rows[17:20]]
-    assert papers == [(280, 276), (265, 252), (None, None)]
-    assert {(row.paper_dev, row.paper_test) for row in rows[5:17]} == {(None, None)}
+    assert by_frequency.mixed_with == "Kneser-Ney 5 by frequency"
+    assert by_frequency.dev < 1.00001 * fitted.dev
+    papers = [(row.paper_dev, row.paper_test) for row in rows[21:25]]
+    assert papers == [(280, 276), (265, 252), (None, None), (None, None)]
+    assert {(row.paper_dev, row.paper_test) for row in rows[5:21]} == {(None, None)}
+
+
+def test_weights_by_the_frequency_of_the_last_word(data: mm.Dataset) -> None:
+    """Each bin that is large enough has the weight of a mixture that knows no other examples."""
+    unigram, bigram = (mm.NGram(data.vocab, data.train.texts, order) for order in (1, 2))
+    one, other = (Looks.of(model, data) for model in (unigram, bigram))
+    weights = one.weights_by_frequency(other, data)
+    assert [len(w) for w in weights] == [len(lps) for lps in one]
+    seen = Counter(data.train.Y.tolist())
+    bins = [math.ceil(-math.log((1 + seen[x]) / len(data.train.Y))) for x in data.dev.X[:, -1]]
+    sizes = Counter(bins)
+    assert min(sizes.values()) < word_nets.LEAST_EXAMPLES < sorted(sizes.values())[-2]
+    for i, size in sizes.items():
+        its = np.array(bins) == i
+        if size < word_nets.LEAST_EXAMPLES:
+            its[:] = True
+        mixture = mm.Mixture.fit([unigram, bigram], data.dev.X[its][:, -1:], data.dev.Y[its])
+        np.testing.assert_allclose(weights[1][np.array(bins) == i], mixture.weights[0], atol=1e-12)
 
 
 def test_shapes_of_nets(data: mm.Dataset) -> None:
@@ -190,8 +210,8 @@ def test_looks_are_mixed_by_weights() -> None:
     one, other = (
         Looks(*(np.log(np.array([p, q])) for _ in range(3))) for p, q in ((0.2, 0.5), (0.4, 0.1))
     )
-    np.testing.assert_allclose(np.exp(one.mixed(other, 0.25).dev), [0.35, 0.2])
-    np.testing.assert_allclose(one.mixed(other, 1.0).test, one.test)
+    np.testing.assert_allclose(np.exp(one.mixed(other, [1, 0.25, 1]).dev), [0.35, 0.2])
+    np.testing.assert_allclose(one.mixed(other, [0, 0, np.array([1.0, 0.0])]).test[0], one.test[0])
     assert one.perplexities() == pytest.approx([1 / math.sqrt(0.1)] * 3)
     assert Looks(np.empty(0), one.dev, one.test).perplexities()[0] is None
 
@@ -215,7 +235,7 @@ def test_commands(tmp_path: Path) -> None:
     assert "dropout 0.3" in out
     assert "n=5 h=50 m=30 + Kneser-Ney 5" in out
     table = list(csv.DictReader((tmp_path / "b" / "table.csv").read_text().splitlines()))
-    assert len(table) == 5 + 3 * 2 * len(bengio.QUICK_SHAPES)
+    assert len(table) == 5 + 4 * 2 * len(bengio.QUICK_SHAPES)
     assert (tmp_path / "b" / "picture.png").read_bytes().startswith(b"\x89PNG")
     line = next(line for line in out.splitlines() if line.startswith("n=5 h=50 m=30  "))
     alone = {"n": "5", "h": "50", "m": "30", "direct": "False", "mixed_with": ""}

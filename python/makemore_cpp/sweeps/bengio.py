@@ -5,13 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.jelinek_mercer import InterpolatedNGram
 from makemore_cpp.models.kneser_ney import KneserNey
-from makemore_cpp.models.mixture import fit_weights
 from makemore_cpp.models.ngram import CountModel, NGram
 from makemore_cpp.sweeps.word_nets import Looks, Shape, train_net
 
@@ -30,8 +27,9 @@ PAPER_NGRAMS = {
     "Kneser-Ney 5": (332, 321),
 }
 # Not the paper's: no direct connections at its largest embeddings, and a net that is larger.
-OUR_NETS = (Shape(5, 50, 60), Shape(3, 50, 60), Shape(9, 200, 100))
-SHAPES = (*PAPER_NETS, *OUR_NETS)
+LARGER = Shape(9, 200, 100)
+SHAPES = (*PAPER_NETS, Shape(5, 50, 60), Shape(3, 50, 60), LARGER)
+OPTIONS_OF_LARGER = {"dropout": 0.5}  # instead of `word_nets.RECIPE`
 QUICK_SHAPES = (Shape(5, 0, 30, direct=True), Shape(5, 50, 30, direct=True), Shape(5, 50, 30),
                 Shape(3, 50, 30))  # fmt: skip
 TRIGRAM, BEST_NGRAM = "interpolated trigram", "Kneser-Ney 5"
@@ -65,10 +63,11 @@ def run_bengio(
     is_quick: bool = False,
     on_rows: Callable[[list[BengioRow]], object] = lambda rows: None,
 ) -> list[BengioRow]:
-    """Return the rows of the table: the n-grams, then for each net and seed three rows.
+    """Return the rows of the table: the n-grams, then for each net and seed four rows.
 
     They are the net alone, its mixture with the interpolated trigram at equal weights, as the paper
-    has it, and that with the 5-gram at the weights that are best on dev.
+    has it, and two with the 5-gram: at the weights that are best on dev, and at weights that are
+    best there for each frequency of the last word.
 
     Parameters
     ----------
@@ -104,15 +103,18 @@ def run_bengio(
         on_rows(rows)
     for shape in shapes:
         for seed in seeds:
-            net, seconds = train_net(shape, data, seed, options or {}, is_quick)
+            its_options = {**(OPTIONS_OF_LARGER if shape == LARGER else {}), **(options or {})}
+            net, seconds = train_net(shape, data, seed, its_options, is_quick)
             own = Looks.of(net.freeze(), data)
             other = looks[BEST_NGRAM]
-            weight = float(fit_weights(np.array([own.dev, other.dev]))[0])
+            weight = own.weight(other)
+            by_frequency = own.weights_by_frequency(other, data)
             papers = PAPER_NETS.get(shape, (None, None))
             for mixed_with, look, paper in (
                 (None, own, papers[0]),
-                (f"{TRIGRAM}, 0.5", own.mixed(looks[TRIGRAM], 0.5), papers[1]),
-                (f"{BEST_NGRAM}, {1 - weight:.2f}", own.mixed(other, weight), None),
+                (f"{TRIGRAM}, 0.5", own.mixed(looks[TRIGRAM], [0.5] * 3), papers[1]),
+                (f"{BEST_NGRAM}, {1 - weight:.2f}", own.mixed(other, [weight] * 3), None),
+                (f"{BEST_NGRAM} by frequency", own.mixed(other, by_frequency), None),
             ):
                 what = ("net", mixed_with, *shape, seed)
                 rows.append(_row((*what, net.n_parameters, seconds), look, paper))
