@@ -342,6 +342,9 @@ def docstring_parameters(function: Any) -> list[str]:
     return split_parameters(match[1]) if match else ["<no signature>"]
 
 
+SPECIAL_METHODS = {"__init__", "__len__", "__eq__", "__arrow_c_array__"}
+
+
 def module_signatures(module: ModuleType) -> Signatures:
     found: Signatures = {}
     for name, value in vars(module).items():
@@ -357,7 +360,7 @@ def module_signatures(module: ModuleType) -> Signatures:
             plain = getattr(member, "__func__", member)
             if isinstance(member, property):
                 found[f"{name}.{key}"] = []
-            elif key in {"__init__", "__len__", "__eq__"} or not key.startswith("_"):
+            elif key in SPECIAL_METHODS or not key.startswith("_"):
                 found[f"{name}.{key}"] = docstring_parameters(plain)
     return found
 

@@ -62,8 +62,19 @@ def completion(next_: Any) -> Arguments:
     return {"next": next_, "vocabulary": vocabulary(), "block_size": T, **question}
 
 
+def drawn(sampler: _core.Sampler, *arguments: Any, **options: Any) -> Any:
+    texts, endings = sampler.draw(*arguments, **options)
+    return texts.tolist(), endings
+
+
 def frozen() -> _core.LanguageModel:
     return _core.LanguageModel(saved())
+
+
+def column() -> _core.TextColumn:
+    column = _core.TextColumn()
+    column.append(["ab", "", "dcba"])
+    return column
 
 
 def shape() -> Arguments:
@@ -134,11 +145,19 @@ BINDINGS: Calls = {
         frozen().score, {"texts": ["ab", "", "dcba"], "oov": "skip", "threads": 2}),
     "LanguageModel.per_char": lambda: (frozen().per_char, {"text": "abcd"}),
     "Sampler": lambda: (
-        lambda **options: _core.Sampler(**options).draw(0, 5), sampling(frozen())),
+        lambda **options: drawn(_core.Sampler(**options), 0, 5), sampling(frozen())),
     "Sampler of a function": lambda: (
-        lambda **options: _core.Sampler(**options).draw(0, 5), sampling(uniform)),
+        lambda **options: drawn(_core.Sampler(**options), 0, 5), sampling(uniform)),
     "Sampler.draw": lambda: (
-        _core.Sampler(**sampling(frozen())).draw, {"first": 3, "n": 4, "threads": 2}),
+        lambda **options: drawn(_core.Sampler(**sampling(frozen())), **options),
+        {"first": 3, "n": 4, "threads": 2}),
+    "LanguageModel.score_and_length": lambda: (
+        frozen().score_and_length, {"texts": column(), "oov": "skip", "threads": 2}),
+    "per_char of many": lambda: (frozen().per_char, {"text": column()}),
+    "TextColumn.append": lambda: (
+        lambda **options: _core.TextColumn().append(**options), {"texts": ["ab", "é"]}),
+    "arrow_reader": lambda: (
+        lambda **options: _core.arrow_reader(**options)(), {"texts": column(), "name": "texts"}),
     "complete": lambda: (_core.complete, completion(frozen())),
     "complete of a function": lambda: (_core.complete, completion(uniform)),
 }  # fmt: skip

@@ -41,7 +41,8 @@ WITHOUT_ARGUMENTS = {
     "Vocabulary.__len__", "Vocabulary.__eq__",
     "SavedModel.vocabulary", "SavedModel.block_size", "SavedModel.parameters", "SavedModel.data",
     "SavedModel.to_bytes", "LanguageModel.vocabulary", "LanguageModel.sizes",
-    "LanguageModel.direct",
+    "LanguageModel.direct", "TextColumn", "TextColumn.__len__", "TextColumn.tolist",
+    "TextColumn.__arrow_c_array__",
 }  # fmt: skip
 WRITTEN = {"train_steps": {"C", "W1", "b1", "W2", "b2"}, "sgd_update": {"w"}}
 # Even the plain call is: it names no file.

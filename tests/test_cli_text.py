@@ -102,6 +102,15 @@ def test_sample_prints_what_the_library_draws(folder, model):
     assert error == ""
 
 
+def test_sample_prints_a_share_of_the_whole(folder):
+    whole, _ = run(folder, "sample", "m", "-n", 60, "--unfinished", "keep", "--max-length", 9)
+    share, _ = run(folder, "sample", "m", "-n", 20, "--start", 31, "--max-length", 9)
+    assert share.splitlines() == whole.splitlines()[31:51]
+    assert "start and unique exclude" in refuse(folder, "sample", "m", "--start", 3, "--unique")
+    again = refuse(folder, "sample", "m", "--start", 3, "--unfinished", "redo")
+    assert "start and unfinished" in again
+
+
 def test_sample_excludes_the_texts_of_a_file(folder):
     first, _ = run(folder, "sample", "m")
     (folder / "known").write_text(first)

@@ -58,7 +58,9 @@ def test_every_class_of_the_core_is_here() -> None:
 
 
 CLASSES = classes()
-OF_THE_CORE = (_core.Vocabulary, _core.SavedModel, _core.LanguageModel, _core.Sampler)
+OF_THE_CORE = (
+    _core.Vocabulary, _core.SavedModel, _core.LanguageModel, _core.Sampler, _core.TextColumn,
+)  # fmt: skip
 MODELS = (mm.MLP, mm.LanguageModel, mm.NGram, mm.KneserNey, mm.InterpolatedNGram, mm.Mixture)
 
 

@@ -172,6 +172,52 @@ def test_many_samples_of_a_net():
         assert [frozen.sample(30_000, threads=t, **options) for t in (1, 3)] == [many, many]
 
 
+# -- shards ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("options", [*CHOICES[:3], *LENGTHS], ids=str)
+def test_start_gives_rows_of_the_whole(model, options):
+    whole = mm.text.sample(model, 300, seed=3, **options)
+    for start, n in ((0, 300), (1, 7), (100, 0), (137, 163), (299, 1)):
+        found = mm.text.sample(model, n, seed=3, start=start, **options)
+        assert found == whole[start : start + n]
+        drawn = mm.text.iter_samples(model, n, seed=3, start=start, **options)
+        assert [sample.text for sample in drawn] == found
+    endless = mm.text.iter_samples(model, seed=3, start=250, **options)
+    assert [sample.text for sample in itertools.islice(endless, 50)] == whole[250:]
+    far = mm.text.sample(model, 3, seed=3, start=10**15, **options)
+    assert far == [oracle.draw(model, 10**15 + i, seed=3, **options)[0] for i in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"unique": True}, "start and unique exclude each other: which text is number 5 would"),
+        ({"exclude": ["anna"]}, "start and exclude exclude each other"),
+        ({"unfinished": "redo"}, 'start and unfinished="redo" exclude each other'),
+        ({"start": -1}, r"start is -1, outside \[0, "),
+        ({"start": 2**63}, r"start is 9223372036854775808, outside \[0, "),
+    ],
+)
+def test_start_refuses_what_would_move_the_rows(options, sentence):
+    for model in map(model_of, ("frozen", "KneserNey")):
+        for function in (mm.text.sample, mm.text.iter_samples):
+            with pytest.raises(mm.ArgumentError, match=sentence):
+                function(model, 3, **{"start": 5, **options})
+    assert mm.text.sample(model, 3, start=5, exclude=[]) == mm.text.sample(model, 8)[5:]
+    with pytest.raises(TypeError, match="start must be an integer, not float"):
+        mm.text.sample(model, 3, start=0.5)
+
+
+def test_start_refuses_a_candidate_that_is_left_out():
+    """After b TOSS only ends: some candidate is stuck before it has three letters."""
+    stuck = [oracle.draw(TOSS, i, min_length=3)[1] == oracle.STUCK for i in range(200)]
+    first = stuck.index(True)
+    good = next(i for i in range(200) if not any(stuck[i : i + 2]))
+    assert len(mm.text.sample(TOSS, 2, start=good, min_length=3)) == 2
+    for start in (0, first):
+        with pytest.raises(mm.ArgumentError, match=f"candidate {first} could not reach min_length"):
+            mm.text.sample(TOSS, 200, start=start, min_length=3)
+
+
 # -- unique, exclude ------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "options",

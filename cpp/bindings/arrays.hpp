@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <iterator>
 #include <string>
 #include <vector>
 
+#include "base/growing_buffer.hpp"
 #include "scalars.hpp"
 
 namespace makemore::bindings {
@@ -85,6 +87,14 @@ py::array_t<T> array_of(const T* values, const Shape& shape) {
 template <typename T>
 py::array_t<T> array_of(const std::vector<T>& values) {
   return array_of(values.data(), {std::ssize(values)});
+}
+// A new array that takes the memory over.
+template <typename T>
+py::array_t<T> array_of(GrowingBuffer<T>& values) {
+  const int64_t n = values.size();
+  if (n == 0) return py::array_t<T>(0);
+  const py::capsule owner(values.data(), std::free);
+  return py::array_t<T>(n, values.give_away(), owner);
 }
 
 }  // namespace makemore::bindings

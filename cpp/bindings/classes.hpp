@@ -22,12 +22,14 @@ struct SavedModel;
 namespace makemore::bindings {
 
 class PySampler;
+struct PyTextColumn;
 
 // Every class that class_of makes must be one of these, wherever it is an argument.
 template <typename T>
 constexpr bool is_class_for_python =
     std::is_same_v<T, LanguageModel> || std::is_same_v<T, Vocabulary> ||
-    std::is_same_v<T, SavedModel> || std::is_same_v<T, PySampler>;
+    std::is_same_v<T, SavedModel> || std::is_same_v<T, PySampler> ||
+    std::is_same_v<T, PyTextColumn>;
 
 }  // namespace makemore::bindings
 

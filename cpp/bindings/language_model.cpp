@@ -2,11 +2,13 @@
 #include "makemore/language_model.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "arrays.hpp"
+#include "arrow.hpp"
 #include "base/check.hpp"
 #include "base/utf8.hpp"
 #include "bindings.hpp"
@@ -16,6 +18,7 @@
 #include "scalars.hpp"
 #include "signal_poll.hpp"
 #include "strings.hpp"
+#include "text/token_batch.hpp"
 
 namespace makemore::bindings {
 
@@ -55,41 +58,133 @@ FloatArray next(const LanguageModel& model, py::handle prefix) {
   return probs;
 }
 
-// Texts are scored so many tokens at a time, in memory that does not depend on their number.
-constexpr int64_t kTokensAtOnce = 1 << 18;
+struct Scored {
+  GrowingBuffer<double> scores;
+  GrowingBuffer<int64_t> lengths;  // in tokens, where they are asked for
+};
 
-py::array_t<double> score(const LanguageModel& model, py::object texts, py::object oov,
-                          py::object threads) {
-  if (PyUnicode_Check(texts.ptr())) {
-    throw py::type_error("texts must be an iterable of str, not one str");
+// Scores texts of all sorts, some at a time, in memory that does not depend on their number.
+class Scoring {
+ public:
+  Scoring(const LanguageModel& model, const py::object& oov, const py::object& threads,
+          bool with_lengths)
+      : model_(model),
+        unknown_(unknown_of(oov)),
+        threads_(threads_of(threads)),
+        with_lengths_(with_lengths) {}
+
+  Scored score(const py::object& texts) {
+    if (PyUnicode_Check(texts.ptr())) {
+      throw py::type_error("texts must be an iterable of str, not one str");
+    }
+    if (auto source = ArrowSource::of("texts", texts)) {
+      score_arrow(*source);
+    } else {
+      score_strings(texts);
+    }
+    return std::move(scored_);
   }
-  const Unknown unknown = unknown_of(oov);
-  const int n_threads = threads_of(threads);
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> offsets{0};
-  std::vector<double> scores;
-  SignalPoll poll;
-  const auto score_waiting = [&] {
-    const size_t scored = scores.size();
-    scores.resize(scored + offsets.size() - 1);
+
+ private:
+  void score_strings(const py::object& texts) {
+    constexpr int64_t kTokensAtOnce = 1 << 18;
+    std::vector<int32_t> tokens;
+    std::vector<int64_t> offsets{0};
+    const auto score_waiting = [&] {
+      const GilRelease release;
+      score_tokens(tokens, offsets);
+      tokens.clear();
+      offsets.resize(1);
+    };
+    Elements elements("texts", texts);
+    while (elements.next()) {
+      append_tokens(tokens, model_.vocabulary(), elements.value(), unknown_, [&] {
+        return "texts[" + std::to_string(scored_.scores.size() + std::ssize(offsets) - 1) + "]";
+      });
+      offsets.push_back(std::ssize(tokens));
+      if (std::ssize(tokens) + std::ssize(offsets) > kTokensAtOnce) score_waiting();
+    }
+    score_waiting();
+  }
+
+  // The score of a null is no number, and its length -1.
+  void score_arrow(ArrowSource& source) {
+    TokenBatch batch;
     const GilRelease release;
-    model.score_tokens(scores.data() + scored, tokens, offsets, n_threads, [&] { poll(); });
-    tokens.clear();
-    offsets.resize(1);
-  };
-  Elements elements("texts", texts);
-  while (elements.next()) {
-    append_tokens(tokens, model.vocabulary(), elements.value(), unknown, [&] {
-      return "texts[" + std::to_string(scores.size() + offsets.size() - 1) + "]";
-    });
-    offsets.push_back(std::ssize(tokens));
-    if (std::ssize(tokens) + std::ssize(offsets) > kTokensAtOnce) score_waiting();
+    for (auto texts = source.next(); !texts.empty(); texts = source.next()) {
+      const int64_t first = scored_.scores.size();
+      batch.encode(model_.vocabulary(), texts, unknown_, threads_, first);
+      score_tokens(batch.tokens(), batch.offsets());
+      for (int64_t i = 0; i < std::ssize(texts); ++i) {
+        if (texts[static_cast<size_t>(i)].data() != nullptr) continue;
+        scored_.scores[first + i] = std::numeric_limits<double>::quiet_NaN();
+        if (with_lengths_) scored_.lengths[first + i] = -1;
+      }
+    }
   }
-  score_waiting();
-  return array_of(scores);
+
+  void score_tokens(std::span<const int32_t> tokens, std::span<const int64_t> offsets) {
+    const int64_t n = std::ssize(offsets) - 1;
+    model_.score_tokens(scored_.scores.grow(n), tokens, offsets, threads_, [this] { poll_(); });
+    if (!with_lengths_) return;
+    int64_t* const lengths = scored_.lengths.grow(n);
+    for (int64_t i = 0; i < n; ++i) {
+      const auto at = static_cast<size_t>(i);
+      lengths[i] = offsets[at + 1] - offsets[at];
+    }
+  }
+
+  const LanguageModel& model_;
+  Unknown unknown_;
+  int threads_;
+  bool with_lengths_;
+  SignalPoll poll_;
+  Scored scored_;
+};
+
+py::array_t<double> score(const LanguageModel& model, const py::object& texts,
+                          const py::object& oov, const py::object& threads) {
+  Scored scored = Scoring(model, oov, threads, false).score(texts);
+  return array_of(scored.scores);
 }
 
-py::array_t<double> per_char(const LanguageModel& model, py::handle value) {
+py::tuple score_and_length(const LanguageModel& model, const py::object& texts,
+                           const py::object& oov, const py::object& threads) {
+  Scored scored = Scoring(model, oov, threads, true).score(texts);
+  return py::make_tuple(array_of(scored.scores), array_of(scored.lengths));
+}
+
+// The surprisals of many texts in one array, and where those of each begin.
+py::tuple surprisals_of(const LanguageModel& model, ArrowSource& source) {
+  GrowingBuffer<double> surprisals;
+  GrowingBuffer<int64_t> begins;
+  *begins.grow(1) = 0;
+  SignalPoll poll;
+  {
+    TokenBatch batch;
+    const GilRelease release;
+    for (auto texts = source.next(); !texts.empty(); texts = source.next()) {
+      const int64_t first = begins.size() - 1, before = surprisals.size(), n = std::ssize(texts);
+      for (int64_t i = 0; i < n; ++i) {
+        if (texts[static_cast<size_t>(i)].data() != nullptr) continue;
+        throw ArgumentError("texts[" + std::to_string(first + i) + "] is null");
+      }
+      batch.encode(model.vocabulary(), texts, Unknown::error, 0, first);
+      const auto offsets = batch.offsets();
+      model.surprisals(surprisals.grow(std::ssize(batch.tokens()) + n), batch.tokens(), offsets, 0,
+                       [&] { poll(); });
+      int64_t* const next = begins.grow(n);
+      for (int64_t i = 0; i < n; ++i)
+        next[i] = before + offsets[static_cast<size_t>(i) + 1] + i + 1;
+    }
+  }
+  return py::make_tuple(array_of(surprisals), array_of(begins));
+}
+
+py::object per_char(const LanguageModel& model, const py::object& value) {
+  if (!PyUnicode_Check(value.ptr())) {
+    if (auto source = ArrowSource::of("texts", value)) return surprisals_of(model, *source);
+  }
   return array_of(model.surprisals(text("text", value)));
 }
 
@@ -144,8 +239,9 @@ class PySampler {
     check_in_range("first", first_sample, 0, std::numeric_limits<int64_t>::max() - count);
     const Samples drawn = samples(static_cast<uint64_t>(first_sample), count, threads_of(threads));
     const auto* const endings = reinterpret_cast<const uint8_t*>(drawn.endings.data());
-    return py::make_tuple(strings_of(drawn.tokens, drawn.offsets, vocabulary_),
-                          array_of(endings, {count}));
+    PyTextColumn column;
+    column.texts->append(vocabulary_, drawn.tokens, drawn.offsets);
+    return py::make_tuple(std::move(column), array_of(endings, {count}));
   }
 
  private:
@@ -208,16 +304,13 @@ py::tuple complete_(const py::object& next, const py::object& vocabulary,
                         if (PyErr_CheckSignals() != 0) throw py::error_already_set();
                       });
   }
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> offsets{0};
-  for (const Completion& completion : result.found) {
-    tokens.insert(tokens.end(), completion.tokens.begin(), completion.tokens.end());
-    offsets.push_back(std::ssize(tokens));
-  }
-  const py::list texts = strings_of(tokens, offsets, of_tokens);
+  TextColumn texts;
+  for (const Completion& completion : result.found)
+    texts.append(of_tokens.decode(completion.tokens));
+  const py::list strings = strings_of(texts);
   py::list found;
   for (size_t i = 0; i < result.found.size(); ++i) {
-    found.append(py::make_tuple(texts[i], result.found[i].log_prob));
+    found.append(py::make_tuple(strings[i], result.found[i].log_prob));
   }
   return py::make_tuple(found, result.gave_up);
 }
@@ -287,7 +380,7 @@ ArgumentError
 
 Parameters
 ----------
-texts : iterable of str
+texts : iterable of str, or object with __arrow_c_array__ or __arrow_c_stream__
 oov : {"error", "skip", "-inf"}
     What becomes of tokens that are not in the vocabulary: an error, they are left out as if they
     did not stand there, or the text's score is -inf.
@@ -297,7 +390,7 @@ threads : int, optional
 Returns
 -------
 float64 array, shape (texts,)
-    In nats. A text's score is the same bits alone and among others.
+    In nats. A text's score is the same bits alone and among others; that of a null is NaN.
 
 Raises
 ------
@@ -305,12 +398,25 @@ TypeError
     `texts` is a str, or holds something else than str.
 ArgumentError
     A character is not in the vocabulary, and `oov` is "error"; or `oov` is unknown.)")
+      .def("score_and_length", &score_and_length, "texts"_a, "oov"_a = "error",
+           "threads"_a = py::none(), R"(Return what `score` does, and the tokens of each text.
+
+Returns
+-------
+scores : float64 array, shape (texts,)
+lengths : int64 array, shape (texts,)
+    Without those that `oov` skips; -1 for a null.)")
       .def("per_char", &per_char, "text"_a, R"(Return how surprising each character and the end is.
+
+Parameters
+----------
+text : str, or object with __arrow_c_array__ or __arrow_c_stream__
 
 Returns
 -------
 float64 array, shape (len(text) + 1,)
-    ``-ln p`` of each character after those before it and, last, of the end, in nats.
+    ``-ln p`` of each character after those before it and, last, of the end, in nats. For an Arrow
+    array these of all its texts, and an int64 array (texts + 1,): where those of each begin.
 
 Raises
 ------
@@ -345,7 +451,7 @@ ArgumentError
 
 Returns
 -------
-texts : list of str
+texts : TextColumn
 endings : uint8 array, shape (n,)
     How each came to its end: 0 it ended, 1 it was cut at max_length, 2 it may not end yet, but the
     model gives no other token a probability.

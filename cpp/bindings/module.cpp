@@ -11,6 +11,7 @@ PYBIND11_MODULE(core_of_main_interpreter, m) {
   bind_ops(m);
   bind_model(m);
   bind_vocabulary(m);
+  bind_arrow(m);
   bind_files(m);
   bind_saved_model(m);
   bind_language_model(m);

@@ -1,8 +1,7 @@
 // Code points are read where Python keeps them, one, two or four bytes each.
 #include "strings.hpp"
 
-#include <algorithm>
-#include <array>
+#include <span>
 
 #include "gil.hpp"
 #include "makemore/error.hpp"
@@ -45,42 +44,6 @@ bool append_words(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py
   } catch (const ArgumentError&) {
     return false;
   }
-}
-
-// The characters of a vocabulary that has only ASCII.
-struct AsciiTable {
-  explicit AsciiTable(const Vocabulary& vocabulary)
-      : is_ascii(vocabulary.size() <= 128 && !vocabulary.has_words()) {
-    for (int32_t token = 0; is_ascii && token < vocabulary.size(); ++token) {
-      const char32_t c = vocabulary.code_point_of(token);
-      is_ascii = c < 128;
-      characters[static_cast<size_t>(token)] = static_cast<char>(c);
-    }
-  }
-  bool is_ascii;
-  std::array<char, 128> characters{};
-};
-
-PyObject* ascii_string(std::span<const int32_t> tokens, const AsciiTable& table) {
-  PyObject* const string = PyUnicode_New(std::ssize(tokens), 127);
-  if (string == nullptr || tokens.empty()) return string;
-  Py_UCS1* out = PyUnicode_1BYTE_DATA(string);
-  for (const int32_t token : tokens) {
-    *out++ = static_cast<Py_UCS1>(table.characters[static_cast<size_t>(token)]);
-  }
-  return string;
-}
-
-PyObject* any_string(std::span<const int32_t> tokens, const Vocabulary& vocabulary) {
-  if (vocabulary.has_words()) {
-    const std::string text = vocabulary.decode(tokens);
-    return PyUnicode_FromStringAndSize(text.data(), std::ssize(text));
-  }
-  std::u32string code_points(tokens.size(), U'\0');
-  std::transform(tokens.begin(), tokens.end(), code_points.begin(),
-                 [&](int32_t token) { return vocabulary.code_point_of(token); });
-  return PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, code_points.data(),
-                                   std::ssize(code_points));
 }
 
 }  // namespace
@@ -128,22 +91,6 @@ void throw_encoding_error(const Vocabulary& vocabulary, py::handle string,
     throw ArgumentError(place + ": " + error.what());
   }
   throw ArgumentError(place + " cannot be encoded");  // not reached: something was unknown
-}
-
-py::list strings_of(std::span<const int32_t> tokens, std::span<const int64_t> offsets,
-                    const Vocabulary& vocabulary) {
-  const AsciiTable table(vocabulary);
-  const size_t n = offsets.size() - 1;
-  py::list strings(n);
-  for (size_t i = 0; i < n; ++i) {
-    const auto begin = static_cast<size_t>(offsets[i]);
-    const auto text = tokens.subspan(begin, static_cast<size_t>(offsets[i + 1]) - begin);
-    PyObject* const string =
-        table.is_ascii ? ascii_string(text, table) : any_string(text, vocabulary);
-    if (string == nullptr) throw py::error_already_set();
-    PyList_SET_ITEM(strings.ptr(), static_cast<Py_ssize_t>(i), string);
-  }
-  return strings;
 }
 
 }  // namespace makemore::bindings

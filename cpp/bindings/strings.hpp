@@ -31,10 +31,6 @@ template <typename Place>
 void append_tokens(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
                    Unknown unknown, const Place& place);
 
-// A list of str: text i is tokens [offsets[i], offsets[i+1]), all inside the vocabulary.
-py::list strings_of(std::span<const int32_t> tokens, std::span<const int64_t> offsets,
-                    const Vocabulary& vocabulary);
-
 // -- implementation
 // --------------------------------------------------------------------------------
 

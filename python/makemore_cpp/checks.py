@@ -3,14 +3,14 @@
 import math
 import operator
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, SupportsFloat, SupportsIndex, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from makemore_cpp._core import ArgumentError, RangeError
-from makemore_cpp.arrays import Int64
+from makemore_cpp._core import ArgumentError, RangeError, arrow_reader
+from makemore_cpp.arrays import ArrowTexts, Int64
 
 MAX_SEED = 2**64 - 1
 MAX_FLOAT32 = float.fromhex("0x1.fffffep127")
@@ -141,8 +141,9 @@ def pair(name: str, value: object) -> tuple[float, float]:
 def string_list(name: str, values: object) -> list[str]:
     """Return `values` as a list of str; refuse a single str, which would count as its letters."""
     refuse_table(name, values)
+    texts = readable(name, values)
     try:
-        iterator = None if isinstance(values, str) else iter(cast(Iterable[object], values))
+        iterator = None if isinstance(texts, str) else iter(texts)
     except TypeError:
         iterator = None
     if iterator is None:
@@ -153,6 +154,22 @@ def string_list(name: str, values: object) -> list[str]:
             raise TypeError(f"{name}[{len(strings)}] must be a str, not {type(string).__name__}")
         strings.append(string)
     return strings
+
+
+def is_arrow(values: object) -> bool:
+    """Return whether `values` gives its texts by the Arrow C data interface."""
+    return hasattr(values, "__arrow_c_array__") or hasattr(values, "__arrow_c_stream__")
+
+
+def readable(name: str, values: object) -> Iterable[object]:
+    """Return `values`, or an iterator of the texts of an Arrow array: str, and None for a null."""
+    reader = arrow_reader(cast(ArrowTexts, values), name) if is_arrow(values) else None
+    return cast(Iterable[object], values) if reader is None else _each(reader)
+
+
+def _each(read: Callable[[], list[str | None]]) -> Iterator[str | None]:
+    while some := read():
+        yield from some
 
 
 def refuse_table(name: str, values: object) -> None:

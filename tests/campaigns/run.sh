@@ -35,7 +35,7 @@ saves() {
 }
 
 sanitized() {
-  local hostile=(tests/test_{bindings,texts,model_file}_hostile.py)
+  local hostile=(tests/test_{arrow,bindings,texts,model_file}_hostile.py)
   stage "hostile arguments, texts and files, sanitized"
   MAKEMORE_CAMPAIGN=1 tests/campaigns/sanitized.sh "$work/sanitized" "${hostile[@]}"
   stage "fuzzer"

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$1
 shift
-[ $# -gt 0 ] || set -- tests/test_{bindings_hostile,reentrant,model_file,model_file_hostile,saved,vocabulary,scoring}.py \
+[ $# -gt 0 ] || set -- tests/test_{bindings_hostile,reentrant,model_file,model_file_hostile,saved,vocabulary,scoring,arrow,arrow_hostile}.py \
   tests/test_{sampling,completion,language_model,train_steps,train_errors,ops_errors,random}.py
 
 cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=None -DCMAKE_CXX_FLAGS=-O1 -DMAKEMORE_BUILD_TESTS=ON \

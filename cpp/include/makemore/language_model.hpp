@@ -66,6 +66,10 @@ class LanguageModel {
   // there are n + 1 offsets.  A text that holds kNoToken has the score -inf.
   void score_tokens(double* out, std::span<const int32_t> tokens, std::span<const int64_t> offsets,
                     int threads = 0, const Poll& poll = {}) const;
+  // out (tokens + texts): the surprisals of text i from offsets[i] + i on.  Throws RangeError for a
+  // token outside the vocabulary.
+  void surprisals(double* out, std::span<const int32_t> tokens, std::span<const int64_t> offsets,
+                  int threads = 0, const Poll& poll = {}) const;
 
  private:
   friend class Sampler;

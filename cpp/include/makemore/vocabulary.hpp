@@ -53,6 +53,8 @@ class Vocabulary {
   // Appends the tokens of a UTF-8 text.  Throws ArgumentError as encode does.
   void append(std::vector<int32_t>& tokens, std::string_view text,
               Unknown unknown = Unknown::error) const;
+  // Writes them instead, at most one for each byte, and returns the end of what it wrote.
+  int32_t* encode_to(int32_t* out, std::string_view text, Unknown unknown = Unknown::error) const;
 
   // The token of a code point, or kNoToken; only where tokens are characters.
   int32_t token_of(char32_t code_point) const {
@@ -80,7 +82,7 @@ class Vocabulary {
 
   void take_characters(const std::vector<std::string>& characters, const std::string& boundary);
   void take_words(const std::vector<std::string>& words, const std::string& boundary);
-  void append_words(std::vector<int32_t>& tokens, std::string_view text, Unknown unknown) const;
+  int32_t* encode_words_to(int32_t* out, std::string_view text, Unknown unknown) const;
 
   int32_t unknown_ = kNoToken;  // the unknown token, or kNoToken without one
   // Where tokens are characters:

@@ -179,39 +179,48 @@ std::vector<std::string> Vocabulary::tokens() const {
 
 std::vector<int32_t> Vocabulary::encode(std::string_view text) const {
   std::vector<int32_t> tokens;
-  if (!has_words()) tokens.reserve(text.size());
   append(tokens, text);
   return tokens;
 }
 
 void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
                         Unknown unknown) const {
-  if (has_words()) return append_words(tokens, text, unknown);
+  const size_t before = tokens.size();
+  tokens.resize(before + text.size());
+  const int32_t* const end = encode_to(tokens.data() + before, text, unknown);
+  tokens.resize(static_cast<size_t>(end - tokens.data()));
+}
+
+int32_t* Vocabulary::encode_to(int32_t* out, std::string_view text, Unknown unknown) const {
+  if (has_words()) return encode_words_to(out, text, unknown);
   int64_t position = 0;
   for (size_t at = 0; at < text.size(); ++position) {
-    const char32_t character = code_point_in(text, at, position);
-    const int32_t token = token_of(character);
+    const auto byte = static_cast<unsigned char>(text[at]);
+    const bool is_ascii = byte < 0x80;
+    const char32_t character = is_ascii ? byte : code_point_in(text, at, position);
+    at += is_ascii;
+    const int32_t token = is_ascii ? direct_[byte] : token_of(character);
     if (token != kNoToken || unknown == Unknown::mark) {
-      tokens.push_back(token);
+      *out++ = token;
     } else if (unknown == Unknown::error) {
       refuse("the character " + show_character(character), character == itos_[0], position);
     }
   }
+  return out;
 }
 
-void Vocabulary::append_words(std::vector<int32_t>& tokens, std::string_view text,
-                              Unknown unknown) const {
+int32_t* Vocabulary::encode_words_to(int32_t* out, std::string_view text, Unknown unknown) const {
   size_t at = 0;
   for (int64_t position = 0;; ++position) {
     const std::string_view word = next_word(text, at, position);
-    if (word.empty()) return;
+    if (word.empty()) return out;
     const bool is_boundary = word == words_[0];
     const auto found = token_of_word_.find(word);
     const int32_t token = found != token_of_word_.end() ? found->second
                           : is_boundary                 ? kNoToken
                                                         : unknown_;
     if (token != kNoToken || unknown == Unknown::mark) {
-      tokens.push_back(token);
+      *out++ = token;
     } else if (unknown == Unknown::error) {
       refuse("the word '" + show_text(word) + "'", is_boundary, position);
     }

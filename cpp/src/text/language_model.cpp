@@ -10,6 +10,7 @@
 #include "makemore/error.hpp"
 #include "net/frozen_net.hpp"
 #include "text/scoring.hpp"
+#include "text/token_batch.hpp"
 
 namespace makemore {
 
@@ -90,18 +91,11 @@ std::vector<float> LanguageModel::next(std::string_view prefix) const {
 
 std::vector<double> LanguageModel::score(std::span<const std::string> texts, Unknown unknown,
                                          int threads, const Poll& poll) const {
-  std::vector<int32_t> tokens;
-  std::vector<int64_t> offsets{0};
-  for (size_t i = 0; i < texts.size(); ++i) {
-    try {
-      vocabulary_->append(tokens, texts[i], unknown);
-    } catch (const ArgumentError& error) {
-      throw ArgumentError("texts[" + std::to_string(i) + "]: " + error.what());
-    }
-    offsets.push_back(std::ssize(tokens));
-  }
+  const std::vector<std::string_view> views(texts.begin(), texts.end());
+  TokenBatch batch;
+  batch.encode(*vocabulary_, views, unknown, threads);
   std::vector<double> scores(texts.size());
-  score_tokens(scores.data(), tokens, offsets, threads, poll);
+  score_tokens(scores.data(), batch.tokens(), batch.offsets(), threads, poll);
   return scores;
 }
 
@@ -113,14 +107,19 @@ void LanguageModel::score_tokens(double* out, std::span<const int32_t> tokens,
 }
 
 std::vector<double> LanguageModel::surprisals(std::string_view text) const {
-  const PlainFloatingPoint mode;
   const std::vector<int32_t> tokens = vocabulary_->encode(text);
-  std::vector<float> log_p(tokens.size() + 1);
-  token_log_probs(log_p.data(), *net_, tokens);
-  std::vector<double> surprisals(log_p.size());
-  std::transform(log_p.begin(), log_p.end(), surprisals.begin(),
-                 [](float x) { return -double{x}; });
+  const int64_t offsets[] = {0, std::ssize(tokens)};
+  std::vector<double> surprisals(tokens.size() + 1);
+  token_surprisals(surprisals.data(), *net_, tokens, offsets, 1, {});
   return surprisals;
+}
+
+void LanguageModel::surprisals(double* out, std::span<const int32_t> tokens,
+                               std::span<const int64_t> offsets, int threads,
+                               const Poll& poll) const {
+  check_texts(tokens, offsets, sizes().vocab_size);
+  check_token_vector("tokens", tokens.data(), std::ssize(tokens), sizes().vocab_size);
+  token_surprisals(out, *net_, tokens, offsets, checked_threads(threads), poll);
 }
 
 Completions LanguageModel::complete(std::string_view prefix, int64_t k, int64_t max_length,

@@ -83,12 +83,11 @@ class Window {
     for (int64_t i = 0; i < rows; ++i) numbers_[i] = static_cast<int32_t>(i);
   }
 
-  // Calls take(text, ln p) for each token and end of the texts [begin, end) in order; of a text
-  // with an unknown token it takes -inf alone.
+  // Calls take(text, ln p) for each token and end of the texts of a part in order; of a text with
+  // an unknown token it takes -inf alone.
   template <typename Take>
-  void run(const Texts& texts, int64_t begin, int64_t end, const Take& take,
-           const std::function<void()>& check) {
-    for (int64_t text = begin; text < end; ++text) {
+  void run(const Texts& texts, Range part, Take take, const std::function<void()>& check) {
+    for (int64_t text = part.begin; text < part.end; ++text) {
       const int32_t* const tokens = texts.of(text);
       const int64_t length = texts.length(text);
       if (std::any_of(tokens, tokens + length, [](int32_t token) { return token < 0; })) {
@@ -108,7 +107,7 @@ class Window {
 
  private:
   template <typename Take>
-  void empty(const Take& take, const std::function<void()>& check) {
+  void empty(Take& take, const std::function<void()>& check) {
     distinct_.build(X_.get(), numbers_.get(), filled_);
     for (int64_t k = 0; k < filled_; ++k) targets_[k] = Y_[distinct_.Y()[k]];
     for (int64_t first = 0; first < distinct_.count(); first += net_.max_target_rows()) {
@@ -153,25 +152,26 @@ Range texts_of_block(const Texts& texts, int64_t block, int64_t blocks) {
   return {first_text_from(part.begin), first_text_from(part.end)};
 }
 
-void score_by_table(double* out, const float* table, const FrozenNet& net, const Texts& texts,
-                    int threads, const Poll& poll) {
+// Calls look_up_text(text) for each text.
+template <typename LookUp>
+void for_each_text(const Texts& texts, int threads, const Poll& poll, const LookUp& look_up_text) {
   constexpr int64_t kMinPredictions = 1 << 14;  // fewer are not worth waking a thread for
   const int64_t predictions = texts.predictions(texts.count());
   const int64_t blocks = std::clamp(predictions / kMinPredictions, int64_t{1}, Team::kMaxTasks);
   run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
     team.run(blocks, [&](int64_t block) {
       const Range part = texts_of_block(texts, block, blocks);
-      for (int64_t text = part.begin; text < part.end; ++text) {
-        out[text] = looked_up_score(table, net, texts.of(text), texts.length(text));
-      }
+      for (int64_t text = part.begin; text < part.end; ++text) look_up_text(text);
       team.check();
       if (poll && team.rank() == 0) poll();
     });
   });
 }
 
-void score_by_net(double* out, const FrozenNet& net, const Texts& texts, int threads,
-                  const Poll& poll) {
+// Computes all log-probabilities; those of a part of the texts go to what take_part(part) returns.
+template <typename TakePart>
+void compute(const FrozenNet& net, const Texts& texts, int threads, const Poll& poll,
+             const TakePart& take_part) {
   // The larger the window, the more contexts are equal; the more windows, the more threads.
   constexpr int64_t kMinRows = 1 << 11;
   const int64_t predictions = texts.predictions(texts.count());
@@ -179,7 +179,6 @@ void score_by_net(double* out, const FrozenNet& net, const Texts& texts, int thr
   const int64_t rows =
       std::clamp((predictions + threads - 1) / threads, std::min(kMinRows, most), most);
   const int64_t blocks = std::min((predictions + rows - 1) / rows, Team::kMaxTasks);
-  std::fill_n(out, texts.count(), 0.0);
   run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
     Window window(net, rows);
     const auto check = [&] {
@@ -188,9 +187,7 @@ void score_by_net(double* out, const FrozenNet& net, const Texts& texts, int thr
     };
     team.run(blocks, [&](int64_t block) {
       const Range part = texts_of_block(texts, block, blocks);
-      window.run(
-          texts, part.begin, part.end, [&](int64_t text, double log_p) { out[text] += log_p; },
-          check);
+      window.run(texts, part, take_part(part), check);
     });
   });
 }
@@ -203,23 +200,34 @@ void score_tokens(double* out, const FrozenNet& net, std::span<const int32_t> to
   const Texts texts{tokens, offsets};
   if (texts.count() == 0) return;
   if (const float* table = net.table(texts.predictions(texts.count()), threads, poll)) {
-    score_by_table(out, table, net, texts, threads, poll);
-  } else {
-    score_by_net(out, net, texts, threads, poll);
-  }
-}
-
-void token_log_probs(float* out, const FrozenNet& net, std::span<const int32_t> tokens) {
-  const auto length = static_cast<int64_t>(tokens.size());
-  if (const float* table = net.table(length + 1, 1, {})) {
-    look_up(table, net, tokens.data(), length, [&](float log_p) { *out++ = log_p; });
+    for_each_text(texts, threads, poll, [&](int64_t text) {
+      out[text] = looked_up_score(table, net, texts.of(text), texts.length(text));
+    });
     return;
   }
-  const int64_t offsets[] = {0, length};
-  Window(net, window_rows(net, length + 1))
-      .run(
-          {tokens, offsets}, 0, 1,
-          [&](int64_t, double log_p) { *out++ = static_cast<float>(log_p); }, [] {});
+  std::fill_n(out, texts.count(), 0.0);
+  compute(net, texts, threads, poll,
+          [&](Range) { return [out](int64_t text, double log_p) { out[text] += log_p; }; });
+}
+
+void token_surprisals(double* out, const FrozenNet& net, std::span<const int32_t> tokens,
+                      std::span<const int64_t> offsets, int threads, const Poll& poll) {
+  const PlainFloatingPoint mode;
+  const Texts texts{tokens, offsets};
+  if (texts.count() == 0) return;
+  if (const float* table = net.table(texts.predictions(texts.count()), threads, poll)) {
+    for_each_text(texts, threads, poll, [&](int64_t text) {
+      double* next = out + texts.predictions(text);
+      look_up(table, net, texts.of(text), texts.length(text),
+              [&next](float log_p) { *next++ = -double{log_p}; });
+    });
+    return;
+  }
+  compute(net, texts, threads, poll, [&](Range part) {
+    return [next = out + texts.predictions(part.begin)](int64_t, double log_p) mutable {
+      *next++ = -log_p;
+    };
+  });
 }
 
 }  // namespace makemore

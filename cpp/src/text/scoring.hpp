@@ -14,7 +14,9 @@ namespace makemore {
 void score_tokens(double* out, const FrozenNet& net, std::span<const int32_t> tokens,
                   std::span<const int64_t> offsets, int threads, const Poll& poll);
 
-// out[i] = ln p(token i | those before) of one text, whose end is the last (tokens + 1).
-void token_log_probs(float* out, const FrozenNet& net, std::span<const int32_t> tokens);
+// -ln p of each token after those before it, and of each end: out (tokens + texts), those of text i
+// from offsets[i] + i on.  The tokens must be in [0, V).
+void token_surprisals(double* out, const FrozenNet& net, std::span<const int32_t> tokens,
+                      std::span<const int64_t> offsets, int threads, const Poll& poll);
 
 }  // namespace makemore

@@ -32,6 +32,7 @@ Print samples of RUN, a run folder or model file, one a line.
 @click.command(context_settings={"show_default": True}, help=SAMPLE_HELP)
 @click.argument("run")
 @click.option("-n", "--n", default=20, help="Number of samples.")
+@click.option("--start", type=int, help="Print samples START, START + 1, ... of the whole.")
 @click.option("--seed", default=42, help="Sample i depends on the model, the options and i alone.")
 @click.option("--temperature", default=1.0, help="Below 1: rather the probable; 0: only that.")
 @click.option("--top-k", type=int, help="Draw from the k most probable tokens only.")
@@ -42,8 +43,8 @@ Print samples of RUN, a run folder or model file, one a line.
 @click.option(
     "--unfinished",
     type=click.Choice(get_args(Unfinished)),
-    default="redo",
-    help="Draw another sample for one that has not ended by --max-length, or keep it, cut.",
+    help="Draw another sample for one that has not ended by --max-length, or keep it, cut.  "
+    "[default: redo; with --start keep]",
 )
 @click.option("--unique", is_flag=True, help="Print no sample twice.")
 @click.option("--exclude", metavar="train|FILE", help="Print no text of the training, or of FILE.")
@@ -51,6 +52,8 @@ Print samples of RUN, a run folder or model file, one a line.
 def sample(run: str, n: int, exclude: str | None, as_json: bool, **options: Any) -> None:
     """Print samples of RUN, a run folder or model file, one a line."""
     model = model_of(run)
+    if options["unfinished"] is None:
+        options["unfinished"] = "redo" if options["start"] is None else "keep"
     if exclude is not None:
         options["exclude"] = _training_texts(model) if exclude == "train" else load_texts(exclude)
     cut = 0

@@ -11,7 +11,7 @@ import numpy as np
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Int32, Int64
+from makemore_cpp.arrays import AnyTexts, Int32, Int64
 from makemore_cpp.data.texts import DataOrigin, Texts
 from makemore_cpp.data.vocab import Level, Vocab, check_vocab, lowered
 
@@ -24,7 +24,7 @@ PREPARATION = re.compile(
 )
 
 
-def build_dataset(texts: Iterable[str], vocab: Vocab, block_size: int = 3) -> tuple[Int32, Int32]:
+def build_dataset(texts: AnyTexts, vocab: Vocab, block_size: int = 3) -> tuple[Int32, Int32]:
     """Return every context of `texts` and the token that follows it.
 
     Each text stands between boundaries: "emma" gives ... -> e, ..e -> m, .em -> m, emm -> a,
@@ -32,7 +32,7 @@ def build_dataset(texts: Iterable[str], vocab: Vocab, block_size: int = 3) -> tu
 
     Parameters
     ----------
-    texts : list of str
+    texts : list of str, or Arrow strings
     vocab : Vocab
     block_size : int
         T, the number of tokens in a context, 1 to 65,536.
@@ -221,7 +221,7 @@ class Dataset:
     @classmethod
     def split(
         cls,
-        texts: Iterable[str],
+        texts: AnyTexts,
         block_size: int = 3,
         seed: int = 42,
         *,
@@ -236,7 +236,7 @@ class Dataset:
 
         Parameters
         ----------
-        texts : list of str
+        texts : list of str, or Arrow strings
             At least one text; the list is not changed. The train split is never empty; dev and
             test are when there are too few texts.
         block_size : int
@@ -274,7 +274,7 @@ class Dataset:
     @classmethod
     def stream(
         cls,
-        texts: Iterable[str],
+        texts: AnyTexts,
         sizes: tuple[int, int] | None = None,
         block_size: int = 3,
         *,
@@ -293,7 +293,7 @@ class Dataset:
 
         Parameters
         ----------
-        texts : list of str
+        texts : list of str, or Arrow strings
         sizes : (int, int), optional
             The number of tokens in train and in dev; the rest is test. Train is not empty. By
             default 80 % and 10 % of all.
@@ -333,9 +333,7 @@ class Dataset:
         return cls._of(parts, texts, how.split_seed, vocab, block_size)
 
     @classmethod
-    def again(
-        cls, texts: Iterable[str], block_size: int, how: int | str, vocab: Vocab
-    ) -> "Dataset":
+    def again(cls, texts: AnyTexts, block_size: int, how: int | str, vocab: Vocab) -> "Dataset":
         """Cut texts as they were cut before, which their `DataOrigin` calls the split_seed.
 
         Raises
@@ -352,7 +350,7 @@ class Dataset:
     def _of(
         cls,
         parts: Iterable[list[str]],
-        texts: Iterable[str],
+        texts: AnyTexts,
         how: int | str,
         vocab: Vocab,
         block_size: int,

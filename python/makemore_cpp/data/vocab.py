@@ -1,14 +1,14 @@
 """The vocabulary: tokens, which are characters or words, and their numbers."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, cast
 
 from numpy.typing import ArrayLike
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError, Vocabulary
-from makemore_cpp.arrays import Int32, Int64
+from makemore_cpp.arrays import AnyTexts, Int32, Int64
 
 MAX_TOKENS = 2**20 - 1  # without the boundary; with it, the core's limit of 2**20
 
@@ -61,7 +61,7 @@ class Vocab(Vocabulary):
     @classmethod
     def from_texts(
         cls,
-        texts: Iterable[str],
+        texts: AnyTexts,
         boundary: str | None = None,
         *,
         level: Level = "char",
@@ -78,7 +78,7 @@ class Vocab(Vocabulary):
 
         Parameters
         ----------
-        texts : list of str
+        texts : list of str, or Arrow strings
         boundary : str, optional
             How token 0 is shown: by default "." among characters and "</s>" among words.
         level : {"char", "word"}
@@ -202,7 +202,7 @@ class Vocab(Vocabulary):
         """
         return super().encode(text)
 
-    def encode_many(self, texts: Sequence[str]) -> tuple[Int32, Int64]:
+    def encode_many(self, texts: AnyTexts) -> tuple[Int32, Int64]:
         """Return the tokens of many texts, one after another, and where each text begins.
 
         Returns
@@ -218,7 +218,7 @@ class Vocab(Vocabulary):
         ArgumentError
             `encode` refuses one of the texts.
         """
-        return super().encode_many(texts)
+        return super().encode_many(cast(AnyTexts, checks.readable("texts", texts)))
 
     def decode(self, tokens: ArrayLike) -> str:
         """Return the text of tokens, integers of any type, shape (n,); token 0 is the boundary.

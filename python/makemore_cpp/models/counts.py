@@ -1,6 +1,6 @@
 """Counts n-grams of every order up to a greatest one, sparsely enough for any vocabulary."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Int64
+from makemore_cpp.arrays import AnyTexts, Int64
 from makemore_cpp.data.dataset import encode_texts
 from makemore_cpp.data.vocab import Vocab
 
@@ -93,13 +93,13 @@ class NGramCounts:
     order: int = checks.from_constructor()
     n_examples: int = checks.from_constructor()
 
-    def __init__(self, vocab: Vocab, texts: Iterable[str], order: int) -> None:
+    def __init__(self, vocab: Vocab, texts: AnyTexts, order: int) -> None:
         order = checks.integer("order", order, 1, MAX_ORDER)
         texts = tuple(checks.string_list("texts", texts))
         self._set(vocab, texts, list(islice(_levels(vocab, texts), order)))
 
     @classmethod
-    def rising(cls, vocab: Vocab, texts: Iterable[str]) -> Iterator["NGramCounts"]:
+    def rising(cls, vocab: Vocab, texts: AnyTexts) -> Iterator["NGramCounts"]:
         """Yield the counts of order 1, 2, 3 and so on to 100, each at the cost of one order."""
         texts = tuple(checks.string_list("texts", texts))
         levels: list[ContextCounts] = []

@@ -1,7 +1,7 @@
 """A trained net that no longer changes: it predicts fast, and threads may share it."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Never, Self, final
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from makemore_cpp import _core, checks
 from makemore_cpp._core import FileError
-from makemore_cpp.arrays import Float32, Float64
+from makemore_cpp.arrays import AnyTexts, Float32, Float64
 from makemore_cpp.data.origin import origin_fields, origin_of_fields, recalled, training_texts
 from makemore_cpp.data.texts import DataOrigin
 from makemore_cpp.data.vocab import Vocab
@@ -261,17 +261,11 @@ class LanguageModel(Net):
         """
         return self._net.log_probs(X, threads=threads)
 
-    # The next three methods call the core directly; `Model` has slower ones for models of any kind.
-    def score(
-        self, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
-    ) -> Float64:
+    # The next two methods call the core directly; `Model` has slower ones for models of any kind.
+    def score(self, texts: AnyTexts, oov: OOV = "error", threads: int | None = None) -> Float64:
         """Return the log-probability of each text and its end, in nats; see `text.score`."""
         checks.refuse_table("texts", texts)
         return self._net.score(texts, oov, threads)
-
-    def per_char(self, text: str) -> Float64:
-        """Return the surprisal, in nats, of each character and the end; see `text.per_char`."""
-        return self._net.per_char(text)
 
     def next(self, prefix: str) -> Float32:
         """Return the probabilities (V,) of the token after `prefix`; see `next_probs`."""

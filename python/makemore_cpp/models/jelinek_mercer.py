@@ -1,7 +1,7 @@
 """Jelinek-Mercer smoothing: a mixture of n-grams of all orders with fitted weights."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Bool, Float64, Int64
+from makemore_cpp.arrays import AnyTexts, Bool, Float64, Int64
 from makemore_cpp.data.dataset import build_dataset
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content
@@ -80,9 +80,9 @@ class InterpolatedNGram(CountModel):
     def __init__(
         self,
         vocab: Vocab,
-        texts: Iterable[str],
+        texts: AnyTexts,
         order: int,
-        dev_texts: Iterable[str],
+        dev_texts: AnyTexts,
         by_frequency: bool = False,
     ) -> None:
         by_frequency = checks.flag("by_frequency", by_frequency)
@@ -162,7 +162,7 @@ def _frequencies(counts: NGramCounts) -> list[Float64]:
 
 
 def _fit(
-    counts: NGramCounts, frequencies: list[Float64], dev_texts: Iterable[str], by_frequency: bool
+    counts: NGramCounts, frequencies: list[Float64], dev_texts: AnyTexts, by_frequency: bool
 ) -> Float64:
     """Return the lambdas, (order,) or (bins, order), that are best on `dev_texts`."""
     X, Y = build_dataset(dev_texts, counts.vocab, counts.block_size)

@@ -1,11 +1,11 @@
 """Modified Kneser-Ney smoothing, the strongest of the classical n-gram models."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import ClassVar, Self
 
 import numpy as np
 
-from makemore_cpp.arrays import Float64, Int64
+from makemore_cpp.arrays import AnyTexts, Float64, Int64
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content
 from makemore_cpp.models.counts import ContextCounts, NGramCounts
@@ -52,11 +52,11 @@ class KneserNey(CountModel):
 
     _KIND: ClassVar = "KneserNey"
 
-    def __init__(self, vocab: Vocab, texts: Iterable[str], order: int) -> None:
+    def __init__(self, vocab: Vocab, texts: AnyTexts, order: int) -> None:
         self._set_all(NGramCounts(vocab, texts, order))
 
     @classmethod
-    def rising(cls, vocab: Vocab, texts: Iterable[str]) -> Iterator["KneserNey"]:
+    def rising(cls, vocab: Vocab, texts: AnyTexts) -> Iterator["KneserNey"]:
         """Yield the models of order 1, 2, 3 and so on to 100, each for the cost of one level."""
         lower: list[Discounted] = []
         for counts in NGramCounts.rising(vocab, texts):

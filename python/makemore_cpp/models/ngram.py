@@ -1,13 +1,13 @@
 """Models that predict from counts: the baselines that a net has to beat."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from makemore_cpp import checks
-from makemore_cpp.arrays import Float32, Float64, Int64
+from makemore_cpp.arrays import AnyTexts, Float32, Float64, Int64
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content
 from makemore_cpp.models.counts import NGramCounts
@@ -216,7 +216,7 @@ class NGram(CountModel):
     _KIND: ClassVar = "NGram"
 
     def __init__(
-        self, vocab: Vocab, texts: Iterable[str], order: int = 2, smoothing: float = 1.0
+        self, vocab: Vocab, texts: AnyTexts, order: int = 2, smoothing: float = 1.0
     ) -> None:
         smoothing = checks.non_negative("smoothing", smoothing)
         self._set(NGramCounts(vocab, texts, order), smoothing)

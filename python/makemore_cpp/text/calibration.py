@@ -143,7 +143,10 @@ class LowerShares:
         return cls(rising, below, n / len(rising), (ratio - 1) / 2, scale)
 
     def p_values(self, scores: Float64) -> Float64:
-        """Return the p-values (n,) of scores; n texts cannot tell what is less than 1 / (n + 1)."""
+        """Return the p-values (n,) of scores, NaN of NaN.
+
+        n texts cannot tell what is less than 1 / (n + 1).
+        """
         texts = len(self.scores)
         p: Float64 = (1 + np.searchsorted(self.scores, scores, side="right")) / (1 + texts)
         low = scores < self.below
@@ -152,6 +155,7 @@ class LowerShares:
             p[low] = self.share * np.exp(-excess)
         else:
             p[low] = self.share * np.maximum(1 - self.shape * excess, 0) ** (1 / self.shape)
+        p[np.isnan(scores)] = np.nan
         return np.maximum(p, 1 / (1 + texts))
 
     def offset(self, p: float) -> float:

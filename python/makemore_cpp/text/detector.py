@@ -1,7 +1,6 @@
 """Which texts are unlike what a model was trained on, fair to their length."""
 
 import math
-from collections.abc import Iterable
 from typing import Any, ClassVar, Self, SupportsFloat
 
 import numpy as np
@@ -9,13 +8,13 @@ from numpy.typing import NDArray
 
 from makemore_cpp import checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Bool, Float64, Int64
+from makemore_cpp.arrays import AnyTexts, Bool, Float64
 from makemore_cpp.files.tensors import Content
 from makemore_cpp.text.calibration import LengthNorm, LowerShares
-from makemore_cpp.text.detection_report import DetectionReport, report
+from makemore_cpp.text.detection_report import DetectionReport, Judged, report
 from makemore_cpp.text.model import Model
 from makemore_cpp.text.saved import Saved, model_arrays, take_model
-from makemore_cpp.text.scoring import score
+from makemore_cpp.text.scoring import score_and_length
 
 
 class Detector(Saved):
@@ -51,7 +50,7 @@ class Detector(Saved):
 
     @classmethod
     def fit(
-        cls, model: Model, good: Iterable[str], false_positive_rate: SupportsFloat = 0.01
+        cls, model: Model, good: AnyTexts, false_positive_rate: SupportsFloat = 0.01
     ) -> "Detector":
         """Return the detector that flags this share of texts like the good ones, of any length.
 
@@ -81,7 +80,7 @@ class Detector(Saved):
                 f"a false_positive_rate of {rate} needs at least {_least_texts(rate)} texts in "
                 f"good, not {len(texts)}"
             )
-        log_probs = score(model, texts, oov="-inf")
+        log_probs, lengths = score_and_length(model, texts, oov="-inf")
         if not np.isfinite(log_probs).all():
             i = int(np.isfinite(log_probs).argmin())
             raise ArgumentError(
@@ -89,7 +88,7 @@ class Detector(Saved):
                 f"{log_probs[i]}; leave out texts with tokens that its vocabulary lacks, and "
                 "smooth a model of counts"
             )
-        norm, standardised = LengthNorm.fit(log_probs, _lengths(model, texts))
+        norm, standardised = LengthNorm.fit(log_probs, lengths)
         return cls(model, rate, norm, LowerShares.fit(standardised))
 
     def _content(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -119,36 +118,37 @@ class Detector(Saved):
         """The score below which a text is flagged."""
         return self._shares.offset(self.false_positive_rate)
 
-    def scores(self, texts: Iterable[str]) -> Float64:
+    def scores(self, texts: AnyTexts) -> Float64:
         """Return the standardised scores (n,): 0 is the mean of good texts of the same length.
 
         It is -inf for a text with a character that the vocabulary lacks, and for an empty one,
-        unless that is a good text.
+        unless that is a good text; NaN for a null of Arrow strings, which are read where they lie.
 
         Raises
         ------
         TypeError
-            `texts` is not a list of str.
+            `texts` is not a list of str or Arrow strings.
         ArgumentError
             The model gives a text a probability that is no number.
         """
-        return self._scores("texts", checks.string_list("texts", texts))
+        is_arrow = checks.is_arrow(texts)
+        return self._judge("texts", texts if is_arrow else checks.string_list("texts", texts))[1]
 
-    def p_values(self, texts: Iterable[str]) -> Float64:
+    def p_values(self, texts: AnyTexts) -> Float64:
         """Return the share (n,) of good texts that score at most as high as each text.
 
-        It is at least 1 / (n_good + 1). Errors are those of `scores`.
+        It is at least 1 / (n_good + 1), and NaN for a null. Errors are those of `scores`.
         """
         return self._shares.p_values(self.scores(texts))
 
-    def flags(self, texts: Iterable[str]) -> Bool:
-        """Return whether each text (n,) is flagged: its p-value is at most the rate.
+    def flags(self, texts: AnyTexts) -> Bool:
+        """Return whether each text (n,) is flagged: its p-value is at most the rate; a null is not.
 
         Errors are those of `scores`.
         """
         return self.p_values(texts) <= self.false_positive_rate
 
-    def report(self, good: Iterable[str], bad: Iterable[str]) -> DetectionReport:
+    def report(self, good: AnyTexts, bad: AnyTexts) -> DetectionReport:
         """Return what becomes of good texts, not those that it was fitted to, and of bad texts.
 
         Raises
@@ -158,30 +158,28 @@ class Detector(Saved):
         ArgumentError
             One of them is empty, or the model gives a text a probability that is no number.
         """
-        judged = []
-        for name, values in (("good", good), ("bad", bad)):
-            texts = checks.string_list(name, values)
-            scores = self._scores(name, texts)
-            flags = self._shares.p_values(scores) <= self.false_positive_rate
-            judged.append((_lengths(self.model, texts), scores, flags))
+        judged = [
+            self._judge(name, checks.string_list(name, texts))
+            for name, texts in (("good", good), ("bad", bad))
+        ]
         return report(self.false_positive_rate, *judged)
 
-    def _scores(self, name: str, texts: list[str]) -> Float64:
-        log_probs = score(self.model, texts, oov="-inf")
-        if np.isnan(log_probs).any():
-            i = int(np.isnan(log_probs).argmax())
+    def _judge(self, name: str, texts: AnyTexts) -> Judged:
+        """Return lengths, scores and flags of texts; a null has the length -1 and no number."""
+        log_probs, lengths = score_and_length(self.model, texts, oov="-inf")
+        is_bad = np.isnan(log_probs) & (lengths >= 0)
+        if is_bad.any():
+            i = int(is_bad.argmax())
+            shown = f" {checks.quoted(texts[i])}" if isinstance(texts, list) else ""
             raise ArgumentError(
-                f"the model gives {name}[{i}] {checks.quoted(texts[i])} a probability that is no "
-                "number"
+                f"the model gives {name}[{i}]{shown} a probability that is no number"
             )
-        return self._norm.standardise(log_probs, _lengths(self.model, texts))
+        scores = self._norm.standardise(log_probs, np.maximum(lengths, 0))
+        scores[lengths < 0] = np.nan
+        return lengths, scores, self._shares.p_values(scores) <= self.false_positive_rate
 
     def __repr__(self) -> str:
         return f"Detector of {self.false_positive_rate:g}, fitted to {self.n_good:,} good texts"
-
-
-def _lengths(model: Model, texts: list[str]) -> Int64:
-    return np.fromiter(map(model.vocab.length, texts), np.int64, len(texts))
 
 
 def _check_rate(value: SupportsFloat) -> float:

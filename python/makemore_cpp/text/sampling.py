@@ -3,15 +3,15 @@
 import operator
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Literal, NamedTuple, TypedDict, Unpack, get_args, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from makemore_cpp import _core, checks
-from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Bool, Float64
+from makemore_cpp._core import ArgumentError, TextColumn
+from makemore_cpp.arrays import AnyTexts, Bool, Float64
 from makemore_cpp.text import scoring
 from makemore_cpp.text.predictor import CHUNK_ELEMENTS, Exhausted, Predictor, encode, predictor_of
 
@@ -56,24 +56,54 @@ class DrawOptions(TypedDict, total=False):
 class SampleOptions(DrawOptions, total=False):
     """How tokens are drawn, and which texts are given; see `sample`."""
 
+    start: int | None
     unfinished: Unfinished
     unique: bool
-    exclude: Iterable[str]
+    exclude: AnyTexts
     threads: int | None
 
 
 @overload
 def sample(
-    model: Predictor, n: int, *, log_probs: Literal[False] = False, **options: Unpack[SampleOptions]
+    model: Predictor,
+    n: int,
+    *,
+    log_probs: Literal[False] = False,
+    as_arrow: Literal[False] = False,
+    **options: Unpack[SampleOptions],
 ) -> list[str]: ...
 @overload
-def sample(
-    model: Predictor, n: int, *, log_probs: Literal[True], **options: Unpack[SampleOptions]
-) -> tuple[list[str], Float64]: ...
 def sample(
     model: Predictor,
     n: int,
     *,
+    log_probs: Literal[False] = False,
+    as_arrow: Literal[True],
+    **options: Unpack[SampleOptions],
+) -> TextColumn: ...
+@overload
+def sample(
+    model: Predictor,
+    n: int,
+    *,
+    log_probs: Literal[True],
+    as_arrow: Literal[False] = False,
+    **options: Unpack[SampleOptions],
+) -> tuple[list[str], Float64]: ...
+@overload
+def sample(
+    model: Predictor,
+    n: int,
+    *,
+    log_probs: Literal[True],
+    as_arrow: Literal[True],
+    **options: Unpack[SampleOptions],
+) -> tuple[TextColumn, Float64]: ...
+def sample(
+    model: Predictor,
+    n: int,
+    *,
+    start: int | None = None,
     seed: int = 42,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -83,10 +113,11 @@ def sample(
     max_length: int = DEFAULT_MAX_LENGTH,
     unfinished: Unfinished = "keep",
     unique: bool = False,
-    exclude: Iterable[str] = (),
+    exclude: AnyTexts = (),
     log_probs: bool = False,
+    as_arrow: bool = False,
     threads: int | None = None,
-) -> list[str] | tuple[list[str], Float64]:
+) -> list[str] | TextColumn | tuple[list[str] | TextColumn, Float64]:
     """Return n texts drawn from the model.
 
     Text i depends on the model, the settings, `seed` and i alone: not on n or `threads`. Candidate
@@ -98,6 +129,11 @@ def sample(
     model : Model
         Of any kind.
     n : int
+    start : int, optional
+        Give texts number `start` to ``start + n - 1`` of the whole, as one of several machines
+        does. For that no candidate may be left out: `unique`, `exclude` and "redo" are refused, as
+        what they leave out moves all that follow, and so is a candidate that `min_length` leaves
+        out.
     seed : int
         In [0, 2**64).
     temperature : float
@@ -124,12 +160,15 @@ def sample(
         Texts not to give; "train" stands for the texts that the model was trained on.
     log_probs : bool
         Return the texts' scores too, those of `score`: at temperature 1.
+    as_arrow : bool
+        Return the texts as a column that all readers of Arrow arrays take without a copy:
+        ``pyarrow.array(column)``, ``polars.Series(column)``. No str is made of them.
     threads : int, optional
         By default the CPUs that this process may use.
 
     Returns
     -------
-    texts : list of str
+    texts : list of str, or TextColumn
     log_probs : float64 array, shape (n,)
         Only when asked for.
 
@@ -139,7 +178,8 @@ def sample(
         An argument has a wrong type.
     ArgumentError
         An argument is outside its range, the prefix outside the vocabulary, what the model gives
-        is not a distribution, or it does not know its training texts.
+        is not a distribution, it does not know its training texts, or `start` stands beside what
+        leaves out candidates.
     FileError
         The file of the training texts cannot be read.
     Exhausted
@@ -152,18 +192,21 @@ def sample(
     """
     n = checks.integer("n", n, 0, MAX_SAMPLES)
     drawn = _Candidates(
-        model, unfinished, unique, exclude, threads,
+        model, unfinished, unique, exclude, threads, start,
         seed=seed, temperature=temperature, top_k=top_k, top_p=top_p, prefix=prefix,
         min_length=min_length, max_length=max_length,
     )  # fmt: skip
-    texts: list[str] = []
+    texts: list[str] | TextColumn = TextColumn() if checks.flag("as_arrow", as_arrow) else []
     cut = 0
     try:
         for chunk, is_cut in drawn.chunks(n):
-            texts += chunk
+            if isinstance(texts, TextColumn):
+                texts.append(chunk)
+            else:
+                texts += _strings(chunk)
             cut += int(is_cut.sum())
     except Exhausted as error:
-        error.found = texts
+        error.found = _strings(texts)
         raise
     if cut:
         warnings.warn(
@@ -178,9 +221,10 @@ def iter_samples(
     model: Predictor,
     n: int | None = None,
     *,
+    start: int | None = None,
     unfinished: Unfinished = "keep",
     unique: bool = False,
-    exclude: Iterable[str] = (),
+    exclude: AnyTexts = (),
     threads: int | None = None,
     **options: Unpack[DrawOptions],
 ) -> Iterator[Sample]:
@@ -192,11 +236,11 @@ def iter_samples(
     for name in options.keys() - DrawOptions.__annotations__.keys():
         raise TypeError(f"iter_samples has no option {checks.shown(name)}")
     n = MAX_SAMPLES if n is None else checks.integer("n", n, 0, MAX_SAMPLES)
-    drawn = _Candidates(model, unfinished, unique, exclude, threads, **options)
+    drawn = _Candidates(model, unfinished, unique, exclude, threads, start, **options)
     return (
         Sample(*candidate)
         for chunk, is_cut in drawn.chunks(n)
-        for candidate in zip(chunk, is_cut.tolist(), strict=True)
+        for candidate in zip(_strings(chunk), is_cut.tolist(), strict=True)
     )
 
 
@@ -208,8 +252,9 @@ class _Candidates:
         model: Predictor,
         unfinished: Unfinished,
         unique: bool,
-        exclude: Iterable[str],
+        exclude: AnyTexts,
         threads: int | None,
+        start: int | None,
         **options: Unpack[DrawOptions],
     ) -> None:
         predictor = predictor_of(model)
@@ -223,22 +268,47 @@ class _Candidates:
         self._reasons = REASONS if is_redone else {STUCK: REASONS[STUCK]}
         self._unique = checks.flag("unique", unique)
         self._excluded = _excluded_texts(model, exclude)
+        self._start = start
+        if start is not None:
+            self._start = checks.integer("start", start, 0, MAX_SAMPLES)
+            self._check_that_all_are_given(is_redone)
         self._given: set[str] = set()
         self._rejected: Counter[str] = Counter()  # reasons, since one was last accepted
 
-    def chunks(self, n: int) -> Iterator[tuple[list[str], Bool]]:
+    def _check_that_all_are_given(self, is_redone: bool) -> None:
+        for option, leaves_out in (
+            ("unique", self._unique),
+            ("exclude", self._excluded),
+            ('unfinished="redo"', is_redone),
+        ):
+            if leaves_out:
+                raise ArgumentError(
+                    f"start and {option} exclude each other: which text is number {self._start} "
+                    "would depend on how many before it are left out"
+                )
+
+    def chunks(self, n: int) -> Iterator[tuple[list[str] | TextColumn, Bool]]:
         """Yield n texts in chunks, and which of them were cut; or raise Exhausted on the way."""
         drawn = found = 0
+        start = self._start or 0
         size = FIRST_CHUNK
         while found < n:
             # The number that will be needed if the share that is accepted stays what it was.
             needed = -(-(n - found) * max(drawn, 1) // max(found, 1))
             count = min(size, needed, self._max_chunk)
-            texts, endings = self._sampler.draw(drawn, count, self._threads)
-            has_reason = np.isin(endings, list(self._reasons)).any()
-            if self._unique or self._excluded or has_reason:
-                accepted = self._accepted(texts, endings, n - found)
-                texts, endings = [texts[i] for i in accepted], endings[accepted]
+            column, endings = self._sampler.draw(start + drawn, count, self._threads)
+            has_reason = np.isin(endings, list(self._reasons))
+            if has_reason.any() and self._start is not None:
+                number = start + drawn + int(has_reason.argmax())
+                raise ArgumentError(
+                    f"start is {start}, but candidate {number} {REASONS[STUCK]}, and without it "
+                    "all that follow have other numbers: choose a lower min_length"
+                )
+            texts: list[str] | TextColumn = column
+            if self._unique or self._excluded or has_reason.any():
+                strings = column.tolist()
+                accepted = self._accepted(strings, endings, n - found)
+                texts, endings = [strings[i] for i in accepted], endings[accepted]
             else:
                 self._rejected.clear()
             yield texts, endings == CUT
@@ -273,7 +343,11 @@ class _Candidates:
         return f"found {found:,}{wanted} samples; of the next {MAX_REJECTED:,} candidates {reasons}"
 
 
-def _excluded_texts(model: Predictor, exclude: Iterable[str]) -> frozenset[str]:
+def _strings(chunk: list[str] | TextColumn) -> list[str]:
+    return chunk if isinstance(chunk, list) else chunk.tolist()
+
+
+def _excluded_texts(model: Predictor, exclude: AnyTexts) -> frozenset[str]:
     if not isinstance(exclude, str):
         return frozenset(checks.string_list("exclude", exclude))
     if exclude != "train":

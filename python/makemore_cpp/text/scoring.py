@@ -3,15 +3,15 @@
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Literal, get_args
+from typing import Literal, cast, get_args, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from makemore_cpp import _core, checks
 from makemore_cpp._core import ArgumentError
-from makemore_cpp.arrays import Float64, Int32, Int64
-from makemore_cpp.data.dataset import sliding_contexts
+from makemore_cpp.arrays import AnyTexts, ArrowTexts, Float64, Int32, Int64
+from makemore_cpp.data.dataset import encode_texts, sliding_contexts
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.text.predictor import (
     CHUNK_ELEMENTS,
@@ -27,18 +27,20 @@ MAX_THREADS = 1024  # as in the core
 
 
 def score(
-    model: Predictor, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: AnyTexts, oov: OOV = "error", threads: int | None = None
 ) -> Float64:
     """Return the log-probability of each text and its end, in nats.
 
-    A text has the same score alone and among others. One that the model cannot make has -inf.
+    A text has the same score alone and among others. One that the model cannot make has -inf, and
+    a null of an Arrow array NaN.
 
     Parameters
     ----------
     model : Model
         Of any kind.
-    texts : iterable of str
-        Read once and never held all at the same time.
+    texts : iterable of str, or Arrow strings
+        Read once and never held all at the same time. What has ``__arrow_c_array__`` or
+        ``__arrow_c_stream__``, as the columns of pyarrow, Polars and pandas, is read where it lies.
     oov : {"error", "skip", "-inf"}
         What becomes of a token that is not in the vocabulary, where none stands for such tokens,
         and of the boundary: it is refused, left out as if it did not stand there, or gives its
@@ -55,19 +57,28 @@ def score(
     TypeError
         `texts` is a str, or holds something else than str.
     ArgumentError
-        A token is not in the vocabulary and `oov` is "error", or an argument is outside its
-        range.
+        A token is not in the vocabulary and `oov` is "error", an argument is outside its range, or
+        an Arrow array is malformed or not UTF-8.
     """
     predictor = predictor_of(model)
     _check_iterable(texts)
     if isinstance(predictor, _core.LanguageModel):
         return predictor.score(texts, oov, threads)
-    checks.choice("oov", oov, get_args(OOV))
-    if threads is not None:  # of no use here, but a mistake is one everywhere
-        checks.integer("threads", threads, 1, MAX_THREADS)
-    batches = _batches(texts, model.block_size)
-    scores = [_score_batch(model, batch, first, oov) for first, batch in batches]
-    return np.concatenate([np.empty(0), *scores])
+    return _score_in_batches(model, texts, oov, threads)[0]
+
+
+def score_and_length(
+    model: Predictor, texts: AnyTexts, oov: OOV = "error", threads: int | None = None
+) -> tuple[Float64, Int64]:
+    """Return what `score` does, and the number of tokens of each text, int64 (texts,).
+
+    Tokens that `oov` skips do not count; the length of a null is -1.
+    """
+    predictor = predictor_of(model)
+    _check_iterable(texts)
+    if isinstance(predictor, _core.LanguageModel):
+        return predictor.score_and_length(texts, oov, threads)
+    return _score_in_batches(model, texts, oov, threads)
 
 
 def loss(model: Predictor, X: ArrayLike, Y: ArrayLike, threads: int | None = None) -> float:
@@ -91,30 +102,47 @@ def loss(model: Predictor, X: ArrayLike, Y: ArrayLike, threads: int | None = Non
     return -float(model.target_log_probs(X, Y).mean())
 
 
-def per_char(model: Predictor, text: str) -> Float64:
+@overload
+def per_char(model: Predictor, text: str) -> Float64: ...
+@overload
+def per_char(model: Predictor, text: ArrowTexts) -> tuple[Float64, Int64]: ...
+def per_char(model: Predictor, text: str | ArrowTexts) -> Float64 | tuple[Float64, Int64]:
     """Return the surprisal, -ln p, of each token of a text and of its end, in nats.
+
+    Parameters
+    ----------
+    model : Model
+        Of any kind.
+    text : str, or Arrow strings
+        See `score`; none of them may be null.
 
     Returns
     -------
-    float64 array, shape (tokens + 1,)
-        Their sum is the negative `score`.
+    surprisals : float64 array, shape (tokens + 1,)
+        Their sum is the negative `score`. For Arrow strings, those of all texts.
+    begins : int64 array, shape (texts + 1,)
+        For Arrow strings only: text i has ``surprisals[begins[i]:begins[i + 1]]``.
 
     Raises
     ------
     TypeError
         `text` is not a str.
     ArgumentError
-        A token is not in the vocabulary.
+        A token is not in the vocabulary, or an Arrow string is null or malformed.
     """
     predictor = predictor_of(model)
     if isinstance(predictor, _core.LanguageModel):
         return predictor.per_char(text)
-    tokens = encode("text", text, model.vocab)
-    return -_token_log_probs(model, tokens, np.array([len(tokens)]))
+    if not checks.is_arrow(text):
+        tokens = encode("text", cast(str, text), model.vocab)
+        return -_token_log_probs(model, tokens, np.array([len(tokens)]))
+    tokens, offsets = encode_texts("texts", checks.string_list("texts", text), model.vocab)
+    surprisals = -_token_log_probs(model, tokens, np.diff(offsets))
+    return surprisals, offsets + np.arange(len(offsets))
 
 
 def bits_per_char(
-    model: Predictor, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: AnyTexts, oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return the mean surprisal of all tokens in bits, where each end counts as a token.
 
@@ -130,7 +158,7 @@ def bits_per_char(
 
 
 def perplexity(
-    model: Predictor, texts: Iterable[str], oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: AnyTexts, oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return ``2**bits_per_char``: e to the mean surprisal in nats, ends counted; see there."""
     with np.errstate(over="ignore"):
@@ -138,7 +166,7 @@ def perplexity(
 
 
 def mean_surprisal(
-    model: Predictor, texts: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: AnyTexts, *, oov: OOV = "error", threads: int | None = None
 ) -> float:
     """Return `bits_per_char` in nats: the mean loss of all tokens and ends; see there."""
     total, tokens = sum_of_surprisals(model, texts, oov=oov, threads=threads)
@@ -148,35 +176,55 @@ def mean_surprisal(
 
 
 def sum_of_surprisals(
-    model: Predictor, texts: Iterable[str], *, oov: OOV = "error", threads: int | None = None
+    model: Predictor, texts: AnyTexts, *, oov: OOV = "error", threads: int | None = None
 ) -> tuple[float, int]:
-    """Return the surprisal of all tokens and ends in nats, and how many these are."""
-    check_model("model", model)
-    _check_iterable(texts)
-    length = model.vocab.length
-    skip = skipping(model.vocab) if isinstance(oov, str) and oov == "skip" else None
-    tokens = 0
-
-    def counted() -> Iterator[str]:
-        nonlocal tokens
-        for text in texts:
-            if isinstance(text, str):  # `score` refuses what is not
-                tokens += 1 + length(text if skip is None else skip(text))
-            yield text
-
-    scores = score(model, counted(), oov=oov, threads=threads)
-    return -float(scores.sum()), tokens
+    """Return the surprisal of all tokens and ends in nats, and how many these are; of no null."""
+    scores, lengths = score_and_length(model, texts, oov, threads)
+    is_text = lengths >= 0
+    return -float(scores[is_text].sum()), int((lengths[is_text] + 1).sum())
 
 
 # -- models that are not frozen nets ---------------------------------------------------------------
 def _check_iterable(texts: object) -> None:
     checks.refuse_table("texts", texts)
+    if checks.is_arrow(texts):
+        return
     # An array without dimensions has __iter__, and refuses.
     if isinstance(texts, str) or not hasattr(texts, "__iter__") or getattr(texts, "ndim", 1) == 0:
         raise TypeError(f"texts must be an iterable of str, not {type(texts).__name__}")
 
 
-def _batches(texts: Iterable[str], block_size: int) -> Iterator[tuple[int, list[str]]]:
+def _score_in_batches(
+    model: Predictor, texts: AnyTexts, oov: OOV, threads: int | None
+) -> tuple[Float64, Int64]:
+    checks.choice("oov", oov, get_args(OOV))
+    if threads is not None:  # of no use here, but a mistake is one everywhere
+        checks.integer("threads", threads, 1, MAX_THREADS)
+    nulls: list[int] = []
+    scores, lengths = [np.empty(0)], [np.empty(0, np.int64)]
+    for first, batch in _batches(_without_nulls(texts, nulls), model.block_size):
+        some, their_lengths = _score_batch(model, batch, first, oov)
+        scores.append(some)
+        lengths.append(their_lengths)
+    all_scores, all_lengths = np.concatenate(scores), np.concatenate(lengths)
+    all_scores[nulls], all_lengths[nulls] = np.nan, -1
+    return all_scores, all_lengths
+
+
+def _without_nulls(texts: AnyTexts, nulls: list[int]) -> Iterable[object]:
+    """Return the texts, empty ones for the nulls of an Arrow array, whose numbers are noted."""
+    strings = checks.readable("texts", texts)
+    return strings if strings is texts else _filled(strings, nulls)
+
+
+def _filled(strings: Iterable[object], nulls: list[int]) -> Iterator[object]:
+    for i, string in enumerate(strings):
+        if string is None:
+            nulls.append(i)
+        yield "" if string is None else string
+
+
+def _batches(texts: Iterable[object], block_size: int) -> Iterator[tuple[int, list[str]]]:
     """Yield the texts in lists of about as many tokens, each with the number of its first."""
     batch: list[str] = []
     first = tokens = 0
@@ -191,23 +239,22 @@ def _batches(texts: Iterable[str], block_size: int) -> Iterator[tuple[int, list[
     yield first, batch
 
 
-def _score_batch(model: Predictor, texts: list[str], first: int, oov: OOV) -> Float64:
-    impossible: list[int] = []
+def _score_batch(model: Predictor, texts: list[str], first: int, oov: OOV) -> tuple[Float64, Int64]:
+    counted = texts
     if oov != "error":
-        skip, length = skipping(model.vocab), model.vocab.length
-        known = [skip(text) for text in texts]
-        if oov == "-inf":
-            pairs = enumerate(zip(texts, known, strict=True))
-            impossible = [i for i, (text, part) in pairs if length(part) != length(text)]
-        texts = known
+        skip = skipping(model.vocab)
+        texts = [skip(text) for text in texts]
+        if oov == "skip":
+            counted = texts
+    full_lengths = np.fromiter(map(model.vocab.length, counted), np.int64, len(texts))
     tokens = [encode(f"texts[{first + i}]", text, model.vocab) for i, text in enumerate(texts)]
     lengths = np.array([len(t) for t in tokens], np.int64)
     log_probs = _token_log_probs(model, np.concatenate([np.empty(0, np.int32), *tokens]), lengths)
     owner = np.repeat(np.arange(len(texts)), lengths + 1)
     # It adds from the first token on, as the core does; NumPy's sum would add in pairs.
     scores: Float64 = np.bincount(owner, log_probs, len(texts)).astype(np.float64)
-    scores[impossible] = -np.inf
-    return scores
+    scores[lengths != full_lengths] = -np.inf
+    return scores, full_lengths
 
 
 def _token_log_probs(model: Predictor, tokens: Int32, lengths: Int64) -> Float64:
