@@ -153,7 +153,7 @@ def test_the_clock_decides_where_nothing_is_said(
     assert run(checkpoint_every=100) == 2
     assert given == [100, 200], "there is none at the end"
     monkeypatch.setattr(training.watch, "SECONDS_PER_CHECKPOINT", 0.0)
-    monkeypatch.setattr(training.watch, "LEAST_SHARE_OF_TRAINING", 0)
+    monkeypatch.setattr(training.watch, "TRAINING_PER_CHECKPOINT", 0)
     assert run() > 2
     with pytest.raises(mm.ArgumentError, match="checkpoint_every is -1"):
         run(checkpoint_every=-1)

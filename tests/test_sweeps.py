@@ -21,7 +21,7 @@ from makemore_cpp import sweeps
 from makemore_cpp.files import folders
 from makemore_cpp.recipe.options import Recipe
 from makemore_cpp.sweeps import parallel
-from makemore_cpp.sweeps.cell import DEFAULTS, with_block_size
+from makemore_cpp.sweeps.one_run import DEFAULTS, with_block_size
 from makemore_cpp.sweeps.record import ROOT, open_record
 from makemore_cpp.sweeps.table import Row, Table
 
@@ -64,7 +64,7 @@ def test_a_cell_is_what_train_does(data):
 
 def test_defaults_are_those_of_train(data):
     names = set(mm.train.__wrapped__.__kwdefaults__) - {
-        "seed", "threads", "eval_every", "on_progress", "should_stop",
+        "seed", "threads", "eval_every", "progress", "on_progress", "should_stop",
         "on_checkpoint", "checkpoint_every", "resume",
     }  # fmt: skip
     assert names < DEFAULTS.keys()

@@ -14,7 +14,7 @@ from command_line import refuse, run
 
 import makemore_cpp as mm
 from makemore_cpp.sweeps import bengio, pictures, transfer, word_nets
-from makemore_cpp.sweeps.word_nets import Looks, Shape
+from makemore_cpp.sweeps.word_nets import Shape, TargetLogProbs
 
 SENTENCES = transfer.sentences(400, seed=9)
 FEW = {"steps": 30, "batch_size": 16, "negatives": 5}
@@ -138,7 +138,7 @@ def test_nets_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> No
 def test_weights_by_the_frequency_of_the_last_word(data: mm.Dataset) -> None:
     """Each bin that is large enough has the weight of a mixture that knows no other examples."""
     unigram, bigram = (mm.NGram(data.vocab, data.train.texts, order) for order in (1, 2))
-    one, other = (Looks.of(model, data) for model in (unigram, bigram))
+    one, other = (TargetLogProbs.of(model, data) for model in (unigram, bigram))
     weights = one.weights_by_frequency(other, data)
     assert [len(w) for w in weights] == [len(lps) for lps in one]
     seen = Counter(data.train.Y.tolist())
@@ -206,14 +206,15 @@ def test_the_papers_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sizes(10, is_quick=True) == [48, 6, 6]
 
 
-def test_looks_are_mixed_by_weights() -> None:
+def test_log_probs_are_mixed_by_weights() -> None:
     one, other = (
-        Looks(*(np.log(np.array([p, q])) for _ in range(3))) for p, q in ((0.2, 0.5), (0.4, 0.1))
+        TargetLogProbs(*(np.log(np.array([p, q])) for _ in range(3)))
+        for p, q in ((0.2, 0.5), (0.4, 0.1))
     )
     np.testing.assert_allclose(np.exp(one.mixed(other, [1, 0.25, 1]).dev), [0.35, 0.2])
     np.testing.assert_allclose(one.mixed(other, [0, 0, np.array([1.0, 0.0])]).test[0], one.test[0])
     assert one.perplexities() == pytest.approx([1 / math.sqrt(0.1)] * 3)
-    assert Looks(np.empty(0), one.dev, one.test).perplexities()[0] is None
+    assert TargetLogProbs(np.empty(0), one.dev, one.test).perplexities()[0] is None
 
 
 def test_the_picture(rows: list[bengio.BengioRow]) -> None:

@@ -11,7 +11,7 @@ from makemore_cpp.cli import common as cli_common
 from makemore_cpp.cli import console
 from makemore_cpp.cli.common import Value, run_options, sweep_options
 from makemore_cpp.sweeps import lr_search
-from makemore_cpp.sweeps.cell import DEFAULTS
+from makemore_cpp.sweeps.one_run import DEFAULTS
 from makemore_cpp.sweeps.table import Table
 from makemore_cpp.training.history import LAST_STEPS
 

@@ -1,4 +1,4 @@
-"""What a model is worth: losses on splits, baselines, a verdict, and what its units and letters do.
+"""How good a model is: its losses, baselines, a verdict, its hidden units and its embeddings.
 
 It imports models, text and data.
 """

@@ -1,4 +1,4 @@
-"""A model beside what its losses mean: baselines, the floor of its context and a verdict."""
+"""The diagnosis of a model: its losses beside baselines and a floor, and a verdict."""
 
 import math
 from collections.abc import Sequence
@@ -13,24 +13,24 @@ from makemore_cpp.models.frozen import Net
 from makemore_cpp.models.kneser_ney import KneserNey
 from makemore_cpp.text.model import Model
 
-QUICK_ORDER = 6  # of the lecture's names the best n-grams on dev
+QUICK_ORDER = 6  # the order of the best n-gram on dev of the lecture's names
 NO_DEV = "No verdict: there is no dev text to try the model on; give it more texts."
 OTHER_DATA = "No verdict: the model was not trained on this train split."
 
 
 class Diagnosis(NamedTuple):
-    """The losses of a model beside what they mean, in nats per token, and what follows."""
+    """The losses of a model beside others, in nats per token, and the verdict on the model."""
 
     losses: list[ModelLosses]  # uniform, bigram, the best n-grams, this model
     block_size: int
-    # The least loss on train that a model of this context can have; of 99 tokens, if there are more
+    # The least loss on train that a model with this context can have; beyond 99 tokens, with 99.
     floor: float
-    known_share: float | None  # of the dev texts, those that also stand in train
+    known_share: float | None  # the share of the dev texts that also stand in train
     verdict: Verdict
     sentence: str
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON knows it."""
+        """Return everything as types that JSON has."""
         losses = [{**row._asdict(), "gap": row.gap} for row in self.losses]
         return {**self._asdict(), "losses": losses}
 
@@ -49,19 +49,19 @@ def diagnose(
     ----------
     model : Model
     data : Dataset
-        What the model was trained on, with its vocabulary and block size.
+        The data on which the model was trained, with its vocabulary and block size.
     threads : int, optional
-        By default the CPUs that this process may use.
+        The number of threads; by default that of the CPUs that this process may use.
     comparison : list of ModelLosses, optional
         The result of `compare`, where it is known already.
     quick : bool
-        Try the n-gram of the model's context alone, at most a 6-gram, instead of longer and longer
-        ones until they get worse on dev.
+        Whether to try only the n-gram that sees the model's context, at most a 6-gram, instead of
+        longer and longer ones until they get worse on dev.
 
     Raises
     ------
     TypeError
-        `model` is no model, or `data` no Dataset.
+        `model` is not a Model, or `data` not a Dataset.
     ArgumentError
         The data do not fit the model, or its loss is not finite.
     """
@@ -70,7 +70,7 @@ def diagnose(
     for name, loss in (("train", this.train), ("dev", this.dev)):
         if loss is not None:
             check_finite(name, loss)
-    # A longer context than the longest text holds nothing more.
+    # A context that is longer than the longest text says nothing more.
     length = data.vocab.length
     longest = max(1, *map(length, data.train.texts), *map(length, data.dev.texts))
     block_size = min(model.block_size, longest, MAX_ORDER - 1)
@@ -108,7 +108,7 @@ class _Tried(NamedTuple):
     dev: float
 
     def losses(self) -> ModelLosses:
-        """Return a row of the table; train by its distinct examples, as there are far fewer."""
+        """Return the losses; train needs only its distinct examples, which are far fewer."""
         X, Y, counts = self.model.counts.distinct_examples()
         train = -float(counts @ self.model.target_log_probs(X, Y)) / self.model.counts.n_examples
         return ModelLosses(f"{self.model.order}-gram, Kneser-Ney", train, self.dev)
@@ -137,13 +137,13 @@ def _try_ngram(data: Dataset, model: KneserNey) -> _Tried:
 
 def _floor(data: Dataset, block_size: int, tried: list[_Tried]) -> float:
     for ngram in tried:
-        if ngram.model.order == block_size + 1:  # it has counted what is needed
+        if ngram.model.order == block_size + 1:  # its counts are the ones needed
             return ngram.model.counts.conditional_entropy()
     return NGramCounts(data.vocab, data.train.texts, block_size + 1).conditional_entropy()
 
 
 def _known_share(data: Dataset) -> float | None:
-    """The share of dev texts that also stand in train."""
+    """Return the share of dev texts that also stand in train."""
     if not data.dev.texts:
         return None
     train = set(data.train.texts)
@@ -151,8 +151,8 @@ def _known_share(data: Dataset) -> float | None:
 
 
 def _is_other_data(model: Model, data: Dataset) -> bool:
-    """Whether both are known to come from files, and these differ, or the splits do."""
+    """Whether the origins of model and data are both known and differ in file or split."""
     known = model.data if isinstance(model, Net) else None  # counts do not know their file
     if known is None or data.origin is None:
         return False
-    return known[1:] != data.origin[1:]  # the digest and the seed; a file may have moved
+    return known[1:] != data.origin[1:]  # without the name: a file may have moved

@@ -1,4 +1,4 @@
-"""The plane on which embeddings are looked at: their first two principal components."""
+"""The plane on which embeddings are drawn: their first two principal components."""
 
 from typing import NamedTuple
 
@@ -9,14 +9,15 @@ from makemore_cpp.arrays import Float64
 
 
 class EmbeddingPlane(NamedTuple):
-    """Where embeddings are drawn, and what to write at the two axes.
+    """The plane on which embeddings are drawn, and the labels of its two axes.
 
-    With two dimensions these are the plane; with one, the height is there for the labels' sake.
+    Embeddings of two dimensions are drawn as they are; those of one get heights without a meaning,
+    which keep their labels apart.
     """
 
     mean: Float64  # (E,)
     components: Float64  # (E,2)
-    heights: Float64 | None  # (V,), where there is one dimension
+    heights: Float64 | None  # (V,), if E is 1
     labels: tuple[str, str]
 
     @classmethod
@@ -51,7 +52,7 @@ class EmbeddingPlane(NamedTuple):
         )
 
     def points(self, C: ArrayLike) -> Float64:
-        """Return where embeddings C (V,E) are on the plane: points (V,2)."""
+        """Return the points (V,2) of embeddings C (V,E) on the plane."""
         points = (np.asarray(C, np.float64) - self.mean) @ self.components
         if self.heights is not None:
             points[:, 1] = self.heights

@@ -1,4 +1,4 @@
-"""What the hidden units of a model do: their activations, and how many of these are saturated."""
+"""The activations of a model's hidden units, and how many of them are saturated."""
 
 from typing import NamedTuple
 
@@ -10,15 +10,15 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float32
 from makemore_cpp.models.mlp import MLP
 
-# The gradient passes tanh as 1 - h**2: beyond this less than 2 % of it does.
+# tanh multiplies a gradient by 1 - h**2: beyond this activation by less than 2 %.
 SATURATED = 0.99
 
 
 class Saturation(NamedTuple):
-    """How much of a hidden layer hardly learns, for some examples."""
+    """The saturated part of a hidden layer, which hardly learns, for some examples."""
 
-    share: float  # of all activations, those with abs(h) > 0.99
-    dead_units: int  # units that are saturated in every example: no example changes their weights
+    share: float  # the share of the activations with abs(h) > 0.99
+    dead_units: int  # units that are saturated in every example: none changes their weights
     units: int
     examples: int
 
@@ -29,7 +29,7 @@ def hidden_activations(model: MLP, X: ArrayLike, threads: int | None = None) -> 
     Raises
     ------
     TypeError
-        `model` is no MLP, or X does not hold integers.
+        `model` is not an MLP, or X does not hold integers.
     ArgumentError
         N is 0, X has another shape, `threads` is not positive, or an activation is not a number.
     RangeError
@@ -48,14 +48,14 @@ def hidden_activations(model: MLP, X: ArrayLike, threads: int | None = None) -> 
 
 
 def saturation(h: ArrayLike) -> Saturation:
-    """Count what is saturated in activations h (N,H) of `hidden_activations`.
+    """Count the saturated activations in h (N,H), the result of `hidden_activations`.
 
     Raises
     ------
     TypeError
         h does not hold floats.
     ArgumentError
-        It has another shape, or is empty.
+        h has another shape, or is empty.
     """
     activations = checks.floats("h", h)
     if activations.ndim != 2 or activations.size == 0:

@@ -1,4 +1,4 @@
-"""What a trained model is worth: its losses on the splits, beside baselines."""
+"""The losses of a trained model on the splits, beside those of baselines."""
 
 import math
 import sys
@@ -20,12 +20,12 @@ from makemore_cpp.text.predictor import check_model, encode
 
 DEFAULT_SPLIT_SEED = 42
 ADVICE = "name the file to evaluate on with --data"
-TEXTS_AT_ONCE = 1 << 17  # whose scores are kept together
+TEXTS_AT_ONCE = 1 << 17  # texts that are scored in one call
 MAX_LOG_PERPLEXITY = math.log(sys.float_info.max)
 
 
 class ModelLosses(NamedTuple):
-    """What predicts, and its losses on train and dev in nats per token; None for an empty split."""
+    """A model's name and its losses on train and dev in nats per token; None for an empty split."""
 
     name: str
     train: float | None
@@ -33,14 +33,15 @@ class ModelLosses(NamedTuple):
 
     @property
     def gap(self) -> float | None:
-        """The loss on dev less that on train, None where one of them is."""
+        """The loss on dev minus that on train, None where either is None."""
         return None if self.train is None or self.dev is None else self.dev - self.train
 
 
 class SplitLoss(NamedTuple):
     """A split, its number of texts, the loss (nats per token) and the perplexity.
 
-    Both are None for an empty split; the perplexity alone is None beyond the range of floats.
+    Loss and perplexity are None for an empty split; a perplexity beyond the range of floats is None
+    too.
     """
 
     split: str
@@ -74,7 +75,7 @@ def compare(
 ) -> list[ModelLosses]:
     """Return the losses of the uniform guess, of bigram counts and of the model, in this order.
 
-    `own`, those of the model, are found as `model_losses` does where they are not given.
+    `own` are the model's losses; without them, `model_losses` computes them.
     """
     check_fit(model, data)
     uniform = math.log(len(data.vocab))
@@ -131,15 +132,15 @@ def _split_seed(model: Net) -> int | str:
 def evaluate_file(
     model: MLP, path: str | None = None, threads: int | None = None
 ) -> tuple[SplitLoss, DataOrigin]:
-    """Return the loss on all texts of a file, or of the model's data, and which file that was.
+    """Return the loss on all texts of a file, or of the model's data, and the file's origin.
 
     The texts are read one after another, so that memory does not grow with the file.
 
     Raises
     ------
     ArgumentError
-        As `find_texts`; or a character is not in the vocabulary, the loss is not finite, or the
-        model was trained on a stream.
+        `find_texts` would raise it, a character is not in the vocabulary, the loss is not finite,
+        or the model was trained on a stream.
     """
     how = Preparation.of(_split_seed(model))
     if how.sizes is not None:
@@ -168,7 +169,7 @@ def evaluate_file(
                 surprisal, more = scoring.sum_of_surprisals(model, part, threads=threads)
                 total, tokens = total + surprisal, tokens + more
         except ArgumentError:
-            encode(f"texts[{count - 1}]", text, model.vocab)  # raises the same, and shows the text
+            encode(f"texts[{count - 1}]", text, model.vocab)  # raises an error that shows the text
             raise
     if path is None:
         check_unchanged(texts, _origin_of(model), ADVICE)
@@ -184,9 +185,9 @@ def evaluate(
     ----------
     model : MLP
     data : Dataset
-        As of `split_as_trained`.
+        The result of `split_as_trained`.
     split_name : {"train", "dev", "test"}, optional
-        By default train and dev, each.
+        The only split; by default train and dev.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What counting can and cannot do, by the length of the context: a table for all of them."""
+"""The losses of n-grams by the length of the context: what counting can and cannot do."""
 
 from itertools import islice
 from typing import NamedTuple
@@ -9,20 +9,20 @@ from makemore_cpp.models.counts import MAX_ORDER
 from makemore_cpp.models.kneser_ney import KneserNey
 from makemore_cpp.models.ngram import NGram
 
-SMOOTHING = 0.1  # of 1, 0.1 and 0.01 the best for names, whatever the context
+SMOOTHING = 0.1  # the best of 1, 0.1 and 0.01 for names, for contexts of any length
 
 
 class NGramRow(NamedTuple):
     """Counts of tokens after contexts of `block_size` tokens; losses are in nats per token.
 
-    What concerns dev is None where that split is empty.
+    The fields on dev are None where that split is empty.
     """
 
     block_size: int
     possible_contexts: int  # V**block_size
     table_cells: int  # V**(block_size + 1): a count for every token after every context
     contexts_seen: int  # in train
-    unseen_share: float | None  # of the positions in dev, those whose context is not in train
+    unseen_share: float | None  # the share of positions in dev whose context is not in train
     floor: float  # the least loss on train that a model of this context can have
     additive: float | None  # the loss of additive smoothing on dev
     kneser_ney: float | None  # the loss of modified Kneser-Ney smoothing on dev
@@ -36,16 +36,17 @@ def ngram_table(
     Parameters
     ----------
     data : Dataset
-        N-grams of train are counted and tried on dev; the data's own block size does not matter.
+        The n-grams of train are counted and tried on dev; the block size of the data does not
+        matter.
     max_block_size : int
-        1 to 99.
+        The longest context, 1 to 99 tokens.
     smoothing : float
-        Of the column `additive`.
+        The smoothing of the column `additive`.
 
     Raises
     ------
     TypeError
-        `data` is no Dataset, or a number no number.
+        `data` is not a Dataset, or `max_block_size` or `smoothing` not a number.
     ArgumentError
         `max_block_size` or `smoothing` is outside its range.
     """

@@ -3,19 +3,19 @@
 import math
 from typing import Literal, NamedTuple
 
-# In nats per token; see `judge`.
+# Differences of losses in nats per token; see `judge`.
 LARGE_GAP = 0.1
 SMALL_DIFFERENCE = 0.01
 SCATTER = 1.3  # standard deviation of the losses of single tokens, for the lecture's net on names
 
 MANY_KNOWN = 0.5  # with more dev texts than this in train, dev says little about new texts
 
-# The last two are not for `judge` to say.
+# `judge` returns one of the first three.
 Verdict = Literal["underfitting", "good fit", "overfitting", "unknown", "diverged"]
 
 
 class Evidence(NamedTuple):
-    """What `judge` looks at; losses are in nats per token.
+    """The numbers by which `judge` decides; losses are in nats per token.
 
     An n-gram is a pair: its order and its loss on dev.
     """
@@ -25,28 +25,30 @@ class Evidence(NamedTuple):
     n_dev: int  # tokens of dev
     uniform: float
     floor: float
-    fair_ngram: tuple[int, float]  # the best that sees no more tokens than the model
-    best_ngram: tuple[int, float]  # the best of all that were tried
+    fair_ngram: tuple[int, float]  # the best n-gram that sees no more tokens than the model
+    best_ngram: tuple[int, float]  # the best n-gram of all that were tried
     known_share: float
 
 
 def judge(evidence: Evidence) -> tuple[Verdict, str]:
     """Return the verdict on a model, and the sentence that gives its reason and what to try next.
 
-    The loss of the best n-gram that sees no more tokens than the model shows what can be had on
-    new texts, as n-grams need no training that could fail. The first rule that holds decides:
+    The fair n-gram, the best one that sees no more tokens than the model, shows by its loss on dev
+    what is possible on new texts, because counting cannot fail as training can. The first rule that
+    applies decides:
 
-    1. Train is above what that n-gram has on dev: underfitting. The model has not even learnt the
-       texts that it sees, and while that is so, regularisation would only hurt.
-    2. Dev is more than 0.1 above train: overfitting. The perplexity of new texts is then more than
-       a tenth above the perplexity of the texts of the training.
-    3. Dev is above that of the n-gram: the model does not get out of the context what is in it.
-       That is underfitting, but if train is at the floor already, overfitting.
-    4. Else it is a good fit.
+    1. The loss on train is above the fair n-gram's on dev: underfitting. The model has not even
+       learnt the texts that it sees, and regularisation would only hurt.
+    2. The loss on dev is more than 0.1 above that on train: overfitting. The perplexity of new
+       texts is then more than a tenth above that of the training's texts.
+    3. The loss on dev is above the fair n-gram's: the model does not use all that its context
+       says. That is underfitting or, if the loss on train is at the floor already, overfitting.
+    4. Otherwise it is a good fit.
 
-    A loss counts as above another from 0.01 on, or where dev is small, from its standard error on;
-    a gap is large from two standard errors on. That error is taken as 1.3 / sqrt(tokens of dev), as
-    the losses of single tokens scatter by about 1.3 nats.
+    A loss counts as above another from a difference of 0.01 on, or of the standard error of dev
+    where that is larger; the gap of rule 2 must also exceed two standard errors. The standard error
+    is taken as 1.3 / sqrt(tokens of dev), since the losses of single tokens scatter by about 1.3
+    nats.
     """
     e = evidence
     error = SCATTER / math.sqrt(e.n_dev)

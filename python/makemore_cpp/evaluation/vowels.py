@@ -1,4 +1,4 @@
-"""Vowels and consonants: which letters are which, and how well embeddings keep them apart."""
+"""Tells vowels from consonants, and measures how well embeddings keep them apart."""
 
 import unicodedata
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64
 from makemore_cpp.models.mlp import MLP
 
-# The Latin y is a consonant here: of the lecture's names' letters it shows a, e, i, o and u apart.
+# The Latin y is a consonant here: the lecture shows a, e, i, o and u apart from the other letters.
 VOWELS = frozenset("aeiouæœøαεηιουωаеиоуыэюяєі")  # noqa: RUF001 - three alphabets
 MAX_PERMUTATIONS = 10**6
 BLOCK_ELEMENTS = 1 << 22  # of the largest array of a block of permutations, 32 MiB
@@ -21,16 +21,16 @@ Kind = Literal["vowel", "consonant", "other"]
 
 
 class VowelClustering(NamedTuple):
-    """How far vowels and consonants lie apart, and how often chance would do as well."""
+    """How far apart vowels and consonants lie, and how often chance would do as well."""
 
-    silhouette: float  # -1 to 1; 0 where the two kinds lie mixed
+    silhouette: float  # -1 to 1; 0 where the two kinds are mixed
     p_value: float  # 1 / (permutations + 1) to 1
     vowels: str
     consonants: str
 
 
 def kind(token: str) -> Kind:
-    """Return what a token is, for Latin, Greek and Cyrillic letters, accents aside."""
+    """Return the kind of a token: Latin, Greek and Cyrillic letters are known, accents ignored."""
     if len(token) > 1:
         return "other"
     base = unicodedata.normalize("NFD", token)[0].lower()
@@ -49,25 +49,25 @@ def vowel_clustering(
 ) -> VowelClustering | None:
     """Measure how well the embeddings of vowels and of consonants form two clusters.
 
-    With a the mean distance of a letter to the others of its kind and b that to the letters of the
+    If a is the mean distance of a letter to the others of its kind and b that to the letters of the
     other kind, its silhouette is (b - a) / max(a, b) (Peter J. Rousseeuw, "Silhouettes: a graphical
     aid to the interpretation and validation of cluster analysis", 1987); the measure is the mean of
-    all letters, in all E dimensions. Distances are 1 - cosine of the angle, as is usual for
-    embeddings: a letter's direction is learnt, but much of its length, and so of the Euclidean
-    distances, is the random start.
+    all letters, in all E dimensions. By default a distance is 1 - cosine of the angle, as is usual
+    for embeddings: a letter's direction is learnt, but much of its length, and so of the Euclidean
+    distances, comes from the random start.
 
     The p-value is the share of random assignments of the same number of vowels to the letters that
-    have at least this silhouette, the real one counted as one of them (Belinda Phipson and Gordon
-    K. Smyth, "Permutation p-values should never be zero", 2010).
+    have at least this silhouette; the real assignment counts as one of them (Belinda Phipson and
+    Gordon K. Smyth, "Permutation p-values should never be zero", 2010).
 
     Parameters
     ----------
     model : MLP
     metric : {"cosine", "euclidean"}
     permutations : int
-        1 to 1,000,000.
+        The number of random assignments, 1 to 1,000,000.
     seed : int
-        Of the permutations.
+        The seed of the permutations.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def vowel_clustering(
     Raises
     ------
     TypeError
-        `model` is no MLP, `metric` no str, or a number is not an integer.
+        `model` is not an MLP, `metric` not a str, or a number not an integer.
     ArgumentError
         A number is outside its range, `metric` is unknown, or an embedding is not finite.
     """
@@ -101,7 +101,7 @@ def vowel_clustering(
     for done in range(0, permutations, block):
         shape = (min(block, permutations - done), len(is_vowel))
         labels = rng.permuted(np.broadcast_to(is_vowel, shape), axis=1)
-        # Equal up to rounding is as good.
+        # A silhouette that is equal up to rounding is as good.
         as_good += int((_silhouettes(distances, labels) >= silhouette - 1e-9).sum())
     letters = np.array(model.vocab.tokens)[is_letter]
     return VowelClustering(
@@ -129,17 +129,17 @@ def _cosine(points: Float64) -> Float64:
     return distances
 
 
-# From points (n,E) to the distances between them (n,n).
+# Functions from points (n,E) to the distances between them (n,n).
 METRICS: dict[str, Callable[[Float64], Float64]] = {"cosine": _cosine, "euclidean": _euclidean}
 
 
 def _silhouettes(distances: Float64, labels: NDArray[np.bool_]) -> Float64:
-    """Mean silhouettes (P,) of P ways to label n points, labels (P,n), two or more of each."""
+    """Return mean silhouettes (P,) of P ways to label n points: labels (P,n), two or more each."""
     n_true = int(labels[0].sum())  # the same in every row
     n_false = labels.shape[1] - n_true
     to_true = labels.astype(np.float64) @ distances
     to_false = distances.sum(axis=0) - to_true
-    # The point itself, at distance 0, is not one of the others of its kind.
+    # A point, at distance 0 from itself, is not one of the others of its kind.
     a = np.where(labels, to_true / (n_true - 1), to_false / (n_false - 1))
     b = np.where(labels, to_false / n_false, to_true / n_true)
     larger = np.maximum(a, b)

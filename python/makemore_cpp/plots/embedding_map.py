@@ -1,4 +1,4 @@
-"""A picture of the embeddings: each token where the model has put it."""
+"""A picture of the embeddings: each token stands where the model has put it."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.plots.style import BLUE, GREY, ORANGE, RED, new_axes, styled, tidy
 
 MAX_LABEL = 20  # characters of a word
-MAX_LABELS = 400  # beyond, labels cover each other; the rest are dots
-MAX_WORDS = 100  # in a picture; the others are rarer, and few say something of them
+MAX_LABELS = 400  # of characters; more would cover each other, and the rest are dots
+MAX_WORDS = 100  # of a picture; the embeddings of rarer words mean less
 
 
 @styled
@@ -27,8 +27,8 @@ def embeddings(model: MLP, ax: Axes | None = None) -> Axes:
     how much of the variance they carry. The title says how well vowels and consonants form two
     clusters by their angles in all dimensions; see `evaluation.vowel_clustering`.
 
-    Where tokens are words, the first 100 are shown, of `Vocab.from_texts` the most frequent, and no
-    label covers an earlier one.
+    Where tokens are words, the first 100 are shown, which are the most frequent in a vocabulary of
+    `Vocab.from_texts`, and no label covers an earlier one.
     """
     checks.instance("model", model, MLP)
     ax = new_axes(7, 7) if ax is None else ax
@@ -90,11 +90,11 @@ def _words(model: MLP, ax: Axes) -> Axes:
 
 
 def _keep_apart(ax: Axes, labels: Sequence[Text]) -> None:
-    """Remove each label that would cover one before it."""
+    """Remove each label that would cover an earlier one."""
     figure = ax.figure if isinstance(ax.figure, Figure) else ax.figure.figure
     for label in labels:
-        label.set_in_layout(False)  # which then does not change when some are gone
-    figure.draw_without_rendering()  # so that everything is where it will be
+        label.set_in_layout(False)  # the layout then stays when some labels are removed
+    figure.draw_without_rendering()  # puts everything in its final place
     kept: list[Bbox] = []
     for label in labels:
         box = label.get_window_extent().padded(1)  # letters differ a little with the resolution
@@ -126,7 +126,7 @@ def _title(model: MLP) -> str:
 
 
 def _label(token: str) -> str:
-    """The token where it can be seen in matplotlib's font, else the code points that cannot."""
+    """Return a token as matplotlib's font can show it, with code points for other characters."""
     if token == " ":
         return "␣"
     font = get_font(findfont(FontProperties(weight="bold")))

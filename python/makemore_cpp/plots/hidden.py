@@ -1,4 +1,4 @@
-"""Pictures of the hidden units: how their activations spread, and which are saturated."""
+"""Pictures of the hidden units: the distribution of their activations, and the saturated ones."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,13 +10,13 @@ from makemore_cpp.evaluation.hidden_units import SATURATED, hidden_activations, 
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.plots.style import BLUE, RED, new_axes, new_figure, styled, tidy
 
-BINS = 200  # of width 0.01, so that the outermost two hold what is saturated
-ROWS = 100  # of the image; more would be narrower than the eye can tell apart
+BINS = 200  # of width 0.01, so that the two outermost bins hold the saturated activations
+ROWS = 100  # of the image; the eye could not tell apart more
 
 
 @styled
 def activation_histogram(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Axes:
-    """Draw how the hidden units' activations tanh(...) of contexts X (N,T) spread over [-1, 1]."""
+    """Draw the distribution over [-1, 1] of the hidden units' activations for contexts X (N,T)."""
     ax = new_axes(8, 4) if ax is None else ax
     h = hidden_activations(model, X)
     edges = np.linspace(-1, 1, BINS + 1)
@@ -40,7 +40,7 @@ def activation_histogram(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Ax
 
 @styled
 def saturation_image(model: MLP, X: ArrayLike, ax: Axes | None = None) -> Axes:
-    """Draw a row for each context of X (N,T), a column for each unit: white where it is saturated.
+    """Draw a row for each context of X (N,T) and a column for each unit: white means saturated.
 
     A column that is white from top to bottom is a dead unit. Of more than 100 contexts, evenly
     spaced ones are drawn, but all are counted.

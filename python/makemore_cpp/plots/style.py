@@ -1,4 +1,4 @@
-"""What all pictures share: colours, new axes, a tidy frame, how they are drawn and written."""
+"""The common parts of all pictures: colours, axes, the frame, drawing and writing."""
 
 import contextlib
 import functools
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure, SubFigure
 from makemore_cpp import checks, files
 
 BLUE, ORANGE, GREY, RED = "#2b6cb0", "#dd6b20", "#718096", "#c53030"
-# Settings that are of the program around us, not of a picture.
+# Settings that belong to the calling program, not to a picture.
 NOT_STYLE = ("backend", "date.epoch", "docstring", "interactive", "savefig.directory", "timezone",
              "tk.", "toolbar", "webagg")  # fmt: skip
 
@@ -24,7 +24,7 @@ R = TypeVar("R")
 
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
-    """Let matplotlib's own defaults hold inside, whatever a matplotlibrc or the program has set."""
+    """Let matplotlib's own defaults hold inside, not those of a matplotlibrc or the program."""
     defaults = {
         name: value
         for name, value in matplotlib.rcParamsDefault.items()
@@ -35,7 +35,7 @@ def own_style() -> Iterator[None]:
 
 
 def styled(draw: Callable[P, R]) -> Callable[P, R]:
-    """Draw in `own_style`, unless the caller brings Axes of a figure with its style."""
+    """Return `draw` in `own_style`; it keeps the caller's style if the caller passes Axes."""
 
     @functools.wraps(draw)
     def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -93,7 +93,7 @@ def save(figure: Figure | SubFigure, path: str | bytes | os.PathLike[str]) -> No
     Raises
     ------
     TypeError
-        `path` is no path.
+        `path` is not a path.
     FileError
         The file cannot be written; an older one is as it was.
     """

@@ -1,4 +1,4 @@
-"""Pictures of a training run: its losses, embeddings and hidden units; matplotlib, no pyplot."""
+"""Pictures of a training run: its losses, embeddings and hidden units."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from makemore_cpp.training.history import History
 from makemore_cpp.training.state import Evaluation
 
 MODEL_PICTURES = ("embeddings.png", "hidden.png")
-HIDDEN_EXAMPLES = 1000  # that the picture of the hidden units is made of
+HIDDEN_EXAMPLES = 1000  # the most contexts of the picture of the hidden units
 
 SMOOTHING_WINDOWS = 100  # the smoothed line averages over 1/100 of the run
 RAW_BINS = 1500  # more would be narrower than a pixel
@@ -40,9 +40,8 @@ def loss_curve(
     Parameters
     ----------
     history : History, or array of losses (steps,)
-        A History brings its own evaluations.
     evaluations : list of Evaluation
-        For an array of losses.
+        The evaluations that belong to an array of losses; a History has its own.
     ax : matplotlib Axes, optional
         Where to draw; without it, on a new figure (``ax.figure``).
     """
@@ -85,7 +84,7 @@ def loss_curve(
 
 
 def model_pictures(model: MLP, X: Int32) -> list[Callable[[], Axes | Figure]]:
-    """Return the functions that draw the MODEL_PICTURES, of embeddings and hidden units.
+    """Return the functions that draw the MODEL_PICTURES: embeddings and hidden units.
 
     Of more than 1,000 contexts X (N,T) for the hidden units, evenly spaced ones are used.
     """
@@ -94,12 +93,12 @@ def model_pictures(model: MLP, X: Int32) -> list[Callable[[], Axes | Figure]]:
 
 
 def save_model_pictures(folder: str | bytes | os.PathLike[str], model: MLP, X: Int32) -> list[Path]:
-    """Write what can be seen in a model alone, its embeddings and hidden units; return the files.
+    """Write the pictures of a model, its embeddings and hidden units; return the files' paths.
 
     Parameters
     ----------
     folder : str, bytes or path
-        Made where it does not exist; pictures of the same names are replaced.
+        The folder, which is made if there is none; pictures of the same names are replaced.
     model : MLP
     X : int32 array, shape (N,T)
         Contexts for the hidden units; of more than 1,000, evenly spaced ones are used.
@@ -119,7 +118,7 @@ def save_model_pictures(folder: str | bytes | os.PathLike[str], model: MLP, X: I
 
 
 def _decimate(losses: Float64) -> tuple[Float64, Float64]:
-    """Keep the least and the greatest loss of each bin, so that a long line looks the same."""
+    """Keep the least and the greatest loss of each bin, which leaves a long line's look."""
     size = -(-len(losses) // RAW_BINS)
     if size <= 2:
         return np.arange(1.0, len(losses) + 1), losses
@@ -131,7 +130,7 @@ def _decimate(losses: Float64) -> tuple[Float64, Float64]:
 
 
 def _moving_average(losses: Float64, window: int) -> tuple[Float64, Float64]:
-    """Means of all runs of `window` losses, thinned out, and the steps at their centres."""
+    """Return the steps at the centres of windows of `window` losses and their means, thinned."""
     sums = np.concatenate([[0.0], np.cumsum(losses)])
     means = (sums[window:] - sums[:-window]) / window
     centres = np.arange(len(means), dtype=np.float64) + (window + 1) / 2
@@ -140,9 +139,9 @@ def _moving_average(losses: Float64, window: int) -> tuple[Float64, Float64]:
 
 
 def _limit_losses(ax: Axes, losses: Float64, smooth: Float64, dev: Sequence[float]) -> None:
-    """Leave rare losses and a bad start outside the picture, or they would flatten the rest."""
+    """Leave rare losses and a bad start outside the picture: they would flatten the rest."""
     low, high = np.quantile(losses, [0.001, 0.999])
-    # The dev losses are all inside: their marks are drawn whole, wherever they are.
+    # All dev losses stay inside.
     low, top = min(low, smooth.min(), *dev), max(high, smooth.min() * 1.2, *dev)
     margin = 0.04 * (top - low) or 0.1
     ax.set_ylim(low - margin, top + margin)

@@ -1,6 +1,6 @@
 """One training run on disk: its folder and its checkpoint.
 
-It imports evaluation, training, recipe and what is below.
+It imports evaluation, training, recipe and the rooms below them.
 """
 
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE

@@ -1,4 +1,4 @@
-"""The file from which an interrupted training run goes on, and what it remembers of the run."""
+"""The checkpoint: the file from which an interrupted training run goes on."""
 
 import os
 from pathlib import Path
@@ -31,15 +31,15 @@ FORMAT = "makemore_cpp checkpoint"
 VERSION = 1
 
 NUMBER = (int, float)
-# Options that earlier releases had not: a file holds them only where they are not the default, so
-# that theirs are read, and all others are as they were.
+# Options that the first release did not have. A file holds them only where they are not the
+# default, so that files of that release can be read and files without these options are as before.
 YOUNGER = ("negatives",)
 MAX_SAMPLES = 10**6
 MAX_PROGRESS_BYTES = 1 << 14
 
 
 class Checkpoint(NamedTuple):
-    """A training run between two steps, and what only the command line needs to go on.
+    """The state of a training run, and what only the command line needs to go on.
 
     Attributes
     ----------
@@ -47,10 +47,11 @@ class Checkpoint(NamedTuple):
     init : str
         How the initial parameters were drawn.
     samples : int
-        How many samples to print at the end.
+        The number of samples to print at the end.
     builds : tuple of str
-        The builds of the core that took part, as of `this_build`, in their order. The result is
-        that of an uninterrupted run where there is only one. Without any, this one is saved.
+        The builds of the core (see `this_build`) that took part, in their order; where it is empty,
+        `save` writes the present one. With a single build the result is that of an uninterrupted
+        run.
     """
 
     state: TrainingState
@@ -60,7 +61,7 @@ class Checkpoint(NamedTuple):
 
 
 def this_build() -> str:
-    """Return the release and the instruction set, on which the bits of a result depend."""
+    """Return the release and the instruction set: the bits of a result depend on them."""
     return f"{_core.__version__}, {_core.build_info()['isa']['used']}"
 
 
@@ -79,7 +80,7 @@ def save(path: str | bytes | os.PathLike[str], checkpoint: Checkpoint) -> None:
 
 
 def to_bytes(checkpoint: Checkpoint) -> bytes:
-    """Return the bytes that `save` writes; it raises ArgumentError as that does."""
+    """Return the bytes that `save` writes; raise ArgumentError where `save` does."""
     state = checkpoint.state
     dev_losses = [evaluation.dev_loss for evaluation in state.evaluations]
     arrays: dict[str, NDArray[Any]] = {
@@ -89,7 +90,7 @@ def to_bytes(checkpoint: Checkpoint) -> bytes:
         **{name: array for name, array in state.optimizer_state.items() if name != "step"},
         **{f"best.{name}": array for name, array in state.best.items()},
     }
-    snapshots = {}  # an earlier release had none, and larger nets have none
+    snapshots = {}  # files of the first release and those of larger nets have none
     if state.snapshots:
         arrays["snapshots"] = np.array([snapshot.C for snapshot in state.snapshots])
         snapshots = {"snapshots": len(state.snapshots)}
@@ -219,7 +220,7 @@ def _snapshots(
 
 
 def _parse(text: str) -> dict[str, Any]:
-    """Return the fields of the text that `_text` writes, each of its type."""
+    """Return the fields of the text that `_text` writes; check their types."""
     _check_size(text)
     progress = tensors.parse("its progress", text)
     types = {
@@ -237,7 +238,7 @@ def _parse(text: str) -> dict[str, Any]:
     for name in YOUNGER:
         options.setdefault(name, OPTIONS[name].default)
     option_types = {name: OPTIONS[name].types for name in names_of("training", "update")}
-    option_types["eval_every"] = (int,)  # what was done, also where nothing was said
+    option_types["eval_every"] = (int,)  # None has become the number of steps
     check_types("options in its progress", options, option_types)
     if not all(isinstance(build, str) for build in progress["builds"]) or not progress["builds"]:
         raise ArgumentError("builds in its progress is not a list of texts")
@@ -248,7 +249,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _check_options(state: TrainingState) -> None:
-    """Raise what `train` would, before it takes a step, and what it would take for granted."""
+    """Raise what `train` would raise before its first step; there must be steps left."""
     recipe = Recipe.of(state.options, "training", "update")
     checks.integer("steps", recipe.steps, len(state.losses) + 1, MAX_STEPS)
 
@@ -260,7 +261,7 @@ def load_run(folder: str | os.PathLike[str]) -> Checkpoint:
     Raises
     ------
     FileError
-        There is none, or it cannot be read.
+        There is no checkpoint, or it cannot be read.
     FormatError
         Its bytes are not a checkpoint's, or were changed.
     """
@@ -278,7 +279,7 @@ def find_data(
     Raises
     ------
     ArgumentError
-        The run does not remember its data, or they have changed since.
+        The run does not remember its data, or the data have changed since.
     FileError, FormatError
         The file cannot be read.
     """

@@ -1,4 +1,4 @@
-"""Run folders: where a training run keeps its model, its numbers and its pictures."""
+"""Run folders: a training run keeps its model, its numbers and its pictures in one."""
 
 import contextlib
 import json
@@ -35,14 +35,15 @@ FOR_PEOPLE = (CONFIG_FILE, METRICS_FILE, EMBEDDINGS_FILE, *PICTURES)
 
 
 def save_model(folder: Path, model: MLP) -> None:
-    """Write the model, which is what the run was for, before anything that describes it.
+    """Write the model of a run, before anything that describes it.
 
-    The record of looks at the test split is removed: it tells of an older run's model.
+    The record of looks at the test split (see `record_test_look`) is removed: it is about the model
+    of an older run.
 
     Raises
     ------
     FileError
-        The model cannot be written, and an older run is as it was; or the looks not be removed.
+        The model cannot be written, and an older run is as it was; or the record cannot be removed.
     """
     remember(folder, model.data)
     model.save(folder / MODEL_FILE)
@@ -58,7 +59,7 @@ def save_unfinished(folder: Path, model: MLP) -> None:
     Raises
     ------
     FileError
-        The model cannot be written, or an older file not be removed.
+        The model cannot be written, or an older file cannot be removed.
     """
     save_model(folder, model)
     _remove(folder, *FOR_PEOPLE)
@@ -71,10 +72,10 @@ def save_description(
     comparison: Iterable[ModelLosses],
     options: Mapping[str, Any],
 ) -> None:
-    """Write the numbers of a run whose model is there; then its checkpoint goes.
+    """Write the numbers of a run whose model is written already, then remove its checkpoint.
 
-    The same run writes the same bytes, as no clock time goes into them. Where they cannot be
-    written, nothing that an older run in this folder said of its model stays.
+    The same run writes the same bytes: the files hold no clock time. Where they cannot be written,
+    numbers and pictures of an older run in this folder, which do not fit the model, are removed.
 
     Raises
     ------
@@ -108,7 +109,10 @@ def _remove(folder: Path, *names: str) -> None:
 
 
 def record_test_look(model_path: str | os.PathLike[str], look: Mapping[str, Any]) -> int:
-    """Append a look at the test split to the run's record; return how many there are now."""
+    """Append a look at (an evaluation on) the test split to the run's record; return their number.
+
+    Results on the test split mean less with every look, so that each is recorded.
+    """
     path = Path(model_path)
     record = (path if path.is_dir() else path.parent) / TEST_LOOKS_FILE
     time = datetime.now(UTC).isoformat(timespec="seconds")
@@ -139,7 +143,7 @@ def _tokens(vocab: Vocab) -> dict[str, Any]:
 
 
 def _described(data: DataOrigin | None) -> dict[str, Any] | None:
-    """Return where data came from for people, without the folders of who trained."""
+    """Return the origin of data for people: the name of the file without its folders."""
     return None if data is None else data._replace(name=os.path.basename(data.name))._asdict()
 
 
@@ -156,12 +160,12 @@ def _metrics(history: History, comparison: Iterable[ModelLosses]) -> Iterable[st
 
 
 def _snapshot_line(snapshot: Snapshot) -> str:
-    rounded = np.round(snapshot.C.astype(np.float64), 4).tolist()  # enough for a picture
+    rounded = np.round(snapshot.C.astype(np.float64), 4).tolist()  # four digits serve a picture
     return json.dumps({"step": snapshot.step, "C": rounded}, allow_nan=False) + "\n"
 
 
 def read_course(folder: str | os.PathLike[str]) -> Course | None:
-    """Return what a run folder keeps of its run's course, None where it keeps no losses.
+    """Return the course of the run of a folder, or None where the folder holds no losses.
 
     Raises
     ------
@@ -190,7 +194,7 @@ def read_course(folder: str | os.PathLike[str]) -> Course | None:
 
 
 def _take_rows(path: Path, take: Callable[[dict[str, Any]], None]) -> None:
-    """Give what each line of a record says to `take`; what is wrong there is a FormatError."""
+    """Call `take` with the content of each line of a record; turn its errors into a FormatError."""
     for number, line in enumerate(files.read_record(path), 1):
         try:
             take(json.loads(line))
@@ -199,7 +203,7 @@ def _take_rows(path: Path, take: Callable[[dict[str, Any]], None]) -> None:
 
 
 def _numbers(*values: Any) -> tuple[Any, ...]:
-    """Return finite numbers as they are; else ValueError."""
+    """Return finite numbers as they are; else raise ValueError."""
     for value in values:
         if type(value) not in (int, float) or not math.isfinite(value):
             raise ValueError("not a finite number")

@@ -1,6 +1,6 @@
-"""Many training runs: grids, the search of a learning rate, experiments, their tables and pictures.
+"""Sweeps, which are many training runs: grids, learning rate searches, experiments, their tables.
 
-It imports plots, evaluation, training and what is below.
+It imports plots, evaluation, training and the rooms below them.
 """
 
 from makemore_cpp.sweeps.experiments import (

@@ -10,10 +10,10 @@ from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.jelinek_mercer import InterpolatedNGram
 from makemore_cpp.models.kneser_ney import KneserNey
 from makemore_cpp.models.ngram import CountModel, NGram
-from makemore_cpp.sweeps.word_nets import Looks, Shape, train_net
+from makemore_cpp.sweeps.word_nets import Shape, TargetLogProbs, train_net
 
-# What the paper's table 1 has for the Brown corpus: perplexities on its dev and test splits.
-PAPER_NETS = {  # alone, and mixed with the interpolated trigram
+# The paper's table 1 for the Brown corpus: perplexities on its dev and test splits.
+PAPER_NETS = {  # of the net alone, and of its mixture with the interpolated trigram
     Shape(5, 50, 60, direct=True): ((284, 268), (275, 257)),
     Shape(5, 0, 60, direct=True): ((327, 310), (286, 272)),
     Shape(5, 50, 30, direct=True): ((296, 279), (273, 259)),
@@ -26,17 +26,21 @@ PAPER_NGRAMS = {
     "Kneser-Ney 4": (332, 321),
     "Kneser-Ney 5": (332, 321),
 }
-# Not the paper's: no direct connections at its largest embeddings, and a net that is larger.
+# The last three nets are not in the paper: its longest embeddings without direct connections, and a
+# larger net.
 LARGER = Shape(9, 200, 100)
 SHAPES = (*PAPER_NETS, Shape(5, 50, 60), Shape(3, 50, 60), LARGER)
-OPTIONS_OF_LARGER = {"dropout": 0.5}  # instead of `word_nets.RECIPE`
+OPTIONS_OF_LARGER = {"dropout": 0.5}  # the option of LARGER that differs from `word_nets.RECIPE`
 QUICK_SHAPES = (Shape(5, 0, 30, direct=True), Shape(5, 50, 30, direct=True), Shape(5, 50, 30),
                 Shape(3, 50, 30))  # fmt: skip
 TRIGRAM, BEST_NGRAM = "interpolated trigram", "Kneser-Ney 5"
 
 
 class BengioRow(NamedTuple):
-    """A row of the table; perplexities, of train that of every eighth token."""
+    """A row of the table: `train`, `dev` and `test` are perplexities; n, h, m are as in `Shape`.
+
+    The perplexity on train is that of every eighth token.
+    """
 
     model: str
     mixed_with: str | None
@@ -45,8 +49,8 @@ class BengioRow(NamedTuple):
     m: int | None
     direct: bool | None
     seed: int | None
-    parameters: int  # of n-grams the counts
-    seconds: float  # of training, or of counting
+    parameters: int  # the number of parameters, or of counts
+    seconds: float  # the time of training, or of counting
     train: float | None
     dev: float | None
     test: float | None
@@ -65,28 +69,29 @@ def run_bengio(
 ) -> list[BengioRow]:
     """Return the rows of the table: the n-grams, then for each net and seed four rows.
 
-    They are the net alone, its mixture with the interpolated trigram at equal weights, as the paper
-    has it, and two with the 5-gram: at the weights that are best on dev, and at weights that are
-    best there for each frequency of the last word.
+    The four rows are the net alone, its mixture with the interpolated trigram at equal weights, as
+    in the paper, and two mixtures with the 5-gram: at the weights that are best on dev, and at the
+    weights that are best on dev for each frequency of the last word.
 
     Parameters
     ----------
     data : Dataset
         A stream of words, with contexts that are long enough for every shape.
     seeds : list of int
-        Of the nets.
+        The seeds of the nets.
     shapes : list of Shape
     options : dict, optional
-        Of the nets' training instead of `word_nets.RECIPE`.
+        Options of the nets' training that replace those of `word_nets.RECIPE`.
     is_quick : bool
-        Train for fewer epochs.
+        Whether to train for fewer epochs.
     on_rows : callable
-        Told all rows so far whenever there are more.
+        A function that is called with all rows so far whenever there are more.
 
     Raises
     ------
     ArgumentError
-        No net is of a shape or it needs longer contexts, a split is empty, or an option is wrong.
+        No net can have one of the shapes, a shape needs longer contexts, a split is empty, or an
+        option is wrong.
     """
     for shape in shapes:
         if shape.options["block_size"] > data.block_size:
@@ -94,9 +99,9 @@ def run_bengio(
     if not (len(data.dev.Y) and len(data.test.Y)):
         raise ArgumentError("the data are too few: dev and test must not be empty")
     rows: list[BengioRow] = []
-    looks: dict[str, Looks] = {}
+    looks: dict[str, TargetLogProbs] = {}
     for name, model, seconds in _ngrams(data):
-        looks[name] = Looks.of(model, data)
+        looks[name] = TargetLogProbs.of(model, data)
         size = sum(len(level.ngrams) for level in model.counts.levels)
         fixed = (name, None, model.order, None, None, None, None)
         rows.append(_row((*fixed, size, seconds), looks[name], PAPER_NGRAMS.get(name)))
@@ -105,7 +110,7 @@ def run_bengio(
         for seed in seeds:
             its_options = {**(OPTIONS_OF_LARGER if shape == LARGER else {}), **(options or {})}
             net, seconds = train_net(shape, data, seed, its_options, is_quick)
-            own = Looks.of(net.freeze(), data)
+            own = TargetLogProbs.of(net.freeze(), data)
             other = looks[BEST_NGRAM]
             weight = own.weight(other)
             by_frequency = own.weights_by_frequency(other, data)
@@ -122,7 +127,7 @@ def run_bengio(
     return rows
 
 
-def _row(fixed: tuple[Any, ...], looks: Looks, paper: tuple[int, int] | None) -> BengioRow:
+def _row(fixed: tuple[Any, ...], looks: TargetLogProbs, paper: tuple[int, int] | None) -> BengioRow:
     return BengioRow(*fixed, *looks.perplexities(), *(paper or (None, None)))
 
 

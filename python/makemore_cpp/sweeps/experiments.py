@@ -13,7 +13,8 @@ from makemore_cpp.sweeps.table import LOSSES, Table
 MAX_TRAIN_TEXTS = 2**40
 QUICK = 50  # a quick experiment does this fraction of the work
 
-# About the best of 0.01, 0.03, 0.1, 0.3 and 1 for each batch size, in runs of a second.
+# The learning rate for each batch size: about the best of 0.01, 0.03, 0.1, 0.3 and 1 in runs of a
+# second.
 RATES_OF_BATCHES = {1: 0.01, 32: 0.03, 256: 0.3, 4096: 1.0, "all": 1.0}
 
 
@@ -27,18 +28,18 @@ class Experiment:
     grids : list of dict
         Options as of `sweeps.grid`; the grids come one after another in the same table.
     steps : int or None
-        Of each run, None where the grids say it.
+        The number of steps of each run, or None where the grids have it.
     columns : tuple of str
-        Of the table.
+        The columns of the table.
     x, by, y : str and tuples of str, or None
-        The axis, lines and losses of the picture, as of `sweeps.pictures.lines`; without `x` it is
-        the usual one of a sweep.
+        The axis, lines and losses of the picture, as of `sweeps.pictures.lines`; without `x` the
+        picture is that of `sweeps.pictures.sweep`.
     samples : int
-        Names to draw from each model.
+        The number of texts to draw from each model.
     is_timed : bool
-        Runs come one after another, because their time is a result.
+        Whether time is a result, so that runs must come one after another.
     train_texts : int or None
-        Train on so few texts.
+        The number of texts to train on; None means all.
     """
 
     question: str
@@ -54,7 +55,7 @@ class Experiment:
 
     @property
     def varied(self) -> set[str]:
-        """The options that its runs differ in, which nobody may set for all of them."""
+        """The options in which the runs differ; `run_experiment` does not let a caller set them."""
         values: dict[str, list[Any]] = {}
         for grid in self.grids:
             for name, value in grid.items():
@@ -84,7 +85,7 @@ EXPERIMENTS = {
     ),
     "weight-decay": Experiment(
         "How does weight decay close the gap between train and dev? (exercise 5)",
-        # Far more parameters than so few texts can teach: without decay it learns them by heart.
+        # The net has so many parameters that without decay it learns the few texts by heart.
         [
             {
                 "weight_decay": [0.0, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2],
@@ -105,7 +106,7 @@ EXPERIMENTS = {
                 "batch_size": size,
                 "lr": rate,
                 "schedule": "constant",
-                "steps": 10_000_000,  # which no run reaches before its limit
+                "steps": 10_000_000,  # every run reaches its limit before
                 **limit,
             }
             for limit in ({"max_seconds": 2.0}, {"max_examples": 2_000_000})
@@ -158,21 +159,21 @@ def run_experiment(
     name : str
     data : Dataset
     steps : int, optional
-        Of each run, instead of the experiment's.
+        The number of steps of each run, instead of the experiment's.
     is_quick : bool
-        Do a fiftieth of the work, to see how it goes.
+        Whether to do only a fiftieth of the work.
     options : dict, optional
-        Of all runs instead of the experiment's, as in `sweeps.grid`.
+        Options of all runs as in `sweeps.grid`, instead of the experiment's.
     train_texts : int, optional
-        Train on the first so many texts, instead of the experiment's number.
+        The number of texts to train on, instead of the experiment's.
     settings
-        As in `sweeps.grid`: seeds, out, jobs, dask and more.
+        The settings of `sweeps.grid`: seeds, out, jobs, dask and more.
 
     Raises
     ------
     ArgumentError
-        There is no such experiment, it has no common number of steps, an option is one that it
-        varies, or its runs are timed and so cannot go side by side.
+        There is no such experiment, `steps` is given but its runs have different ones, it varies
+        one of the options, or its runs are timed and cannot go side by side.
     """
     if name not in EXPERIMENTS:
         raise ArgumentError(
@@ -217,21 +218,22 @@ def data_shares(
     ----------
     data : Dataset
     shares : list of float
-        Each above 0 and at most 1.
+        The shares, each above 0 and at most 1.
     options : dict, optional
-        As in `sweeps.grid`, for each share.
+        Options as in `sweeps.grid`, for each share.
     settings
-        As in `sweeps.grid`, but for `out`.
+        The settings of `sweeps.grid` except `out`.
 
     Returns
     -------
     table : Table
-        `train_texts` is an option of its rows, whose loss on train is that on these texts.
+        The number of texts, `train_texts`, is an option of its rows; the loss on train is that on
+        these texts.
 
     Raises
     ------
     ArgumentError
-        A share is out of range, or what `sweeps.grid` refuses.
+        A share is out of range, or `sweeps.grid` refuses an argument.
     """
     if settings.get("out") is not None:
         raise ArgumentError("out is for a sweep of one data set; here there is one for each share")
@@ -248,7 +250,7 @@ def data_shares(
 
 
 def with_train_texts(data: Dataset, n: int | None) -> Dataset:
-    """Return the data with only the first n texts to train on; dev and test stay."""
+    """Return the data with only the first n texts to train on; dev and test stay the same."""
     if n is None or n >= len(data.train.texts):
         return data
     texts = data.train.texts[:n]
@@ -257,7 +259,7 @@ def with_train_texts(data: Dataset, n: int | None) -> Dataset:
 
 
 def _quick(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with a fiftieth of the work."""
+    """Return the options for a fiftieth of the work."""
     less = {
         name: type(options[name])(options[name] / QUICK)
         for name in ("steps", "max_seconds", "max_examples")

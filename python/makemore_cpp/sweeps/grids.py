@@ -1,4 +1,4 @@
-"""Many training runs: every combination of options and seeds, side by side, to be continued."""
+"""Trains every combination of options and seeds, side by side; can go on after an interruption."""
 
 import hashlib
 import itertools
@@ -18,7 +18,7 @@ from makemore_cpp._core import ArgumentError, __version__, build_info
 from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.sweeps import parallel
 from makemore_cpp.sweeps import record as sweep_folder
-from makemore_cpp.sweeps.cell import DEFAULTS, Cell, check_cell, run_cell
+from makemore_cpp.sweeps.one_run import DEFAULTS, Run, check_run, run_one
 from makemore_cpp.sweeps.record import Record
 from makemore_cpp.sweeps.table import Row, Table
 
@@ -26,7 +26,7 @@ MAX_RUNS = 100_000
 
 
 class Settings(TypedDict, total=False):
-    """How a sweep is run; see `grid`."""
+    """The settings of a sweep; see `grid`."""
 
     seeds: Sequence[int]
     samples: int
@@ -40,34 +40,35 @@ class Settings(TypedDict, total=False):
 def grid(data: Dataset, options: Mapping[str, Any], **settings: Unpack[Settings]) -> Table:
     """Train a model for every combination of the options, with every seed.
 
-    The table depends on the data, the options and the seeds (and on rounding, by the instruction
-    set, which each row names), apart from its times.
+    Apart from its times, the table depends only on the data, the options, the seeds and the
+    instruction set, which rounds in its own way and which each row names.
 
     Parameters
     ----------
     data : Dataset
-        Its texts are cut anew for other block sizes.
+        The data; contexts are made anew for other block sizes.
     options : dict
-        Options of `MLP` (``block_size, n_embd, n_hidden, init``) and of `train` by name, and
-        `max_seconds` and `max_examples`, after which a run ends early. A list has the values to
-        combine, anything else is the value for all; what is absent has its usual default.
+        Options of `MLP` and `train` by name, and `max_seconds` and `max_examples`, after which a
+        run ends early. A list holds values to combine; anything else is the value of all runs. An
+        option that is absent has its default.
     seeds : list of int
-        Of the initial parameters and the minibatches.
+        The seeds of initial parameters and minibatches.
     samples : int
-        Names to draw from each model.
+        The number of texts to draw from each model.
     out : str or path, optional
         A folder in which every finished run is recorded; the same sweep with the same folder goes
         on where it was interrupted.
     jobs : int, optional
-        Runs side by side, each on one thread; by default the CPUs that this process may use. With
-        1, runs come one after another, as one should where times are compared.
+        The number of runs side by side, each on one thread; by default that of the CPUs that this
+        process may use. With 1, runs come one after another: choose it to compare times.
     dask : str, optional
         The address of a Dask scheduler (``tcp://host:port``), whose workers do the runs. They
         need this package, and the scheduler must be trusted: Dask sends pickled objects.
     columns : list of str
-        Of the table, instead of the usual ones.
+        The columns of the table, instead of the usual ones.
     on_row : callable, optional
-        Called with a finished row, the number of finished rows and the number of all.
+        A function that is called with a finished row, the number of finished rows and the number of
+        all rows.
 
     Raises
     ------
@@ -80,7 +81,7 @@ def grid(data: Dataset, options: Mapping[str, Any], **settings: Unpack[Settings]
 
 
 def combine(options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return all combinations of the values in lists, with what is not in a list.
+    """Return a dict for each combination of the values in lists; other values are in all dicts.
 
     Raises
     ------
@@ -113,35 +114,37 @@ def run(
     checks.instance("data", data, Dataset)
     checks.function("on_row", on_row)
     jobs = parallel.check_jobs(jobs, dask)
-    cells = _cells(data, combinations, seeds, samples)
-    keys = _keys(data, cells)
-    # Rows of this sweep that another instruction set made are made again, unless a cluster may
-    # mix them anyway.
+    runs = _planned_runs(data, combinations, seeds, samples)
+    keys = _keys(data, runs)
+    # Rows that another instruction set made are made again, except on a cluster, whose machines may
+    # differ anyway.
     isa = build_info()["isa"]["used"] if dask is None else None
     opened = (
         nullcontext(None)
         if out is None
-        else sweep_folder.open_record(Path(out), _description(data, cells, keys))
+        else sweep_folder.open_record(Path(out), _description(data, runs, keys))
     )
     with opened as record:
         known = {} if record is None else record.rows
         rows = {
-            key: replace(known[key], options=cell.options)  # as JSON knows no tuples
-            for key, cell in zip(keys, cells, strict=True)
+            key: replace(known[key], options=planned.options)  # as JSON knows no tuples
+            for key, planned in zip(keys, runs, strict=True)
             if key in known and isa in (None, known[key].isa)
         }
-        missing = [(key, cell) for key, cell in zip(keys, cells, strict=True) if key not in rows]
+        missing = [
+            (key, planned) for key, planned in zip(keys, runs, strict=True) if key not in rows
+        ]
         with closing(_run_missing(data, missing, record, jobs, dask)) as results:
             for key, row in results:
                 rows[key] = row
                 if on_row is not None:
-                    on_row(row, len(rows), len(cells))
+                    on_row(row, len(rows), len(runs))
     return Table.of([rows[key] for key in keys], columns)
 
 
 def _run_missing(
     data: Dataset,
-    missing: list[tuple[str, Cell]],
+    missing: list[tuple[str, Run]],
     record: Record | None,
     jobs: int,
     dask: str | None,
@@ -154,13 +157,13 @@ def _run_missing(
 
 
 def _run_keyed(
-    data: Dataset, item: tuple[str, Cell], is_stopped: parallel.IsStopped
+    data: Dataset, item: tuple[str, Run], is_stopped: parallel.IsStopped
 ) -> tuple[str, Row]:
-    key, cell = item
-    return key, run_cell(data, cell, is_stopped)
+    key, planned = item
+    return key, run_one(data, planned, is_stopped)
 
 
-# -- what a sweep consists of --------------------------------------------------------------------
+# -- the runs of a sweep -------------------------------------------------------------------------
 def _check_names(options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in DEFAULTS:
@@ -183,22 +186,22 @@ def _values(name: str, value: Any) -> list[Any]:
     return values
 
 
-def _cells(
+def _planned_runs(
     data: Dataset, combinations: Sequence[Mapping[str, Any]], seeds: Sequence[int], samples: int
-) -> list[Cell]:
+) -> list[Run]:
     """Return all runs, whose options are checked."""
     samples = checks.integer("samples", samples, 0, MAX_RUNS)
     seeds = _seeds(seeds)
     if len(combinations) * len(seeds) > MAX_RUNS:
         raise ArgumentError(f"these are more than {MAX_RUNS:,} runs")
-    cells = []
+    runs = []
     for combination in combinations:
         _check_names(combination)
         options = {**DEFAULTS, **{name: _plain(value) for name, value in combination.items()}}
-        new = [Cell(options, seed, samples) for seed in seeds]
-        check_cell(data, new[0])
-        cells += new
-    return cells
+        new = [Run(options, seed, samples) for seed in seeds]
+        check_run(data, new[0])
+        runs += new
+    return runs
 
 
 def _seeds(seeds: Sequence[int]) -> list[int]:
@@ -215,20 +218,20 @@ def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
-def _keys(data: Dataset, cells: Sequence[Cell]) -> list[str]:
-    """A key for each cell: the digest of everything that determines its result."""
+def _keys(data: Dataset, runs: Sequence[Run]) -> list[str]:
+    """Return a key for each run: the digest of everything that determines its result."""
     vocab = data.vocab
     shown = [vocab.tokens, vocab.boundary, *[vocab.unknown] * (vocab.unknown is not None)]
     data_digest = _digest([data.train.texts, data.dev.texts, *shown])
-    return [_digest([__version__, data_digest, cell]) for cell in cells]
+    return [_digest([__version__, data_digest, planned]) for planned in runs]
 
 
-def _description(data: Dataset, cells: Sequence[Cell], keys: Sequence[str]) -> dict[str, Any]:
-    """What a sweep is, in words that can say in what it differs from another one."""
+def _description(data: Dataset, runs: Sequence[Run], keys: Sequence[str]) -> dict[str, Any]:
+    """Return a description of a sweep that can show in what it differs from another one."""
     origin = data.origin
     values: dict[str, list[Any]] = {name: [] for name in DEFAULTS}
-    for cell in cells:
-        for name, value in cell.options.items():
+    for planned in runs:
+        for name, value in planned.options.items():
             if value not in values[name]:
                 values[name].append(value)
     return {
@@ -236,8 +239,8 @@ def _description(data: Dataset, cells: Sequence[Cell], keys: Sequence[str]) -> d
         # Not the file's name: it may have moved.
         "data": None if origin is None else [origin.sha256, origin.split_seed],
         "words": [len(split.texts) for split in (data.train, data.dev)],
-        "seeds": sorted({cell.seed for cell in cells}),
-        "samples": cells[0].samples if cells else 0,
+        "seeds": sorted({planned.seed for planned in runs}),
+        "samples": runs[0].samples if runs else 0,
         "options": values,
         "digest": _digest(keys),
     }

@@ -1,4 +1,4 @@
-"""Two ways to find a learning rate: one run in which it grows, and a short run at each of a few."""
+"""Two ways to find a learning rate: one run in which it grows, and short runs at several rates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import Recipe, names_of
 from makemore_cpp.recipe.schedules import MAX_STEPS
 from makemore_cpp.sweeps import grids
-from makemore_cpp.sweeps.cell import with_block_size
+from makemore_cpp.sweeps.one_run import with_block_size
 from makemore_cpp.sweeps.table import Table, mean
 from makemore_cpp.training.history import LAST_STEPS
 
-# The options of a search, which is about the rate and so has no schedule.
+# The options that a search takes: all except those of the schedule, since it varies the rate.
 SEARCHED = [*names_of("model"), "batch_size", *names_of("update")]
 STEPS = 1000
-LOW, HIGH = -3.0, 0.0  # exponents of the growing rate, the lecture's
-RATES = tuple(float(f"{rate:.3g}") for rate in np.logspace(-4, 0, 10))  # exercise 2's
+LOW, HIGH = -3.0, 0.0  # the lecture's exponents of the growing rate
+RATES = tuple(float(f"{rate:.3g}") for rate in np.logspace(-4, 0, 10))  # of exercise 2
 SMOOTHING_WINDOWS = 10  # the smoothed curve averages over a tenth of the run
 # Losses this close to the lowest are as good: the mean of 100 minibatch losses varies by 0.02.
 NOISE = 0.05
@@ -37,13 +37,14 @@ class RateCurve:
     rates, losses : float64 arrays, shape (steps done,)
         The rate and the minibatch loss of each step; fewer than asked for if the run diverged.
     smooth_rates, smooth_losses : float64 arrays, shape (steps done - window + 1,)
-        Means of the losses of `window` steps, and the rate in the middle of these.
+        The means of the losses of `window` steps, and the rate in the middle of these steps.
     window : int
+        The number of steps in a mean.
     suggestion : float
         The rate at the lowest smoothed loss: below it learning is slower than it could be, above
         it the steps are too large.
     is_at_edge : bool
-        The lowest loss is among the first or the last of the smoothed ones: look beyond.
+        Whether the lowest smoothed loss is at the beginning or the end: then try rates beyond.
     """
 
     rates: Float64
@@ -79,13 +80,13 @@ def growing_rate(
     ----------
     data : Dataset
     options : dict, optional
-        Options of `sweeps.grid` for the model and the update, one value each.
+        Options for the model and the update as of `sweeps.grid`, but one value each.
     low, high : float
         The first and the last exponent.
     steps : int
-        At least 10.
+        The number of steps, at least 10.
     seed, threads
-        As in `train`.
+        The same as in `train`.
 
     Raises
     ------
@@ -103,10 +104,10 @@ def growing_rate(
         if error.step < SMOOTHING_WINDOWS:
             raise ArgumentError(f"the search begins with too large a rate: {error}") from error
         rates = rates[: error.step]
-        losses = _losses(data, recipe, rates, seed, threads)  # the same steps without the last
+        losses = _losses(data, recipe, rates, seed, threads)  # the steps before it diverged
     window = max(1, len(losses) // SMOOTHING_WINDOWS)
     smooth_losses = np.convolve(losses, np.full(window, 1 / window), "valid")
-    # Rates are spaced evenly in their logarithms, of which this is the mean.
+    # The logarithms of the rates are spaced evenly; this is their mean.
     smooth_rates = np.sqrt(rates[: len(smooth_losses)] * rates[window - 1 :])
     lowest = int(smooth_losses.argmin())
     return RateCurve(
@@ -130,18 +131,18 @@ def fixed_rates(
 ) -> Table:
     """Train for a short while at each of several constant rates.
 
-    A rate diverges as any run of a sweep does: see `sweeps.cell.run_cell`.
+    A run that diverges has no losses: see `sweeps.one_run.run_one`.
 
     Parameters
     ----------
     data : Dataset
     rates : list of float
     options : dict, optional
-        Options of `sweeps.grid` for the model and the update.
+        Options for the model and the update as of `sweeps.grid`.
     steps : int
-        Of each run.
+        The number of steps of each run.
     settings
-        As in `sweeps.grid`: seeds, out, jobs, dask and more.
+        The settings of `sweeps.grid`: seeds, out, jobs, dask and more.
     """
     _recipe(options or {})
     combination = {**(options or {}), "steps": steps, "schedule": "constant", "lr": list(rates)}
@@ -151,9 +152,9 @@ def fixed_rates(
 
 
 def recommended(table: Table) -> RateRange | None:
-    """Return the rates around the best one whose last losses are at most 0.05 above its.
+    """Return the rates around the best one whose last losses are at most 0.05 above the lowest.
 
-    None if all rates diverged.
+    It is None if all rates diverged.
     """
     cells = sorted(table.cells, key=lambda cell: float(cell[0].options["lr"]))
     rates = [float(cell[0].options["lr"]) for cell in cells]

@@ -1,4 +1,4 @@
-"""Independent calls side by side: in threads of this process, or on a Dask cluster."""
+"""Makes independent calls side by side: in threads of this process, or on a Dask cluster."""
 
 import contextlib
 import functools
@@ -21,21 +21,21 @@ SECONDS_TO_CONNECT = 10
 
 
 def check_jobs(jobs: int | None, dask: str | None) -> int:
-    """Return how many calls run side by side on this machine.
+    """Return the number of calls that run side by side on this machine.
 
     Parameters
     ----------
     jobs : int, optional
-        By default the CPUs that this process may use.
+        This number; by default that of the CPUs that this process may use.
     dask : str, optional
-        The address of a Dask scheduler, whose workers then count instead.
+        The address of a Dask scheduler, whose workers make the calls instead.
 
     Raises
     ------
     TypeError
-        `jobs` is no integer, or `dask` no str.
+        `jobs` is not an integer, or `dask` not a str.
     ArgumentError
-        `jobs` is out of range or given together with `dask`, or its library is not installed.
+        `jobs` is out of range or given together with `dask`, or Dask is not installed.
     """
     if dask is not None:
         if not isinstance(dask, str):
@@ -57,21 +57,22 @@ def unordered(
     jobs: int = 1,
     dask: str | None = None,
 ) -> Generator[Result, None, None]:
-    """Yield ``function(shared, item, is_stopped)`` for each item, as they are done.
+    """Yield the result of ``function(shared, item, is_stopped)`` for each item when it is done.
+
+    A generator that is closed or interrupted stops the calls on this machine and waits for their
+    end.
 
     Parameters
     ----------
     function : callable
-        It runs in threads, so it had better release the GIL; for `dask` it and all that it takes
-        and returns must pickle. In a thread, `is_stopped` says whether anybody still waits for the
-        result; elsewhere it is None.
+        It runs in threads, so it should release the GIL; for `dask` the function, its arguments and
+        its results must pickle. In a thread, `is_stopped` tells whether nobody waits for the result
+        any more; elsewhere it is None.
     shared : object
-        Sent to each worker of a cluster once.
+        An argument of all calls, sent to each worker of a cluster once.
     items : iterable
     jobs, dask
-        As in `check_jobs`.
-
-    Once closed or interrupted, it stops the calls on this machine and waits for their end.
+        The same as in `check_jobs`.
     """
     if dask is not None:
         yield from _on_a_cluster(function, shared, items, dask)
@@ -94,7 +95,7 @@ def _in_threads(
             calls = [pool.submit(function, shared, item, stopped.is_set) for item in items]
             for call in as_completed(calls):
                 yield call.result()
-        finally:  # the pool then waits: an interpreter must not end while a thread is in the core
+        finally:  # leaving the pool waits: no thread may be in the core when the interpreter ends
             stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -132,7 +133,7 @@ def _client(dask: str) -> Iterator[Any]:
 
     try:
         client = Client(dask, timeout=SECONDS_TO_CONNECT, set_as_default=False)
-    except (OSError, ValueError) as error:  # the latter for what is no address
+    except (OSError, ValueError) as error:  # ValueError where `dask` is not an address
         shown = checks.quoted(dask)
         raise ArgumentError(f"dask is {shown}, where no scheduler answers: {error}") from error
     with client:

@@ -1,4 +1,4 @@
-"""Pictures of sweeps: heat maps, lines, the search for a learning rate; matplotlib, no pyplot."""
+"""Pictures of sweeps: heat maps, lines, the search for a learning rate."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,12 +16,12 @@ from makemore_cpp.sweeps.table import Row, Table, cell_text, mean, spread
 
 LOSS_LABEL = "loss (nats per token)"
 LINE_COLOURS = (BLUE, ORANGE, "#2f855a", "#6b46c1", "#c53030", "#0987a0", "#b7791f", GREY)
-MAX_LINES = 24  # more could not be told apart
+MAX_LINES = 24  # of a picture; the eye could not tell apart more
 
 
 @styled
 def sweep(table: Table, ax: Axes | None = None) -> Axes:
-    """Draw a sweep: two options that vary as a heat map of dev, others as lines."""
+    """Draw a sweep: a heat map of the dev loss if two options vary, else lines."""
     return heat_map(table, ax) if len(table.varying) == 2 else lines(table, ax=ax)
 
 
@@ -46,7 +46,7 @@ def heat_map(table: Table, ax: Axes | None = None) -> Axes:
         losses[rows.index(row), columns.index(column)] = np.nan if loss is None else loss
     known = bool(np.isfinite(losses).any())
     image = ax.imshow(losses, cmap="viridis_r", aspect="auto")
-    ax.set_facecolor("#e2e8f0")  # of cells without a loss
+    ax.set_facecolor("#e2e8f0")  # the colour of cells without a loss
     # The higher half of the losses has dark colours; a cell without a loss compares false.
     is_dark = losses > (np.nanmin(losses) + np.nanmax(losses)) / 2 if known else losses > 0
     for (row, column), cell in cells.items():
@@ -79,9 +79,9 @@ def lines(
     x : str, optional
         The option; by default the one with the most values.
     y : list of str
-        Losses to draw, of `Row`; where several lines would have each, only the last of these.
+        The losses of `Row` to draw; with more than one combination of options only the last.
     by : list of str, optional
-        The options whose combinations are lines; by default all others that vary.
+        The options whose combinations are lines; by default all other options that vary.
     ax : matplotlib Axes, optional
         Where to draw; without it, on a new figure (``ax.figure``).
     """
@@ -183,7 +183,7 @@ def fixed_rates(table: Table, ax: Axes | None = None) -> Axes:
 
 @styled
 def ngrams(rows: Sequence[NGramRow], ax: Axes | None = None) -> Axes:
-    """Draw what counting can do by the length of the context, and how much of it is unseen."""
+    """Draw the losses of n-grams by the length of the context, and the share of unseen contexts."""
     ax = new_axes(7.5, 4.5) if ax is None else ax
     sizes = [row.block_size for row in rows]
     for name, label, colour in (
@@ -255,7 +255,7 @@ def _cell_text(cell: Sequence[Row]) -> str:
 def _mark_diverged(
     ax: Axes, table: Table, x: str, values: list[Any], places: Sequence[float]
 ) -> None:
-    """A cross at the top for each value at which a run diverged."""
+    """Draw a cross at the top for each value with which a run diverged."""
     found = {row.options[x] for row in table.rows if row.diverged}
     crosses = [places[values.index(value)] for value in found]
     if crosses:
@@ -271,7 +271,7 @@ def _mark_diverged(
 
 
 def _places(values: list[Any]) -> tuple[list[float], list[str] | None]:
-    """Where values lie on a logarithmic axis; or side by side, with their names."""
+    """Return the places of values on a logarithmic axis, or on one with their names as ticks."""
     if len(values) > 1 and all(isinstance(value, float) and value > 0 for value in values):
         return values, None
     return [float(i) for i in range(len(values))], [cell_text(value) for value in values]
@@ -282,13 +282,13 @@ def _values(table: Table, name: str) -> list[Any]:
 
 
 def _sorted(values: list[Any]) -> list[Any]:
-    """Numbers by size, then everything else as it came."""
+    """Return numbers by size, then all other values in their order."""
     numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
     return sorted(numbers) + [value for value in values if value not in numbers]
 
 
 def _limit(ax: Axes, losses: Float64) -> None:
-    """Leave out what explodes at the end, or it would flatten the rest."""
+    """Leave losses that explode at the end outside the picture: they would flatten the rest."""
     low, start = float(losses.min()), float(losses[: max(1, len(losses) // 10)].max())
     high = min(float(losses.max()), start + 0.5 * (start - low))
     margin = 0.04 * (high - low) or 0.1

@@ -1,4 +1,4 @@
-"""A sweep's folder: finished runs as JSON lines, from which an interrupted sweep goes on."""
+"""The record of a sweep: finished runs as JSON lines, from which an interrupted sweep goes on."""
 
 import contextlib
 import dataclasses
@@ -32,7 +32,7 @@ class Record:
         self.rows = _read(path)
 
     def add(self, key: str, row: Row) -> None:
-        """Append a row; once this returns, it outlives a crash of the process or the machine."""
+        """Append a row; once this returns, the row outlives a crash of process or machine."""
         line = json.dumps({"key": key, **dataclasses.asdict(row)}, allow_nan=False)
         files.append_line(self._path, line.encode())
         self.rows[key] = row
@@ -96,7 +96,7 @@ def _short(value: Any) -> str:
 
 
 def _read(path: Path) -> dict[str, Row]:
-    """Return the rows of a record; a last line that a crash has torn is done again."""
+    """Return the rows of a record by key; the run of a line that a crash has torn has no row."""
     rows: dict[str, Row] = {}
     for number, line in enumerate(files.read_record(path), 1):
         try:
@@ -109,7 +109,7 @@ def _read(path: Path) -> dict[str, Row]:
 
 
 def _checked(row: Row) -> Row:
-    """Return the row; TypeError or ValueError unless its values are of their types and finite."""
+    """Return the row; raise unless its values have the right types and are finite."""
     for name, types in ROW_TYPES.items():
         value = getattr(row, name)
         if type(value) not in types:

@@ -11,27 +11,27 @@ from typing import Any
 Value = float | int | str | None
 
 LOSSES = ("parameters", "train", "dev", "gap", "seconds")
-SPREAD = " std"  # ends the name of the column with the standard deviation over the seeds
-DIGITS = {"seconds": 2}  # after the point; losses have 4
+SPREAD = " std"  # the end of the name of a column with standard deviations over the seeds
+DIGITS = {"seconds": 2}  # digits after the point; losses have 4
 
 
 @dataclass(frozen=True)
 class Row:
-    """One training run of a sweep; losses are in nats per token.
+    """The result of one training run of a sweep; losses are in nats per token.
 
     `train`, `dev` and `last_100`, the mean loss of the last 100 minibatches, are None where the
     run diverged (`dev` also where that split is empty).
     """
 
-    options: dict[str, Any]  # every option that matters, as one can give them to `grid`
+    options: dict[str, Any]  # every option of the run, by the names that `grid` takes
     seed: int
     parameters: int
-    steps: int  # done
-    examples: int  # seen in these steps
+    steps: int  # the steps that were done
+    examples: int  # the examples of all these steps
     train: float | None
     dev: float | None
     last_100: float | None
-    seconds: float  # of the training alone
+    seconds: float  # the time of the training alone
     isa: str  # the instruction set that computed it; another one rounds differently
     diverged: bool
     samples: list[str] = field(default_factory=list)
@@ -44,13 +44,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of a sweep, cell by cell and seed by seed.
+    """The rows of a sweep. Rows that differ only in the seed are a cell of the table.
 
     Attributes
     ----------
     rows : list of Row
     columns : tuple of str
-        What `records`, `csv` and `markdown` show: names of options and attributes of `Row`.
+        The columns of `records`, `csv` and `markdown`: names of options and attributes of `Row`.
     """
 
     rows: list[Row]
@@ -72,7 +72,7 @@ class Table:
 
     @property
     def cells(self) -> list[list[Row]]:
-        """The rows of each cell, which differ in the seed alone."""
+        """The cells, each with its rows."""
         found: dict[tuple[Any, ...], list[Row]] = {}
         for row in self.rows:
             found.setdefault(tuple(row.options.values()), []).append(row)
@@ -88,7 +88,7 @@ class Table:
     def records(self) -> list[dict[str, Value]]:
         """Return a dict for each cell: means over its seeds, and the spread of dev.
 
-        A cell of which a run diverged has no losses, and its `diverged` counts these runs.
+        A cell with a run that diverged has no losses; `diverged` is the number of such runs.
         """
         several = max(map(len, self.cells), default=1) > 1
         records = []
@@ -116,11 +116,11 @@ class Table:
         ]
 
     def csv(self) -> str:
-        """Return the table as comma-separated values, numbers in full, nothing for None."""
+        """Return the table as comma-separated values; numbers are not rounded, None is empty."""
         return to_csv(self.records())
 
     def markdown(self) -> str:
-        """Return the table in Markdown, rounded as for people."""
+        """Return the table in Markdown, with rounded numbers."""
         header, lines = self.lines()
         rows = [header, ["---:"] * len(header), *lines]
         return "".join(f"| {' | '.join(row)} |\n" for row in rows)
@@ -139,7 +139,7 @@ class Table:
 
 
 def to_csv(records: Sequence[Mapping[str, Value]]) -> str:
-    """Return records with the same names as comma-separated values, nothing for None."""
+    """Return records with the same names as comma-separated values; None is empty."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(records[0]) if records else [], lineterminator="\n")
     writer.writeheader()
@@ -148,7 +148,7 @@ def to_csv(records: Sequence[Mapping[str, Value]]) -> str:
 
 
 def cell_text(value: Value) -> str:
-    """Return an option's value or a count for people: 2,000, 0.0001, adamw; None is a dash."""
+    """Return an option's value or a count as text: 2,000, 0.0001, adamw; None is a dash."""
     if value is None:
         return "-"
     if not isinstance(value, int | float) or isinstance(value, bool):
@@ -163,12 +163,12 @@ def varying(options: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def mean(cell: Sequence[Row], name: str) -> float | None:
-    """Return the mean of an attribute over a cell's seeds, None if one of them has none."""
+    """Return the mean of an attribute over a cell's seeds, None if it is None for one of them."""
     return _over_seeds(cell, name, statistics.fmean)
 
 
 def spread(cell: Sequence[Row], name: str) -> float | None:
-    """Return the standard deviation of an attribute over a cell's seeds, if all have it."""
+    """Return the standard deviation of an attribute over a cell's seeds, None as in `mean`."""
     return _over_seeds(cell, name, statistics.stdev) if len(cell) > 1 else None
 
 
@@ -185,5 +185,5 @@ def _over_seeds(
 
 
 def _is_option(cell: Sequence[Row], name: str) -> bool:
-    # "steps" is both: what was asked for, and in this table what was done.
+    # "steps" is an option and an attribute of Row; the table shows the latter, the steps done.
     return name in cell[0].options and not hasattr(cell[0], name)

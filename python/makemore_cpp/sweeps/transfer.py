@@ -1,4 +1,4 @@
-"""What a net says of contexts that were never seen, where counts have nothing to say."""
+"""Compares nets with counts on contexts that were never seen, of which counts know nothing."""
 
 import math
 import random
@@ -21,17 +21,18 @@ NGRAM_ORDER = 5
 
 # -- contexts that were never seen -----------------------------------------------------------------
 class UnseenRow(NamedTuple):
-    """The mean losses, in nats per token, at those positions of dev whose context is not in train.
+    """Mean losses, in nats per token, at the positions of dev whose context is not in train.
 
-    None where there is no such position. In the row of length 0 there are all positions.
+    A position counts if the last `length` tokens before it do not stand together in train; in the
+    row of length 0 all positions count. Losses are None where there is no position.
     """
 
-    length: int  # of the end of the context that was not seen, in tokens
+    length: int
     positions: int
     share: float  # of all positions
     net: float | None
     kneser_ney: float | None
-    mixture: float | None  # of both, with equal weights
+    mixture: float | None  # of net and Kneser-Ney, with equal weights
 
 
 def unseen_losses(net: Model, ngram: Model, data: Dataset) -> list[UnseenRow]:
@@ -65,7 +66,7 @@ def run_unseen(
 
 
 # -- a grammar in which words come in pairs --------------------------------------------------------
-# Two words of a pair have the same verbs and the same places. Only, no dog ever sat.
+# The two words of a pair have the same verbs and places, but no sentence says that a dog sat.
 GRAMMAR = {
     ("dog", "cat"): (("sat", "slept", "jumped", "ran", "lay"), ("mat", "rug")),
     ("man", "woman"): (("read", "wrote", "spoke", "sang", "thought"), ("chair", "sofa")),
@@ -83,25 +84,25 @@ GRAMMAR_RECIPE: dict[str, Any] = {
 
 
 class GrammarRow(NamedTuple):
-    """What a net and an interpolated trigram give to a sentence of which no dog was ever seen."""
+    """The probabilities of `UNSEEN` and `SEEN` by a net and by an interpolated trigram."""
 
     seed: int
     net: float  # the probability of `UNSEEN`
     trigram: float
-    ratio: float
-    seen_net: float  # that of `SEEN`
+    ratio: float  # net / trigram
+    seen_net: float  # the probability of `SEEN`
     seen_trigram: float
     nearest: dict[str, str]  # the nearest neighbour of each word that has a pair
 
     @property
     def pairs_found(self) -> int:
-        """How many words have the other of their pair as nearest neighbour, of 10."""
+        """The number of words, of 10, whose nearest neighbour is the other word of their pair."""
         others = {a: b for pair in GRAMMAR for a, b in (pair, pair[::-1])}
         return sum(self.nearest[word] == other for word, other in others.items())
 
 
 def sentences(n: int, seed: int) -> list[str]:
-    """Return n sentences of the grammar, as "the cat sat on a mat"; none in which a dog sat."""
+    """Return n sentences of the grammar, such as "the cat sat on a mat"; in none a dog sat."""
     source = random.Random(seed)
     pairs = list(GRAMMAR)
     found: list[str] = []
@@ -117,7 +118,7 @@ def sentences(n: int, seed: int) -> list[str]:
 
 
 def run_grammar(seeds: Sequence[int] = (1, 2, 3, 4, 5)) -> list[GrammarRow]:
-    """Return for each seed what a net and a trigram learn of sentences that it draws."""
+    """Train a net and count a trigram on sentences drawn with each seed; return a row for each."""
     rows = []
     for seed in seeds:
         data = Dataset.split(sentences(SENTENCES, seed), 4, seed, level="word")

@@ -1,9 +1,9 @@
-"""Nets over words as the paper has them: their data, the recipe of their training, their rows."""
+"""The paper's nets over words: their data, the recipe of their training, their perplexities."""
 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -12,21 +12,21 @@ from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.models.mixture import fit_weights
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Recipe
-from makemore_cpp.sweeps.cell import with_block_size
+from makemore_cpp.sweeps.one_run import with_block_size
 from makemore_cpp.text.model import Model
 
 PAPER_SIZES = (800_000, 200_000)  # tokens of train and dev
 QUICK_SIZES = (100_000, 20_000)
 QUICK_TEST = 20_000
-EPOCHS, QUICK_EPOCHS = 10, 3  # where the steps are not said
-# Every so many examples of train are looked at for its perplexity, which is the dearest of all.
+EPOCHS, QUICK_EPOCHS = 10, 3  # of a training whose steps are not given
+# The perplexity on train is computed from one in this many examples, to save time.
 TRAIN_STRIDE = 8
-LEAST_EXAMPLES = 50  # of dev in a bin that has a weight of its own
+LEAST_EXAMPLES = 50  # of dev in a bin that gets a weight of its own
 
-# How the nets are trained. On the Brown corpus, with one seed, n=5, h=100, m=60 has on dev the
-# perplexity 303 after five epochs and 297 after ten; the Kneser-Ney 5-gram has 347. Larger nets
-# want more dropout: n=9, h=200, m=100 has 283 after five epochs, and after ten at a dropout of 0.5
-# 280, with twice the hidden units 284, and at half the weight decay 295.
+# The options of the nets' training. On the Brown corpus, with one seed, a net of n=5, h=100, m=60
+# has the dev perplexity 303 after five epochs and 297 after ten; the Kneser-Ney 5-gram has 347.
+# Larger nets need more dropout: n=9, h=200, m=100 has 283 after five epochs; after ten, with a
+# dropout of 0.5, it has 280, with twice the hidden units 284, and with half the weight decay 295.
 RECIPE: dict[str, Any] = {
     "batch_size": 256,
     "lr": 5e-3,
@@ -49,7 +49,7 @@ class Shape(NamedTuple):
 
     @property
     def options(self) -> dict[str, Any]:
-        """How `MLP` is told, or ArgumentError where no net is of this shape."""
+        """The options of `MLP` for this shape; ArgumentError where no net can have it."""
         sizes = {"block_size": self.n - 1, "n_embd": self.m, "n_hidden": self.h}
         options = {**sizes, "direct": self.direct}
         Recipe.of(options, "model")
@@ -64,9 +64,10 @@ def read_stream(
     is_quick: bool = False,
     **of_texts: Any,
 ) -> Dataset:
-    """Return texts as a stream; by default cut as the paper cut its 1,181,041 tokens.
+    """Return texts as a stream, by default cut like the paper's 1,181,041 tokens.
 
-    Of fewer than a million, 80 % are train and 10 % dev. A quick one has 140,000 tokens at most.
+    Of at most a million tokens, 80 % are train and 10 % dev. With `is_quick` only the texts of the
+    first 140,000 tokens are used.
     """
     if is_quick:
         texts = _first(texts, sum(QUICK_SIZES) + QUICK_TEST)
@@ -77,7 +78,7 @@ def read_stream(
 
 
 def _first(texts: Sequence[str], tokens: int) -> list[str]:
-    """Return the first texts, until they hold so many words."""
+    """Return the first texts that together hold this many words."""
     lengths = np.cumsum([len(text.split()) for text in texts])
     return list(texts[: int(np.searchsorted(lengths, tokens)) + 1])
 
@@ -87,13 +88,13 @@ def train_net(
 ) -> tuple[MLP, float]:
     """Return a trained net and the seconds that its steps took.
 
-    `options` are those of a training instead of `RECIPE`.
+    `options` replace those of `RECIPE`.
     """
     recipe = recipe_of(data, options, is_quick)
     model = MLP(data.vocab, seed=seed, **shape.options)
     data = with_block_size(data, model.block_size)
-    # The biases begin where they say how frequent each word is: a step moves one by about lr alone,
-    # and from 0 a rare word's has to come a long way.
+    # The output biases begin at the logarithms of the words' frequencies: a step moves a bias by
+    # only about lr, and a rare word's would have a long way from 0.
     counts = np.bincount(data.train.Y, minlength=len(data.vocab)) + 1
     model.b2[:] = np.log(counts / counts.sum())
     state = model.optimizer_state(recipe.optimizer)
@@ -112,11 +113,11 @@ def train_net(
 
 
 def recipe_of(data: Dataset, options: Mapping[str, Any], is_quick: bool = False) -> Recipe:
-    """Return `RECIPE` with other options, and with steps for some epochs where none are given."""
+    """Return `RECIPE` with these options instead of its own; by default with steps for `EPOCHS`."""
     wanted = {**RECIPE, **options}
     if wanted["schedule"] != "cosine" and "lr_floor" not in options:
         wanted["lr_floor"] = None
-    if wanted["negatives"] is not None:  # a small vocabulary has not so many
+    if wanted["negatives"] is not None:  # a small vocabulary has fewer tokens
         wanted["negatives"] = min(wanted["negatives"], len(data.vocab) - 1)
     if "steps" not in wanted:
         examples = (QUICK_EPOCHS if is_quick else EPOCHS) * len(data.train.Y)
@@ -126,16 +127,16 @@ def recipe_of(data: Dataset, options: Mapping[str, Any], is_quick: bool = False)
     return Recipe.of(wanted, "training", "update")
 
 
-class Looks(NamedTuple):
+class TargetLogProbs(NamedTuple):
     """The log-probabilities that a model gives to the targets of each split."""
 
-    train: Float64  # of every eighth example
+    train: Float64  # those of every eighth example
     dev: Float64
     test: Float64
 
     @classmethod
-    def of(cls, model: Model, data: Dataset) -> "Looks":
-        """Return what a model gives."""
+    def of(cls, model: Model, data: Dataset) -> "TargetLogProbs":
+        """Return the log-probabilities of a model."""
         T = model.block_size
         splits = (
             (data.train.X[::TRAIN_STRIDE, -T:], data.train.Y[::TRAIN_STRIDE]),
@@ -144,22 +145,23 @@ class Looks(NamedTuple):
         )
         return cls(*(model.target_log_probs(X, Y) if len(Y) else np.empty(0) for X, Y in splits))
 
-    def mixed(self, other: "Looks", weights: Sequence[Float64 | float]) -> "Looks":
-        """Return those of a mixture in which this model has a weight, in each split or target."""
+    def mixed(self, other: Self, weights: Sequence[Float64 | float]) -> "TargetLogProbs":
+        """Return those of a mixture; `weights` are this model's, one for each split or target."""
         splits = zip(self, other, weights, strict=True)
         with np.errstate(divide="ignore"):
-            return Looks(
+            return TargetLogProbs(
                 *(np.logaddexp(a + np.log(w), b + np.log(np.subtract(1, w))) for a, b, w in splits)
             )
 
-    def weight(self, other: "Looks") -> float:
+    def weight(self, other: Self) -> float:
         """Return the weight of this model in the mixture that is best on dev."""
         return float(fit_weights(np.array([self.dev, other.dev]))[0])
 
-    def weights_by_frequency(self, other: "Looks", data: Dataset) -> list[Float64]:
+    def weights_by_frequency(self, other: Self, data: Dataset) -> list[Float64]:
         """Return the weights of this model in train, dev and test, by the last word's frequency.
 
-        The bins are the paper's, ``ceil(-ln((1 + c) / N))`` of a word seen c times among N.
+        A word that was seen c times among N is in the bin ``ceil(-ln((1 + c) / N))``, as in the
+        paper; every bin has the weight that is best on dev.
         """
         seen = np.bincount(data.train.Y, minlength=len(data.vocab))
         of_word = np.ceil(-np.log((1 + seen) / len(data.train.Y))).astype(int)
@@ -173,5 +175,5 @@ class Looks(NamedTuple):
         return [weights[of_word[X[:, -1]]] for X in contexts]
 
     def perplexities(self) -> list[float | None]:
-        """Return those of train, dev and test, None where there is nothing."""
+        """Return the perplexities of train, dev and test, None for an empty split."""
         return [float(np.exp(-each.mean())) if len(each) else None for each in self]

@@ -1,4 +1,4 @@
-"""The training loop, its history, and the state from which it goes on.
+"""The training loop, its history, and the state from which a run goes on.
 
 It imports the recipe, models and data.
 """

@@ -1,4 +1,4 @@
-"""The course of a run, small enough to be kept and drawn."""
+"""The course of a run: its losses, shortened so that they can be stored and drawn."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ WINDOWS = 200
 
 
 class Window(NamedTuple):
-    """Steps up to `step`: the mean of their minibatches' losses, and the last learning rate."""
+    """A window of steps that ends with `step`: the mean of their losses, and the last rate."""
 
     step: int
     loss: float
@@ -20,7 +20,7 @@ class Window(NamedTuple):
 
 
 class Course(NamedTuple):
-    """What a run folder keeps of a `History`: at most 200 windows of steps, and the rest whole."""
+    """The part of a `History` that a run folder stores; losses become at most 200 windows."""
 
     windows: list[Window]
     evaluations: list[Evaluation]
@@ -28,7 +28,7 @@ class Course(NamedTuple):
 
     @classmethod
     def of(cls, history: History) -> "Course":
-        """Return the course of a run, of its history."""
+        """Return the course of the run that has this history."""
         steps = len(history.losses)
         size = -(-steps // WINDOWS)
         windows = []

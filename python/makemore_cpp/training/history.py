@@ -1,4 +1,4 @@
-"""What happened in a training run, and how it was going on the way."""
+"""The history of a training run, and its progress on the way."""
 
 import math
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from makemore_cpp.arrays import Float32, Float64
 from makemore_cpp.training.snapshots import Snapshot
 from makemore_cpp.training.state import Evaluation
 
-LAST_STEPS = 100  # whose mean loss says where a run has ended
+LAST_STEPS = 100  # the steps whose mean loss is the last loss of a run
 
 
 class DivergenceWarning(UserWarning):
@@ -18,17 +18,17 @@ class DivergenceWarning(UserWarning):
 
 
 class Progress(NamedTuple):
-    """Steps done, of how many, the mean loss of the latest ones, and the seconds so far."""
+    """How far a run is: `step` of `steps` are done."""
 
     step: int
     steps: int
-    loss: float
-    seconds: float
+    loss: float  # the mean of the latest steps
+    seconds: float  # of the run so far
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What happened in a run.
+    """The history of a run.
 
     Attributes
     ----------
@@ -44,12 +44,13 @@ class History:
     options : dict
         All options of `train` that the result depends on.
     stopped : bool
-        Whether `should_stop` ended the run before its time.
+        Whether `should_stop` ended the run early.
     snapshots : list of Snapshot
-        The embeddings at the start and at evaluations, at most 51; none of more than 4,096 numbers.
+        The embeddings at the start and at evaluations, at most 51; empty where they have more than
+        4,096 numbers.
     diverged : bool
         Whether the losses rose, though they stayed finite: `last_loss` is more than twice the first
-        loss, and than ln V, the loss of a uniform guess.
+        loss and more than twice ln V, the loss of a uniform guess.
     """
 
     losses: Float32
@@ -75,9 +76,8 @@ class History:
 
 
 def has_diverged(losses: Float32, vocab_size: int) -> bool:
-    """Return whether losses (steps,) rose: the last are twice the first, and a uniform guess's."""
-    # One minibatch's loss varies, hence twice.
-    guess = math.log(vocab_size)
+    """Return whether losses (steps,) rose in the sense of `History.diverged`."""
+    guess = math.log(vocab_size)  # a factor of 2 is above the variation between minibatches
     return len(losses) > 0 and last_loss_of(losses) > 2 * max(float(losses[0]), guess)
 
 

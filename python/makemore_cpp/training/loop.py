@@ -1,4 +1,4 @@
-"""One training run: many steps a call, with evaluations and progress in between."""
+"""One training run: calls of many steps each, with evaluations and progress in between."""
 
 import functools
 import hashlib
@@ -38,7 +38,7 @@ P = ParamSpec("P")
 
 
 class _Run:
-    """A run between two of its steps: what it has done, and what it needs to go on."""
+    """A run between two of its steps: its results so far, and all that it needs to go on."""
 
     def __init__(
         self, model: MLP, data: Dataset, recipe: Recipe, threads: int | None, ranks: Ranks
@@ -60,14 +60,14 @@ class _Run:
         self.started = time.perf_counter()
 
     def go_on_from(self, earlier: TrainingState) -> None:
-        """Be as the run was of which this is the state."""
+        """Take over the state of an earlier run."""
         self.done = len(earlier.losses)
         self.losses[: self.done] = earlier.losses
         self.evaluations += earlier.evaluations
         self.snapshots.kept = list(earlier.snapshots)
         self.state = {name: array.copy() for name, array in earlier.optimizer_state.items()}
         if self.state:
-            self.state["step"] = np.array([self.done])  # an older release has not counted
+            self.state["step"] = np.array([self.done])  # states of older releases have no count
         for name, array in self.model.parameters.items():
             array[...] = earlier.model.parameters[name]
         self.model.data = self.data.origin
@@ -97,7 +97,7 @@ class _Run:
     def calls(self, pause_every: int) -> Iterator[Progress]:
         """Take the steps that are left; yield after each call of the core.
 
-        No call goes beyond a step at which there is an evaluation, or a pause.
+        No call goes beyond an evaluation, or beyond a multiple of `pause_every` (0: no pauses).
         """
         count, steps = 1, self.recipe.steps
         while self.done < steps:
@@ -130,7 +130,7 @@ class _Run:
 
     @property
     def is_evaluation_due(self) -> bool:
-        """Whether dev is to be looked at after the steps that are done."""
+        """Whether dev is to be evaluated after the steps that are done."""
         is_last = self.done == self.recipe.steps
         return self.eval_every > 0 and (self.done % self.eval_every == 0 or is_last)
 
@@ -140,8 +140,8 @@ class _Run:
         self.best.see(self.evaluations[-1])
         self.snapshots.see(self.done, len(self.evaluations))
 
-    def look_at_last_update(self) -> None:
-        """Raise DivergedError if it was too large: the core looks at a loss before its update."""
+    def check_last_update(self) -> None:
+        """Raise DivergedError if the last update, which no step's loss shows, was too large."""
         if self.eval_every == 0:
             self._checked_loss("dev" if len(self.data.dev.Y) else "train")
         elif not (self.evaluations and self.evaluations[-1].step == self.done):
@@ -155,7 +155,7 @@ class _Run:
         return loss
 
     def state_now(self, examples_sha256: str) -> TrainingState:
-        """Return the state, whose arrays the next step changes."""
+        """Return the state of the run; the next step changes its arrays."""
         return TrainingState(
             options=self.options,
             model=self.model,
@@ -169,7 +169,7 @@ class _Run:
         )
 
     def history(self, stopped: bool) -> History:
-        """Return what has happened."""
+        """Return the history of the run so far."""
         losses = self.losses[: self.done]
         return History(
             losses,
@@ -200,65 +200,66 @@ def train_quietly(
 ) -> History:
     """Train the model in place on ``data.train``; the defaults are the lecture's recipe.
 
-    The resulting parameters depend on the model, the data and the options alone: not on threads
-    or the machine's speed, not on interruptions and checkpoints nor, without patience, on
-    evaluations.
+    The resulting parameters depend on the model, the data and the options alone: not on threads or
+    the machine's speed, not on interruptions and checkpoints, and without patience not on
+    evaluations. `train` also warns with a DivergenceWarning where the losses rose; `train_quietly`
+    does not.
 
     Parameters
     ----------
     model : MLP
     data : Dataset
-        With the model's vocabulary and block size.
+        It has the model's vocabulary and block size.
     batch_size : int or "all"
-        Examples in a step; "all" takes every example in every step.
+        The number of examples in a step; "all" takes every example in every step.
     steps, seed, threads
-        As in `MLP.train_steps`.
+        The same as in `MLP.train_steps`.
     lr, schedule, lr_floor, lr_decay
-        As in `learning_rates`.
+        The same as lr, schedule, floor and decay in `learning_rates`.
     eval_every : int, optional
-        Steps between losses on ``data.dev``; by default a tenth of `steps`, and 0 for never. The
-        last step is evaluated too.
+        Steps between losses on ``data.dev``; by default a tenth of `steps`; 0 means never. The last
+        step is evaluated too.
     patience : int, optional
-        Stop after so many evaluations in a row that are no better than the best one before. The
+        Stop after this many evaluations in a row that are no better than the best one before. The
         model then has the parameters of the best evaluation, also when the run was stopped.
     progress : bool
         Show a live bar in a notebook, or on a terminal's stderr; nothing elsewhere.
     on_progress : callable, optional
-        Called with a `Progress` some 20 times a second.
+        A function that is called with a `Progress` some 20 times a second.
     should_stop : callable, optional
-        Asked some 20 times a second; true ends the run early, after a completed step.
+        A function that is called some 20 times a second; true ends the run early, after a completed
+        step.
     on_checkpoint : callable, optional
-        Called with a `TrainingState` now and then, and when `should_stop` ends the run; it refers
-        to arrays that training changes. `runs.checkpoint.save` writes one.
+        A function that is called with a `TrainingState` now and then, and when `should_stop` ends
+        the run. The next step changes the state's arrays. `runs.checkpoint.save` writes a state.
     checkpoint_every : int, optional
-        Steps between these calls; by default every 30 seconds or so, and 0 for none at all.
+        Steps between these calls; by default there is one about every 30 seconds; 0 means none.
     resume : TrainingState, optional
-        Go on from there. `data` and all options must be those of that run, whose `options` the
-        state holds; the model gets the state's parameters.
+        The state from which to go on. `data` and all options must be those of the earlier run,
+        whose `options` the state holds; the model gets the state's parameters.
     ranks : Ranks, optional
-        Share the work with the other ranks, as of `Ranks.of_launch`, which all make this call
-        with a model, data and options of their own that are the same; `threads` is then by default
-        this rank's share of the CPUs. Each rank asks its own `should_stop`, calls its own
-        functions, and has the whole model at the end. Only nets whose output layer is cut along
-        tokens have work to share.
+        The processes that share the work; `Ranks.of_launch` makes them. All must make this call
+        with equal models, data and options; `threads` is then by default this process's share of
+        the CPUs. Each process calls its own `should_stop` and other functions, and has the whole
+        model at the end. Only nets whose output layer is cut along tokens have work to share.
     **options
-        How a step changes the parameters, too; see `recipe.UpdateOptions`.
+        The options on how a step changes the parameters; see `recipe.UpdateOptions`.
 
     Returns
     -------
     history : History
-        Where the losses rose, there is a DivergenceWarning too.
 
     Raises
     ------
     DivergedError
-        A loss or parameter is not finite, on ``data.dev`` after the last step too (on
+        A loss or parameter is not finite, or after the last step the loss on ``data.dev`` (on
         ``data.train`` if dev is empty); the model is as it was before the run.
     ArgumentError, TypeError
         An option is out of range or of a wrong type, `data` does not fit the model, one of them
-        is not that of the run to resume, or another call trains the model and has not ended.
+        differs from the run to resume, or another call that has not ended trains the model.
     KeyboardInterrupt
-        As usual; the model is as it was after some completed step, with patience the best one.
+        Ctrl-C was pressed; the model is as it was after some completed step, with patience after
+        the best evaluation.
     """
     _check_fit(model, data)
     recipe = Recipe.of(options, "training", "update")
@@ -304,12 +305,12 @@ def train_quietly(
             if not run.is_over and clock.is_due(run.done):
                 give_checkpoint()
         if run.done > 0:
-            run.look_at_last_update()
+            run.check_last_update()
     return run.history(stopped)
 
 
 def _warned(function: Callable[P, History]) -> Callable[P, History]:
-    """Return the function with a warning where the losses rose."""
+    """Return the function `train`, which also warns where the losses rose."""
 
     @functools.wraps(function)
     def train(*args: P.args, **kwargs: P.kwargs) -> History:
@@ -331,12 +332,15 @@ train = _warned(train_quietly)
 
 
 def _next_count(count: int, share: float) -> int:
-    """Steps for the next call, from the share that the last took of its time; at most twice."""
+    """Return the steps of the next call, at most twice as many as the last one's `count`.
+
+    `share` is the time of the last call, divided by the time that a call should take.
+    """
     return max(1, min(2 * count, int(count / max(share, 1e-9))))
 
 
 def _next_multiple(every: int, done: int, steps: int) -> int:
-    """Return the step after `done` at which something is due that is due every so many steps."""
+    """Return the next multiple of `every` after `done`, at most `steps`; `steps` for every 0."""
     return min(steps, (done // every + 1) * every) if every else steps
 
 

@@ -1,12 +1,12 @@
-"""The embeddings that a run had on its way, so that one can see how they came to lie."""
+"""Snapshots of the embeddings during a run, which show how they came to lie where they are."""
 
 from typing import NamedTuple
 
 from makemore_cpp.arrays import Float32
 from makemore_cpp.models.mlp import MLP
 
-MAX_SNAPSHOTS = 50  # beside that of the start
-MAX_ELEMENTS = 4_096  # of C: larger ones are no picture for people, and would fill checkpoints
+MAX_SNAPSHOTS = 50  # not counting that of the start
+MAX_ELEMENTS = 4_096  # of C: a larger one makes no readable picture and would fill checkpoints
 
 
 class Snapshot(NamedTuple):
@@ -17,7 +17,7 @@ class Snapshot(NamedTuple):
 
 
 class Snapshots:
-    """Those of the start and of the evaluations; of more than 50 every second, fourth, ... one."""
+    """The snapshots of the start and of evaluations: all, or every second, fourth, ... above 50."""
 
     def __init__(self, model: MLP) -> None:
         self._model = model
@@ -26,7 +26,7 @@ class Snapshots:
             self.kept.append(Snapshot(0, model.C.copy()))
 
     def see(self, step: int, evaluations: int) -> None:
-        """Keep the embeddings that the model has now, at the last of so many evaluations."""
+        """Take a snapshot if one is due; `evaluations` is their number, this one included."""
         if not self.kept:
             return
         every = every_of(evaluations)
@@ -37,7 +37,7 @@ class Snapshots:
 
 
 def every_of(evaluations: int) -> int:
-    """Return n where each n-th of so many evaluations is kept."""
+    """Return n where every n-th of this number of evaluations has a snapshot."""
     every = 1
     while evaluations > MAX_SNAPSHOTS * every:
         every *= 2

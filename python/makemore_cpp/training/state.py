@@ -1,4 +1,4 @@
-"""A training run between two steps: all that it needs, beside its data, to go on."""
+"""The state of a training run between two steps: all that it needs to go on, except its data."""
 
 import hashlib
 from collections.abc import Mapping
@@ -23,28 +23,28 @@ class Evaluation(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TrainingState:
-    """What a run is after some of its steps; `train` gives it out and goes on from it.
+    """The state of a run after some of its steps; `train` gives it out and goes on from it.
 
-    Its arrays are the run's own, which the next step changes: save or copy them at once.
+    The next step changes its arrays: save or copy them at once.
 
     Attributes
     ----------
     options : dict
         All options of `train` that its result depends on.
     model : MLP
-        After the last completed step.
+        The model after the last completed step.
     optimizer_state : dict of arrays
-        As of `MLP.optimizer_state`.
+        The state that `MLP.optimizer_state` makes.
     losses : float32 array, shape (steps done,)
     evaluations : list of Evaluation
     best : dict of float32 arrays
-        With patience, the parameters of the best evaluation so far, where there is one; else empty.
+        With patience, the parameters of the best evaluation so far; else, or before it, empty.
     examples_sha256 : str
-        As of `examples_digest`.
+        The result of `examples_digest`.
     seconds : float
-        Time that the run has taken so far.
+        The time that the run has taken so far.
     snapshots : list of Snapshot
-        As of `History`.
+        The snapshots so far; see `History`.
     """
 
     options: dict[str, Any]
@@ -75,7 +75,7 @@ def examples_digest(data: Dataset) -> str:
 def check_resumable(
     state: TrainingState, model: MLP, data: Dataset, options: Mapping[str, Any]
 ) -> None:
-    """Raise ArgumentError naming what is not as in the run that the state is of."""
+    """Raise ArgumentError, which names the first difference from the run of the state, if any."""
     for name in ("vocab", "block_size", "n_embd", "n_hidden", "direct"):
         here, there = getattr(model, name), getattr(state.model, name)
         if here != there:

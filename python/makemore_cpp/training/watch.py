@@ -1,4 +1,4 @@
-"""What watches over a run: the best parameters, the time of checkpoints, losses that overflow."""
+"""Watches over a run: its best parameters, the time of checkpoints, losses that overflow."""
 
 import math
 import os
@@ -14,14 +14,14 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.schedules import MAX_STEPS
 from makemore_cpp.training.state import Evaluation, examples_digest
 
-# How much work an interruption may lose where nothing is said; and no more than a twentieth of the
-# time goes into checkpoints, however large they are.
+# By default, training between two checkpoints takes at least this time, which is the work that an
+# interruption may lose, and at least this multiple of the time of writing one.
 SECONDS_PER_CHECKPOINT = 30.0
-LEAST_SHARE_OF_TRAINING = 20
+TRAINING_PER_CHECKPOINT = 20
 
 
 class Best:
-    """With patience, the best evaluation so far and its parameters; without, nothing."""
+    """With patience, the best evaluation so far and its parameters; without patience, nothing."""
 
     def __init__(self, model: MLP, patience: int | None) -> None:
         self.evaluation: Evaluation | None = None
@@ -31,12 +31,12 @@ class Best:
         self._worse_in_a_row = 0
 
     def see(self, evaluation: Evaluation) -> None:
-        """Keep the parameters that the model has now if the evaluation is the best so far."""
+        """Store the parameters that the model has now if the evaluation is the best so far."""
         if self._is_better(evaluation):
             self.parameters = {k: array.copy() for k, array in self._model.parameters.items()}
 
     def replay(self, evaluations: list[Evaluation], parameters: dict[str, Float32]) -> None:
-        """Be as after these evaluations, of which the best one had these parameters."""
+        """Take over the evaluations of an earlier run, and the parameters of the best one."""
         for evaluation in evaluations:
             self._is_better(evaluation)
         self.parameters = {name: array.copy() for name, array in parameters.items()}
@@ -52,7 +52,7 @@ class Best:
         return False
 
     def is_final(self) -> bool:
-        """Return whether there were so many evaluations in a row that were no better."""
+        """Return whether patience has ended: the last evaluations were no better."""
         return self._patience is not None and self._worse_in_a_row >= self._patience
 
     def __enter__(self) -> None:
@@ -64,7 +64,7 @@ class Best:
 
 
 class CheckpointClock:
-    """Knows when the next checkpoint is due: after so many steps, or so many seconds."""
+    """Tells when the next checkpoint is due, by the number of steps or by the time."""
 
     def __init__(self, every: int | None) -> None:
         if every is not None:
@@ -75,18 +75,18 @@ class CheckpointClock:
         self._digest: str | None = None
 
     def is_due(self, done: int) -> bool:
-        """Return whether a checkpoint is due after so many steps."""
+        """Return whether a checkpoint is due after `done` steps."""
         if self._by_time:
             return time.perf_counter() >= self._due
         return self.steps > 0 and done % self.steps == 0
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Time a checkpoint, on which the next one depends."""
+        """Measure the time of a checkpoint, on which the time of the next one depends."""
         begin = time.perf_counter()
         yield
         end = time.perf_counter()
-        self._due = end + max(SECONDS_PER_CHECKPOINT, LEAST_SHARE_OF_TRAINING * (end - begin))
+        self._due = end + max(SECONDS_PER_CHECKPOINT, TRAINING_PER_CHECKPOINT * (end - begin))
 
     def digest_of(self, data: Dataset) -> str:
         """Return the digest of the examples, computed once."""
@@ -98,7 +98,7 @@ class CheckpointClock:
 def check_loss(split_name: str, loss: float, step: int, learning_rate: float) -> None:
     """Raise DivergedError unless the loss on a split after the update of `step` is finite.
 
-    Finite parameters can be so large that the logits overflow, and then the loss does.
+    Finite parameters can be so large that the logits, and so the loss, overflow.
     """
     if not math.isfinite(loss):
         error = DivergedError(
@@ -114,8 +114,8 @@ _models_in_training: dict[tuple[int, int], object] = {}
 
 @contextmanager
 def trained_alone(model: MLP) -> Iterator[None]:
-    """Raise ArgumentError where another run trains the model, in a thread or around this one."""
-    key = os.getpid(), id(model)  # a forked child has none of the other runs
+    """Raise ArgumentError where another run, in a thread or around this one, trains the model."""
+    key = os.getpid(), id(model)  # the runs of a parent process do not count
     this = object()
     if _models_in_training.setdefault(key, this) is not this:
         raise ArgumentError("model is being trained by another call, which has not ended")
@@ -127,7 +127,7 @@ def trained_alone(model: MLP) -> Iterator[None]:
 
 @contextmanager
 def restored_on_divergence(model: MLP) -> Iterator[None]:
-    """Put the parameters and the origin of the data back when the run diverges."""
+    """Restore the model's parameters and the origin of its data when the run diverges."""
     parameters = {name: array.copy() for name, array in model.parameters.items()}
     origin = model.data
     try:

@@ -1,4 +1,4 @@
-"""One run of a sweep: a cell with all its options, trained and turned into a row of the table."""
+"""One run of a sweep: trains a model and makes a row of the table of the result."""
 
 import math
 import time
@@ -17,14 +17,14 @@ from makemore_cpp.sweeps.table import Row
 from makemore_cpp.training.history import History
 from makemore_cpp.training.loop import train_quietly
 
-# The options of a run with their defaults; its seed and how often dev is looked at are its own.
+# The options of a run that a sweep can vary, with their defaults.
 DEFAULTS: dict[str, Any] = {
     name: option.default for name, option in OPTIONS.items() if name not in ("seed", "eval_every")
 }
 
 
-class Cell(NamedTuple):
-    """One run: all its options, its seed, and how many samples to draw in the end."""
+class Run(NamedTuple):
+    """A run before it starts: all its options, its seed, and the number of samples to draw."""
 
     options: dict[str, Any]
     seed: int
@@ -35,18 +35,19 @@ class Stopped(Exception):  # noqa: N818 - no error, but the answer to an interru
     """The run was told to stop and has no result."""
 
 
-def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = None) -> Row:
-    """Train the model of one cell on one thread and return its row.
+def run_one(data: Dataset, run: Run, is_stopped: Callable[[], bool] | None = None) -> Row:
+    """Train the model of one run on one thread and return its row.
 
-    A run that diverges has a row too: a loss is not finite, or it has risen (`History.diverged`).
+    A run that diverges has a row too. It diverges if a loss is not finite or if the losses rise as
+    `History.diverged` says.
     """
     if is_stopped is not None and is_stopped():
         raise Stopped
-    data = with_block_size(data, cell.options["block_size"])
-    model = _new_model(data, cell)
+    data = with_block_size(data, run.options["block_size"])
+    model = _new_model(data, run)
     row = Row(
-        options=cell.options,
-        seed=cell.seed,
+        options=run.options,
+        seed=run.seed,
         parameters=model.n_parameters,
         steps=0,
         examples=0,
@@ -57,14 +58,14 @@ def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = 
         isa=build_info()["isa"]["used"],
         diverged=True,
     )
-    limit = cell.options["max_seconds"]
+    limit = run.options["max_seconds"]
     started = time.perf_counter()
     end = math.inf if limit is None else started + limit
     try:
         history = _train(
             model,
             data,
-            cell,
+            run,
             lambda: time.perf_counter() >= end or (is_stopped is not None and is_stopped()),
         )
     except DivergedError as error:
@@ -76,7 +77,7 @@ def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = 
         for split in (data.train, data.dev)
     ]
     steps = len(history.losses)
-    examples = steps * _examples_per_step(data, cell)
+    examples = steps * _examples_per_step(data, run)
     row = replace(row, steps=steps, examples=examples, seconds=history.seconds)
     if history.diverged or not all(loss is None or math.isfinite(loss) for loss in losses):
         return row
@@ -86,35 +87,35 @@ def run_cell(data: Dataset, cell: Cell, is_stopped: Callable[[], bool] | None = 
         dev=losses[1],
         last_100=history.last_loss if steps else None,
         diverged=False,
-        samples=model.sample(cell.samples),
+        samples=model.sample(run.samples),
     )
 
 
-def _examples_per_step(data: Dataset, cell: Cell) -> int:
-    batch_size = cell.options["batch_size"]
+def _examples_per_step(data: Dataset, run: Run) -> int:
+    batch_size = run.options["batch_size"]
     return len(data.train.Y) if batch_size == "all" else int(batch_size)
 
 
-def _new_model(data: Dataset, cell: Cell) -> MLP:
-    return MLP(data.vocab, **_of_parts(cell, "model"), seed=cell.seed)
+def _new_model(data: Dataset, run: Run) -> MLP:
+    return MLP(data.vocab, **_of_parts(run, "model"), seed=run.seed)
 
 
-def _of_parts(cell: Cell, *parts: Part) -> dict[str, Any]:
+def _of_parts(run: Run, *parts: Part) -> dict[str, Any]:
     names = names_of(*parts)
-    return {name: value for name, value in cell.options.items() if name in names}
+    return {name: value for name, value in run.options.items() if name in names}
 
 
-def _train(model: MLP, data: Dataset, cell: Cell, should_stop: Callable[[], bool]) -> History:
-    options = _of_parts(cell, "training", "update")
-    if cell.options["max_examples"] is not None:
-        per_step = _examples_per_step(data, cell)
-        options["steps"] = max(1, min(options["steps"], cell.options["max_examples"] // per_step))
-    # Early stopping looks at dev as often as usual; without it, nobody asks before the end.
+def _train(model: MLP, data: Dataset, run: Run, should_stop: Callable[[], bool]) -> History:
+    options = _of_parts(run, "training", "update")
+    if run.options["max_examples"] is not None:
+        per_step = _examples_per_step(data, run)
+        options["steps"] = max(1, min(options["steps"], run.options["max_examples"] // per_step))
+    # With patience, dev is evaluated as often as usual; without it, only the end counts.
     eval_every = None if options.get("patience") is not None else 0
     return train_quietly(
         model,
         data,
-        seed=cell.seed,
+        seed=run.seed,
         threads=1,
         eval_every=eval_every,
         should_stop=should_stop,
@@ -138,9 +139,9 @@ def with_block_size(data: Dataset, block_size: int) -> Dataset:
     return Dataset(data.vocab, block_size, train_split, dev, test, data.origin)
 
 
-def check_cell(data: Dataset, cell: Cell) -> None:
-    """Raise what is wrong with the options of a cell, as far as it can be known before it runs."""
-    recipe = Recipe.of(cell.options, "model", "training", "update", "budget")
+def check_run(data: Dataset, run: Run) -> None:
+    """Raise what is wrong with a run's options, as far as that can be known before it starts."""
+    recipe = Recipe.of(run.options, "model", "training", "update", "budget")
     sizes = (recipe.block_size, recipe.n_embd, recipe.n_hidden, len(data.vocab), recipe.direct)
-    how_cut(_examples_per_step(data, cell), *sizes)  # for the errors about sizes
-    recipe.evaluation_every_of(len(data.dev.Y))  # for the error about patience
+    how_cut(_examples_per_step(data, run), *sizes)  # raises errors about sizes
+    recipe.evaluation_every_of(len(data.dev.Y))  # raises the error about patience
