@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from command_line import refuse, run
 from hostile_texts import PAYLOADS
 from in_chromium import chromium, violations
 
 import makemore_cpp as mm
 from makemore_cpp import lecture, reference
+from makemore_cpp.cli.main import cli
 from makemore_cpp.lecture import Segment, Shown
 from makemore_cpp.lecture.page import text_of
 from makemore_cpp.lecture.walk import NOTHING
@@ -226,6 +228,10 @@ def test_a_changed_number_is_noticed(
             changed += 1
             break  # the first of each sentence
     assert changed > 20
+    for found in re.finditer(r"<dt>(\w+)</dt><dd><bdi>(\d)", page):
+        if not is_time(found[1]):
+            wrong = page[: found.end(2) - 1] + str((int(found[2]) + 1) % 10) + page[found.end(2) :]
+            assert len(faults(wrong, parts, again)) == 1, found[0]
 
 
 def test_values_by_other_means(shown: list[Shown], parts: list[Segment]) -> None:
@@ -375,6 +381,20 @@ def test_the_command(tmp_path: Path) -> None:
     for part in timeless:
         assert f"{part['title']}\n  {part['sentence']}\n" in out
     assert "mine is not empty" in refuse(tmp_path, *arguments, "--out", "mine")
+
+
+def test_what_was_shown_stays_when_no_file_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: list[Shown]
+) -> None:
+    def save(*_: object) -> None:
+        raise mm.FileError("cannot write 'lecture.html': No space left on device")
+
+    monkeypatch.setattr(lecture, "walk", lambda *_: iter(shown[:2]))
+    monkeypatch.setattr(lecture, "save", save)
+    result = CliRunner().invoke(cli, ["lecture", "--out", str(tmp_path / "new")])
+    assert isinstance(result.exception, mm.FileError)
+    assert f"{shown[1].segment.title}\n  {shown[1].sentence}\n" in result.output
+    assert not (tmp_path / "new").exists()
 
 
 def test_what_the_command_refuses(tmp_path: Path) -> None:

@@ -44,14 +44,14 @@ def lecture(data: str | None, steps: int, seed: int, out: str | None, as_json: b
         shown: list[Shown] = []
         for one in lectures.walk(parts, partial(cli_pictures.quiet_matplotlib, folder)):
             shown.append(one)
-            if note is not None:
+            if not as_json:  # at once: whatever happens to the files, this is seen
+                console.print_lines([one.segment.title, f"  {one.sentence}", ""])
+            elif note is not None:
                 note(f"{len(shown)} of {len(parts)} parts  ")
         lectures.save(folder, shown)
     if as_json:
         console.print_json({"folder": str(folder), "parts": _records(shown)})
         return
-    for one in shown:
-        console.print_lines([one.segment.title, f"  {one.sentence}", ""])
     _note_missing(folder, shown)
     console.print_line(f"lecture folder: {folder}, with {lectures.PAGE_FILE}")
 

@@ -1,6 +1,7 @@
 """From the script of the lecture to its parts, and from these to what they show."""
 
 import ast
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -153,9 +154,11 @@ def run(code: str, namespace: dict[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with Python's own numbers, lists and dicts."""
+    """Return a value as JSON knows it: plain numbers, lists and dicts, and None for no number."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
     if isinstance(value, np.generic | np.ndarray):
-        return value.tolist()
+        return _plain(value.tolist())
     if isinstance(value, dict):
         return {name: _plain(one) for name, one in value.items()}
     if isinstance(value, list | tuple):

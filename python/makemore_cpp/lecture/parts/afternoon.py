@@ -278,10 +278,12 @@ dict(
     dev=flat.loss(data.dev.X, data.dev.Y), lonely=data.vocab.itos[lonely],
     distance=float(apart[lonely, 1:].min()), usual=float(np.median(apart[1:, 1:].min(axis=1))),
     share=float(np.equal(data.train.Y, lonely).mean()),
+    first=texts[0][0], near=", ".join(token for token, _ in model.nearest(texts[0][0], 3)),
 )
 # => In the net with embeddings of two numbers, whose loss on dev is {dev:.4f}, “{lonely}” stands
 # the most alone: its nearest character is {distance:.2f} away, where {usual:.2f} is usual, and it
-# makes up {share:.2%} of train.
+# makes up {share:.2%} of train. In the net with embeddings of ten numbers, those that point most
+# nearly where that of “{first}” does are those of {near}.
 
 # %% picture Each character at its embedding, vowels and consonants in two colours
 mm.plots.embeddings(flat)
