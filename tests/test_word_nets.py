@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -225,6 +226,23 @@ def test_the_picture(rows: list[bengio.BengioRow]) -> None:
     drawn = sorted(y for line in ax.lines[:6] for y in line.get_ydata())
     assert drawn == sorted(row.dev for row in rows[5:])
     pictures.bengio(rows[:5])  # no net is known yet
+
+
+def test_the_quick_table_of_brown(tmp_path: Path) -> None:
+    """Few words are too few for a net to win alone, but it knows what the n-grams do not."""
+    file = os.environ.get("MAKEMORE_BROWN")
+    if not file:
+        pytest.skip("MAKEMORE_BROWN is not set")
+    out, _ = run(tmp_path, "experiment", "bengio", "--data", file, "--quick", "--json")
+    table = json.loads(out)
+    assert table["data"] == {"vocab_size": 4225, "train": 100_001, "dev": 20_001, "test": 20_007}
+    rows = table["rows"]
+    best = next(row for row in rows if row["model"] == "Kneser-Ney 5")
+    nets = [row for row in rows if row["mixed_with"] is None and row["model"] == "net"]
+    mixed = [row for row in rows if (row["mixed_with"] or "").startswith("Kneser-Ney 5, ")]
+    assert len(nets) == len(mixed) == len(bengio.QUICK_SHAPES)
+    for alone, both in zip(nets, mixed, strict=True):
+        assert both["test"] < min(alone["test"], 0.95 * best["test"])
 
 
 # -- commands --------------------------------------------------------------------------------------
