@@ -65,7 +65,7 @@ def test_a_cell_is_what_train_does(data):
 def test_defaults_are_those_of_train(data):
     names = set(mm.train.__wrapped__.__kwdefaults__) - {
         "seed", "threads", "eval_every", "progress", "on_progress", "should_stop",
-        "on_checkpoint", "checkpoint_every", "resume",
+        "on_checkpoint", "checkpoint_every", "resume", "ranks",
     }  # fmt: skip
     assert names < DEFAULTS.keys()
     results = []

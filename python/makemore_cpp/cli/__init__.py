@@ -1,4 +1,4 @@
-"""The command line: commands parse, call and print; there is no arithmetic.
+"""The command line: its commands parse, call the library and print, and compute nothing.
 
 It imports every other room.
 """

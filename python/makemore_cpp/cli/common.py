@@ -1,4 +1,4 @@
-"""What commands share: options, and for those that train many models progress and results."""
+"""The common parts of commands: options, and the progress and results of many trainings."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,20 +25,26 @@ from makemore_cpp.text.model import Model
 # Options of several commands.
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
 boundary_option = click.option(
-    "--boundary", help="Shows token 0; no item may contain it.  [default: ., among words </s>]"
+    "--boundary",
+    help="How token 0 is shown; no text may contain it.  [default: ., among words </s>]",
 )
 level_option = click.option(
     "--level",
     type=click.Choice(["char", "word"]),
     default="char",
-    help="What tokens are: characters, or words between white space.",
+    help="Whether tokens are characters, or words between white space.",
     show_default=True,
 )
 min_count_option = click.option(
-    "--min-count", default=1, help="Rarer tokens are one, <unk> among words.", show_default=True
+    "--min-count",
+    default=1,
+    help="Replace rarer tokens by an unknown token, <unk> among words.",
+    show_default=True,
 )
 max_size_option = click.option(
-    "--max-size", type=int, help="The most tokens; rarer ones are <unk> among words."
+    "--max-size",
+    type=int,
+    help="Largest number of tokens; rarer ones are replaced as by --min-count.",
 )
 lower_option = click.option(
     "--lower",
@@ -46,7 +52,7 @@ lower_option = click.option(
     help="Take the data in lower case; score, complete and detect take texts as they are.",
 )
 stream_option = click.option(
-    "--stream", is_flag=True, help="Read the items as one; see --line-ends."
+    "--stream", is_flag=True, help="Read all texts as a single one; see --line-ends."
 )
 sizes_option = click.option(
     "--sizes",
@@ -56,7 +62,7 @@ sizes_option = click.option(
     help="Tokens of a stream in train and dev; the rest is test.  [default: 80 % and 10 %]",
 )
 line_ends_option = click.option(
-    "--line-ends", is_flag=True, help="Let each item of a stream end in a token: newline, or <eos>."
+    "--line-ends", is_flag=True, help="End each text of a stream with a token: newline, or <eos>."
 )
 split_seed_option = click.option(
     "--split-seed", default=42, help="Seed of the split in train, dev and test."
@@ -79,7 +85,7 @@ TEXT_OPTIONS = (
     line_ends_option,
 )
 threads_option = click.option(
-    "--threads", type=int, help="Threads; never changes a result.  [default: all CPUs]"
+    "--threads", type=int, help="Number of threads; never changes a result.  [default: all CPUs]"
 )
 
 TABLE_FILE = "table.csv"
@@ -88,7 +94,7 @@ KINDS = {int: "an integer", float: "a number", bool: "true or false"}
 
 
 class Value(click.ParamType):  # type: ignore[type-arg]
-    """A value of some type, or several with commas between them, which come as a list."""
+    """A value of some type, or several with commas between them, which become a list."""
 
     def __init__(self, kind: type, words: Sequence[str] = (), is_list: bool = False) -> None:
         self.name = "|".join(["text" if kind is str else kind.__name__, *words])
@@ -115,7 +121,7 @@ class Value(click.ParamType):  # type: ignore[type-arg]
 
 
 def option_of(name: str) -> str:
-    """Return what the command line calls an option of a recipe."""
+    """Return the name on the command line of an option of a recipe."""
     return "--" + name.replace("_", "-")
 
 
@@ -132,7 +138,7 @@ def recipe_options(names: Sequence[str]) -> Callable[[Any], Any]:
 
 
 def _declared(name: str) -> list[Callable[[Any], Any]]:
-    """Return the options of the command line for one of a recipe, two for a pair."""
+    """Return the options of the command line for an option of a recipe, two for a pair."""
     option = OPTIONS[name]
     if option.kind is tuple:
         return [
@@ -155,7 +161,7 @@ def _declared(name: str) -> list[Callable[[Any], Any]]:
 
 
 def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callable[[Any], Any]:
-    """Add options of a run by name; what is not given on the command line is None."""
+    """Add options of a run by name; an option that is not given is None."""
 
     def add(command: Any) -> Any:
         for name in reversed(names):
@@ -173,14 +179,14 @@ def run_options(names: Sequence[str], is_list: bool, **defaults: Any) -> Callabl
 
 
 def text_options(command: Any) -> Any:
-    """Add the options for texts: which, of what tokens, and how they are split."""
+    """Add the options for texts: their file, their tokens and their split."""
     for decorate in reversed(TEXT_OPTIONS):
         command = decorate(command)
     return command
 
 
-def data_options(command: Any, folder: str = "Folder; that of an old sweep goes on.") -> Any:
-    """Add the options for the data, for the folder and for machines."""
+def data_options(command: Any, folder: str = "Folder; an old sweep's goes on.") -> Any:
+    """Add the options for the data, for the folder and for JSON."""
     for decorate in (
         json_option,
         click.option("--out", help=f"{folder}  [default: sweeps/<n>]"),
@@ -190,12 +196,14 @@ def data_options(command: Any, folder: str = "Folder; that of an old sweep goes 
 
 
 def sweep_options(command: Any) -> Any:
-    """Add what every sweep has: `data_options`, seeds, and where the models are trained."""
+    """Add the options of every sweep: `data_options`, seeds, and where models are trained."""
     for decorate in (
         click.option("--dask", help="Address of a Dask scheduler whose workers do the training."),
-        click.option("--jobs", type=int, help="Models trained at a time.  [default: all CPUs]"),
         click.option(
-            "--seeds", type=Value(int, is_list=True), default="1", help="Of each combination."
+            "--jobs", type=int, help="Number of models trained at a time.  [default: all CPUs]"
+        ),
+        click.option(
+            "--seeds", type=Value(int, is_list=True), default="1", help="Seeds of each combination."
         ),
     ):
         command = decorate(command)
@@ -211,7 +219,7 @@ def take_data(options: dict[str, Any], block_size: int = 3) -> Dataset:
     if not is_stream and sizes is not None:
         raise ArgumentError("--sizes belongs to --stream: other data are cut at 80 % and 90 %")
     if not is_stream and line_ends:
-        raise ArgumentError("--line-ends belongs to --stream: other items end in a boundary")
+        raise ArgumentError("--line-ends belongs to --stream: other texts end in a boundary")
     source = click.get_current_context().get_parameter_source("split_seed")
     if is_stream and source is ParameterSource.COMMANDLINE:
         raise ArgumentError("--split-seed has no use with --stream, which is not shuffled")
@@ -231,7 +239,7 @@ def model_of(run: str) -> Model:
 
 
 def path_of(data: str | None) -> str | None:
-    """Return the path that the option --data names, where - is standard input."""
+    """Return the path that the option --data names; - means standard input."""
     return "/dev/stdin" if data == "-" else data
 
 
@@ -239,7 +247,7 @@ def path_of(data: str | None) -> str | None:
 def sweeping(
     out: str | None, seeds: list[int], jobs: int | None, dask: str | None
 ) -> Iterator[tuple[Path, sweeps.Settings]]:
-    """Give the folder of a sweep and the settings to run it, with a count of what is done.
+    """Give the folder of a sweep and its settings, which show the number of finished models.
 
     An interrupt ends the command, and says how to go on.
     """
@@ -258,7 +266,7 @@ def sweeping(
 
 @contextmanager
 def _counted() -> Iterator[Callable[[Row, int, int], object] | None]:
-    """Count finished models on stderr, where somebody sees it."""
+    """Give a function that shows the number of finished models, or None without a terminal."""
     with console.passing_notes() as note:
         if note is None:
             yield None
@@ -276,7 +284,7 @@ def draw(
     names: Sequence[str],
     pictures: Callable[[Any], Sequence[Callable[[], Any]]],
 ) -> None:
-    """Draw the pictures of a sweep, last of all; `pictures` is given the module that draws them."""
+    """Draw the pictures of a sweep; the argument of `pictures` is the module that draws them."""
 
     def functions() -> Sequence[Callable[[], Any]]:
         from makemore_cpp.sweeps import pictures as plotting_sweeps
@@ -293,7 +301,7 @@ def print_table(title: str, table: Table) -> None:
 
 
 def print_best(table: Table) -> None:
-    """Say where the lowest loss on dev is."""
+    """Print the options of the cell with the lowest loss on dev."""
     best = table.best
     if best is None or not table.varying:
         return

@@ -1,4 +1,4 @@
-"""What the commands show: results on stdout, progress on stderr and only on a terminal."""
+"""The output of commands: results on stdout, progress on stderr and only on a terminal."""
 
 import json
 import math
@@ -11,9 +11,9 @@ from typing import Any, TextIO
 from makemore_cpp.evaluation.diagnosis import Diagnosis
 from makemore_cpp.evaluation.losses import SplitLoss
 
-WIDEST_TABLE = 200  # more than any needs
-LONGEST_INTEGER = 10**10  # that a table shows with all its digits
-# What a terminal would obey, or what would turn the text around it; but not the tab.
+WIDEST_TABLE = 200  # characters; more than any table needs
+LONGEST_INTEGER = 10**10  # below this, a table shows all digits of an integer
+# Characters that a terminal would obey, or that change the direction of text; but not the tab.
 COMMANDS = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 JSON = json.JSONEncoder(allow_nan=False)
 
@@ -24,12 +24,12 @@ def is_open() -> bool:
 
 
 def flush() -> None:
-    """Hand over what was printed; only then it is known whether all of it could be written."""
+    """Flush stdout: only then it is known whether everything could be written."""
     sys.stdout.flush()
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines at once, so that whoever reads them has them now.
+    """Print lines and flush, so that a reader has them at once.
 
     Everything that a command prints goes through here, or through `note`: on a terminal control
     characters and those that change the direction of text are escaped.
@@ -51,9 +51,10 @@ def print_line(line: str) -> None:
 
 
 def cut_mark(is_for_people: bool) -> str:
-    """Return what ends a text that was cut, in characters that stdout can show.
+    """Return the mark for a text that was cut, in characters that stdout can show.
 
-    In lines that may be for a program it is for a terminal alone: elsewhere it would be a letter.
+    Lines that a program may read have the mark only on a terminal: elsewhere it would be taken for
+    a part of the text.
     """
     if not is_for_people and not sys.stdout.isatty():
         return ""
@@ -65,7 +66,7 @@ def cut_mark(is_for_people: bool) -> str:
 
 
 def printable(text: str) -> str:
-    r"""Return the text with escapes, like \x1b, in the place of what no terminal should be sent."""
+    r"""Return a text whose COMMANDS are replaced by escapes, like \x1b."""
     return COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
@@ -79,7 +80,7 @@ def json_line(value: Mapping[str, Any]) -> str:
 
 
 def finite(value: float | None) -> float | None:
-    """Return a number that JSON knows, None instead of others."""
+    """Return a finite number, which JSON can hold, or None instead of any other."""
     return value if value is not None and math.isfinite(value) else None
 
 
@@ -90,19 +91,22 @@ def print_json(value: Mapping[str, Any]) -> None:
 
 def note(sentence: str) -> None:
     """Print a sentence on stderr."""
-    if sys.stderr is not None:  # as after `2>&-`
+    if sys.stderr is not None:  # None if closed, as by `2>&-`
         sys.stderr.write(f"makemore_cpp: {_fit_for(sys.stderr, sentence)}\n")
 
 
 @contextmanager
 def passing_notes() -> Iterator[Callable[[str], object] | None]:
-    """Show short notes on stderr, each in the place of the one before; None if nobody sees them."""
+    """Give a function that shows a short note on a terminal in the place of the one before.
+
+    Without a terminal on stderr, give None.
+    """
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
 
     def show(text: str) -> None:
-        with suppress(OSError):  # the terminal went away, but not what the command is for
+        with suppress(OSError):  # a terminal that goes away does not end the command
             sys.stderr.write(f"\r{printable(text)}")
             sys.stderr.flush()
 
@@ -128,10 +132,10 @@ def print_fields(title: str, fields: Mapping[str, Any]) -> None:
 
 
 def print_losses(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table: a name, then numbers or text, n/a for None.
+    """Print a table: in each row a name, then numbers or text, n/a for None.
 
-    Where the terminal is narrow the headings take more lines, and then the frame goes; no figure
-    is ever cut.
+    On a narrow terminal headings take more lines, on a narrower one the frame is left out too; no
+    figure is ever cut.
     """
     from rich.console import Console
     from rich.measure import Measurement
@@ -190,7 +194,7 @@ def print_evaluation(title: str, rows: Sequence[SplitLoss]) -> None:
 
 
 def print_diagnosis(found: Diagnosis) -> None:
-    """Print the model's losses beside those of counts, and what that means."""
+    """Print the model's losses beside those of counts, and the verdict."""
     rows: list[tuple[Any, ...]] = [(*row, row.gap) for row in found.losses]
     tokens = f"{found.block_size:,} token{'s' * (found.block_size > 1)}"
     rows.append((f"floor with {tokens} of context", found.floor, "", ""))
@@ -201,7 +205,7 @@ def print_diagnosis(found: Diagnosis) -> None:
 
 
 def print_samples(new: Sequence[str], known: Sequence[str], are_sentences: bool) -> None:
-    """Print samples, apart those that the data already holds; of sentences one a line."""
+    """Print new samples and, apart from them, those that the data hold; sentences one a line."""
     for texts, kind in ((new, "new samples"), (known, "already in the data")):
         head = f"{len(texts)} {kind}{': ' if texts and not are_sentences else ''}"
         print_lines([head, *texts] if are_sentences else [head + ", ".join(texts)])

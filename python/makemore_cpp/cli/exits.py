@@ -1,4 +1,4 @@
-"""How a command ends: a sentence and an exit code for every error, and interrupts."""
+"""The end of a command: every error and signal becomes a sentence and an exit code."""
 
 import re
 import signal
@@ -15,7 +15,7 @@ from makemore_cpp.cli import console
 from makemore_cpp.files import streams
 
 ERROR = 2
-BROKEN_PIPE = 1  # quiet, as click does it
+BROKEN_PIPE = 1  # without a sentence, as click does
 # The signals that ask a command to end: Ctrl-C, a cluster's scheduler, a terminal that goes away.
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -34,7 +34,7 @@ def code_of(number: int) -> int:
 
 
 def word_for(number: int) -> str:
-    """Return what a signal has done to a command."""
+    """Return the word for what a signal has done to a command."""
     return "interrupted" if number == signal.SIGINT else "terminated"
 
 
@@ -48,9 +48,9 @@ def stop_on_signal() -> Iterator[list[int]]:
 
 @contextmanager
 def _handled_once(handle: Callable[[int], object], then: Any = None) -> Iterator[None]:
-    """Let the first ENDING signal be handled so, and those after it, or after the end, by `then`.
+    """Let `handle` handle the first ENDING signal, and `then` those after it or after the end.
 
-    Without it they are handled as before.
+    Without `then` those are handled as they were before.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -60,7 +60,7 @@ def _handled_once(handle: Callable[[int], object], then: Any = None) -> Iterator
 
     def set_all(handler: Any) -> None:
         for number, earlier in before.items():
-            if earlier is not signal.SIG_IGN:  # as SIGHUP under nohup: so it stays
+            if earlier is not signal.SIG_IGN:  # an ignored signal, as under nohup, stays ignored
                 signal.signal(number, earlier if handler is None else handler)
 
     def handle_first(number: int, frame: FrameType | None) -> None:
@@ -84,32 +84,32 @@ def _raise(number: int) -> NoReturn:
 def run(command: click.Command) -> int:
     """Run the command and return the exit code; every error becomes one sentence.
 
-    An ENDING signal is an error too; one that comes while it is dealt with, or while the
+    An ENDING signal is an error too; one that comes while an earlier one is handled, or while the
     interpreter ends after the command, ends the process at once.
     """
     try:
         with _handled_once(_raise, then=signal.SIG_DFL), streams.patient_output():
             return _run(command)
-    except Ended as ended:  # while another error was told
+    except Ended as ended:  # a signal came while an error was printed
         return code_of(ended.number)
 
 
 def _tell(sentence: str) -> None:
-    """Say what has ended the command; where stderr cannot be written, the exit code says it."""
+    """Print the sentence on stderr; where that cannot be written, the exit code must do."""
     with suppress(OSError):
         console.note(sentence)
 
 
-# The names that parts of the package give to what an option is called otherwise.
+# Arguments of the package whose option has another name.
 OTHER_NAMES = {"floor": "--lr-floor", "decay": "--lr-decay", "betas": "--beta1"}
 
 
 def _by_options(error: Error, command: click.Command) -> str:
     """Return an error's sentence with the names of options in place of those of arguments.
 
-    A name of several words cannot be mistaken; one that is a plain word is taken for an argument's
-    at the beginning, where errors name what they are about, and after "with" and "option". Errors
-    about files begin with names that are the user's own.
+    A name of several words is replaced everywhere. A name that is a plain word is replaced only at
+    the beginning, where errors name the argument, and after "with" and "option". Errors about files
+    begin with names that the user chose, and are left alone there.
     """
     names = {**OTHER_NAMES, **_options_of(command)}
     several = "|".join(name for name in names if "_" in name)
@@ -121,7 +121,7 @@ def _by_options(error: Error, command: click.Command) -> str:
 
 
 def _options_of(command: click.Command) -> dict[str, str]:
-    """Return the option for each argument's name, of all commands together."""
+    """Return the option for each argument's name, for all commands together."""
     if isinstance(command, click.Group):
         each = [_options_of(one) for one in command.commands.values()]
         return {name: option for options in each for name, option in options.items()}
@@ -133,7 +133,7 @@ def _options_of(command: click.Command) -> dict[str, str]:
 
 
 def _run(command: click.Command) -> int:
-    if not console.is_open():  # as after `>&-`
+    if not console.is_open():  # stdout is closed, as by `>&-`
         _tell("standard output is closed, so nothing can be shown")
         return ERROR
     try:
@@ -145,9 +145,9 @@ def _run(command: click.Command) -> int:
 
 
 def tell(error: BaseException, command: click.Command) -> int:
-    """Say in a sentence what has ended the command; return its exit code.
+    """Print a sentence about the error that ended a command; return the exit code.
 
-    An error that no command should end with is raised again.
+    An error of an unexpected kind is raised again.
     """
     try:
         raise error
@@ -169,7 +169,7 @@ def tell(error: BaseException, command: click.Command) -> int:
     except MemoryError:
         _tell("there is not enough memory for these sizes")
     except OSError as error:
-        # Files have their own errors; what is left is stdout and stderr, under those names.
+        # Files have their own errors; only stdout and stderr are left, under these names.
         place = "standard output" if error.filename is None else error.filename
         _tell(f"{place}: {error.strerror}")
     return ERROR

@@ -1,4 +1,4 @@
-"""The commands `experiment ...`: the lecture's experiments. Parses, calls the library, prints."""
+"""The commands `experiment ...`: the lecture's experiments."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ from makemore_cpp.sweeps.experiments import EXPERIMENTS
 from makemore_cpp.sweeps.record import ROOT
 from makemore_cpp.sweeps.table import Table, cell_text, to_csv
 
-# What a run is, beside what an experiment varies.
+# The options that describe all runs, where an experiment does not vary them.
 DESCRIBING = ("block_size", "n_embd", "n_hidden", "init", "steps", "batch_size", "lr", "schedule",
               "optimizer", "weight_decay", "dropout")  # fmt: skip
 # The options of all runs that can be given, where an experiment does not vary them.
@@ -89,12 +89,12 @@ def _add(name: str) -> None:
         click.option("--quick", "is_quick", is_flag=True, help="Do a fiftieth of the work.")
     ]
     if described.steps is not None:
-        text = f"Of each run.  [default: {described.steps:,}]"
+        text = f"Steps of each run.  [default: {described.steps:,}]"
         options.append(click.option("--steps", type=int, help=text))
     given_for_all = [option for option in OVERRIDES if option not in described.varied]
     fixed = {k: v for grid in described.grids for k, v in grid.items() if k in given_for_all}
     few = "all" if described.train_texts is None else cell_text(described.train_texts)
-    text = f"Train on the first so many texts.  [default: {few}]"
+    text = f"Number of texts to train on.  [default: {few}]"
     options.append(click.option("--train-texts", type=int, help=text))
     decorated: Any = run_options(given_for_all, is_list=False, **fixed)(sweep_options(command))
     for option in options:
@@ -108,7 +108,7 @@ for _name in EXPERIMENTS:
 
 
 NGRAM_HELP = """\
-Show what counting can do, and what a longer context does to it.
+Show how well n-grams predict, and how a longer context changes that.
 """
 
 
@@ -121,7 +121,7 @@ def ngram(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Show what counting can do, and what a longer context does to it."""
+    """Show how well n-grams predict, and how a longer context changes that."""
     dataset = cli_common.take_data(options)
     with folders.new_folder(out, root=ROOT) as folder:
         rows = ngram_table(dataset, max_block_size)
@@ -142,7 +142,7 @@ def ngram(
 
 
 def _setting(data: Dataset, train_texts: int, table: Table) -> dict[str, Any]:
-    """Return what the runs of an experiment have in common, and on what they were trained."""
+    """Return the data and the options that all runs of an experiment have in common."""
     runs = [cell[0] for cell in table.cells]
     names = [name for name in DESCRIBING if name not in table.varying]
     return {
@@ -165,7 +165,7 @@ def _value(value: Any) -> str:
 
 
 def _print_samples(table: Table) -> None:
-    """Print what the first seed's model of each cell invents."""
+    """Print the samples of the first seed's model in each cell."""
     for cell in table.cells:
         if cell[0].samples:
             options = cli_common.describe(cell[0], table)

@@ -1,4 +1,4 @@
-"""The command `export`: a trained net in another form. Parses, calls the library and prints."""
+"""The command `export`, which writes a trained net in another form."""
 
 import os
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from makemore_cpp.export import onnx as onnx_export
 from makemore_cpp.export import page_file as page_export
 from makemore_cpp.models.mlp import MLP
 
-WHAT_FOR = {"name": "headers", "data": "pages"}  # options that are not for all forms
+WHAT_FOR = {"name": "headers", "data": "pages"}  # options that belong to one form
 
 
 class _Asked(NamedTuple):
@@ -28,7 +28,7 @@ class _Asked(NamedTuple):
     data: str | None
 
     def refuse(self, form: str, *options: str) -> None:
-        """Raise ArgumentError for an option that is given and is not for this form."""
+        """Raise ArgumentError if one of these options, which are not for this form, is given."""
         for option in options:
             if getattr(self, option) is not None:
                 raise ArgumentError(
@@ -70,7 +70,7 @@ def _page(model: MLP, asked: _Asked) -> dict[str, str]:
     return {"page": asked.file}
 
 
-# What FILE's suffix stands for; each writes the file and returns what it is called.
+# The form for each suffix of FILE: a function that writes the file and returns its name for output.
 FORMS: dict[str, Callable[[MLP, _Asked], dict[str, str]]] = {
     ".h": _header,
     ".hpp": _header,
@@ -81,19 +81,20 @@ FORMS: dict[str, Callable[[MLP, _Asked], dict[str, str]]] = {
 
 
 @click.command("export", help="""\
-Write RUN, a run folder or model file, as FILE, whose suffix says in which form.
+Write RUN, a run folder or model file, as FILE; the suffix of FILE chooses the form.
 
-.h, .hpp or .hh: a header for C99 and C++11, whose functions score, predict and sample, and need no
-library but C's; its comment shows how. .onnx: a model for any runtime of that format.
-.html: one page for a browser, without a network, in which the model can be watched at work.
+.h, .hpp or .hh: a header for C99 and C++11 with functions that score, predict and sample; they need
+only C's standard library, and the first comment shows how to use them. .onnx: a model for any
+runtime of that format. .html: one page for a browser, which needs no network and shows the model at
+work.
 """)  # fmt: skip
 @click.argument("run")
 @click.argument("file")
-@click.option("--name", help="Begins all names in a header.  [default: that of FILE]")
-@click.option("--data", metavar="TEXTS", help="For a page: the texts, where they have moved.")
+@click.option("--name", help="Beginning of all names in a header.  [default: the name of FILE]")
+@click.option("--data", metavar="TEXTS", help="For a page: the file of the texts, if it has moved.")
 @json_option
 def export(run: str, file: str, name: str | None, data: str | None, as_json: bool) -> None:
-    """Write a model in the form that the suffix of the file says."""
+    """Write a model in the form that the suffix of the file chooses."""
     suffix = Path(file).suffix.lower()
     if suffix not in FORMS:
         known = ", ".join(FORMS)

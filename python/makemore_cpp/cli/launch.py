@@ -1,4 +1,4 @@
-"""How a command ends that a launcher of MPI has started in several ranks."""
+"""The end of a command that a launcher of MPI has started as several processes, its ranks."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from makemore_cpp.training.ranks import FailedAloneError, Ranks
 def together(ranks: Ranks) -> Iterator[None]:
     """Let ranks end together: the first says why, and one that fails alone ends the others.
 
-    They wait for it in the middle of a step, and would do so for ever.
+    The others would wait for it in the middle of a step for ever.
     """
     try:
         with ranks.ended_together():
@@ -26,10 +26,10 @@ def together(ranks: Ranks) -> Iterator[None]:
                 console.note(f"rank {ranks.rank} of {ranks.size} has failed:")
             code = exits.tell(alone.error, click.get_current_context().find_root().command)
         except BaseException:
-            console.note(repr(alone.error))  # no error that a command should end with
+            console.note(repr(alone.error))  # an error of an unexpected kind
         finally:
             ranks.abort(code)
     except BaseException:
-        if not ranks.is_first:  # the first fails of the same, and says so
+        if not ranks.is_first:  # the first rank has the same error and prints it
             sys.exit(exits.ERROR)
         raise

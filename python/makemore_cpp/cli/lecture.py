@@ -1,4 +1,4 @@
-"""The command `lecture`: the whole afternoon in one walk. Parses, calls the library and prints."""
+"""The command `lecture`, which shows the whole lecture in one walk."""
 
 import os
 import warnings
@@ -38,7 +38,7 @@ def lecture(data: str | None, steps: int, seed: int, out: str | None, as_json: b
     with (
         folders.new_folder(out, root=ROOT) as folder,
         console.passing_notes() as note,
-        warnings.catch_warnings(),  # that a net diverges, or that samples do not end, is shown
+        warnings.catch_warnings(),  # nets that diverge and samples that do not end are on show
     ):
         warnings.simplefilter("ignore")
         shown: list[Shown] = []

@@ -1,4 +1,4 @@
-"""The command line: eval and info; other files hold the rest. Parses, calls and prints."""
+"""The command line: the commands `eval` and `info`, and those of the other files together."""
 
 import os
 import sys
@@ -44,9 +44,9 @@ def cli(context: click.Context) -> None:
 EVALUATE_HELP = """\
 Print the losses of RUN, a run folder or model file, on its data, split as in training.
 
-Beside them stand those of counts, and a sentence says whether the model is underfitting, a
-good fit or overfitting. All texts together are read one by one, however many they are, and only
-their loss is printed.
+It also prints the losses of counting models, and a sentence that says whether the model is
+underfitting, a good fit or overfitting. With --split all, texts are read one by one, however many
+there are, and only their loss is printed.
 """
 
 
@@ -57,7 +57,7 @@ their loss is printed.
     "--split",
     "split_name",
     type=click.Choice(["train", "dev", "test", "all"]),
-    help="What to evaluate; a look at test is recorded.  [default: train and dev]",
+    help="Split to evaluate; a look at test is recorded.  [default: train and dev]",
 )
 @click.option("--pictures", help="Write pictures of embeddings and hidden units to this folder.")
 @threads_option
@@ -120,7 +120,7 @@ def _evaluate_file(
 
 
 def _record(run: str, look: dict[str, Any]) -> int | None:
-    """Record a look at the test split beside the model, where something can be written there."""
+    """Record a look at the test split beside the model, if its folder can be written to."""
     try:
         return runs.record_test_look(run, look)
     except FileError as error:
@@ -160,7 +160,7 @@ def info(as_json: bool, **sizes: Any) -> None:
 
 
 def _cpp_package() -> dict[str, str]:
-    """Return where a C++ program finds the library, if it was installed with this package."""
+    """Return the folders of the C++ library, if they were installed with this package."""
     try:
         return {
             "include_dir": package_paths.get_include(),
@@ -185,7 +185,7 @@ cli.add_command(lecture.lecture)
 
 def main() -> NoReturn:
     """Run the command line and exit: 0, 2 after an error, 130 when interrupted."""
-    for name in ("COLUMNS", "LINES"):  # which others believe to be numbers
+    for name in ("COLUMNS", "LINES"):  # libraries take these for numbers without a check
         value = os.environ.get(name, "")
         if not (value.isascii() and value.isdecimal()):
             os.environ.pop(name, None)

@@ -1,4 +1,4 @@
-"""The pictures of commands: tried last, and one that fails costs a sentence but no result."""
+"""The pictures of commands: they come last, and one that fails costs a sentence but no result."""
 
 import contextlib
 import logging
@@ -13,7 +13,7 @@ from typing import Any
 from makemore_cpp._core import Error, FileError
 from makemore_cpp.cli import console
 
-# What a notebook or somebody's own configuration sets for every command that it starts.
+# Variables that a notebook or a user's configuration sets for every command.
 VARIABLES = ("MPLBACKEND", "MATPLOTLIBRC")
 
 
@@ -22,20 +22,20 @@ def draw(
     names: Sequence[str],
     pictures: Callable[[], Sequence[Callable[[], Any]]],
 ) -> list[str]:
-    """Draw pictures into files of a folder and return those that are there now.
+    """Draw pictures into files of a folder and return the paths of those that were drawn.
 
-    For each that cannot be drawn or written, one sentence on stderr says why, and an older file of
-    its name goes, as it shows something else.
+    For each picture that cannot be drawn or written, one sentence on stderr says why, and an older
+    file of its name is removed, because it shows something else.
 
     Parameters
     ----------
     folder : str or path
-        It exists.
+        A folder that exists.
     names : list of str
-        Of the files.
+        The names of the files.
     pictures : function
-        Called once matplotlib can be imported; gives for each file a function that returns Axes
-        or a Figure.
+        A function that is called once matplotlib can be imported; it returns for each file a
+        function that returns Axes or a Figure.
     """
     drawn = []
     with quiet_matplotlib(Path(folder)) as reason:
@@ -50,7 +50,7 @@ def draw(
                 shown = picture()
                 style.save(getattr(shown, "figure", shown), path)
                 drawn.append(str(path))
-            except Exception as error:  # whatever it is, the results are there
+            except Exception as error:  # of any kind: the results are there already
                 console.note(f"the picture {path} is missing: {_sentence(error)}")
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
@@ -59,9 +59,9 @@ def draw(
 
 @contextlib.contextmanager
 def quiet_matplotlib(place: Path) -> Iterator[str | None]:
-    """Import matplotlib without the user's settings; give None, or why that cannot be.
+    """Import matplotlib without the user's settings; give None, or why that failed.
 
-    Its remarks, such as where it caches fonts, are not this command's.
+    Its remarks, for example on where it caches fonts, are silenced.
     """
     logging.getLogger("matplotlib").setLevel(logging.CRITICAL)
     for name in VARIABLES:
@@ -70,13 +70,13 @@ def quiet_matplotlib(place: Path) -> Iterator[str | None]:
         warnings.simplefilter("ignore")
         reason = _import()
         if reason is not None:
-            # A matplotlibrc that cannot be read, or no place for its cache: once more without the
-            # one, in the current folder or at home, and with a place that is known to be writable.
+            # The matplotlibrc cannot be read, or there is no place for the cache: try once more
+            # with a new folder, in which there is no matplotlibrc and a cache can be written.
             with contextlib.suppress(OSError):
                 cache = tempfile.TemporaryDirectory(prefix=".makemore-", suffix=".tmp", dir=place)
                 os.environ["MPLCONFIGDIR"] = os.path.abspath(stack.enter_context(cache))
                 for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-                    del sys.modules[name]  # the half that was imported
+                    del sys.modules[name]  # the modules of the failed import
                 with contextlib.chdir(cache.name):
                     reason = _import()
         yield reason
@@ -85,13 +85,13 @@ def quiet_matplotlib(place: Path) -> Iterator[str | None]:
 def _import() -> str | None:
     try:
         import matplotlib.figure
-        import matplotlib.font_manager  # noqa: F401 - it is this that needs a cache
+        import matplotlib.font_manager  # noqa: F401 - this one needs a cache
     except Exception as error:
         return f"matplotlib cannot be imported: {_sentence(error)}"
     return None
 
 
 def _sentence(error: Exception) -> str:
-    """Return an error on one line, with its kind where it is none of ours."""
+    """Return an error on one line, with its type unless it is one of this package."""
     text = " ".join(str(error).split())
     return text if isinstance(error, Error) else f"{type(error).__name__}: {text}"

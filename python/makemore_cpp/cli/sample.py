@@ -1,4 +1,4 @@
-"""The commands that make texts with a model, sample and complete, and similar for its tokens."""
+"""The commands `sample` and `complete`, which make texts with a model, and `similar`."""
 
 import math
 import time
@@ -21,7 +21,7 @@ from makemore_cpp.text.predictor import Exhausted
 from makemore_cpp.text.sampling import DEFAULT_MAX_LENGTH, Sample, Unfinished
 
 SAMPLES_AT_ONCE = 1024
-LONGEST_WAIT = 0.1  # seconds that those found wait for more, while more come
+LONGEST_WAIT = 0.1  # seconds that finished samples wait for more
 
 
 SAMPLE_HELP = """\
@@ -32,18 +32,24 @@ Print samples of RUN, a run folder or model file, one a line.
 @click.command(context_settings={"show_default": True}, help=SAMPLE_HELP)
 @click.argument("run")
 @click.option("-n", "--n", default=20, help="Number of samples.")
-@click.option("--start", type=int, help="Print samples START, START + 1, ... of the whole.")
+@click.option("--start", type=int, help="Print the samples from number START on.")
 @click.option("--seed", default=42, help="Sample i depends on the model, the options and i alone.")
-@click.option("--temperature", default=1.0, help="Below 1: rather the probable; 0: only that.")
-@click.option("--top-k", type=int, help="Draw from the k most probable tokens only.")
-@click.option("--top-p", default=1.0, help="Draw from the fewest tokens that are so probable.")
-@click.option("--prefix", default="", help="All samples begin with it.")
-@click.option("--min-length", default=1, help="No sample is shorter.")
-@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="No sample is longer.")
+@click.option(
+    "--temperature",
+    default=1.0,
+    help="Below 1: favours probable tokens; 0: takes only the most probable.",
+)
+@click.option("--top-k", type=int, help="Draw only from the k most probable tokens.")
+@click.option(
+    "--top-p", default=1.0, help="Draw only from the fewest tokens that have this probability."
+)
+@click.option("--prefix", default="", help="Begin all samples with this text.")
+@click.option("--min-length", default=1, help="Print no sample with fewer tokens.")
+@click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="Print no sample with more tokens.")
 @click.option(
     "--unfinished",
     type=click.Choice(get_args(Unfinished)),
-    help="Draw another sample for one that has not ended by --max-length, or keep it, cut.  "
+    help="A sample that has not ended by --max-length: draw another one, or keep it, cut.  "
     "[default: redo; with --start keep]",
 )
 @click.option("--unique", is_flag=True, help="Print no sample twice.")
@@ -79,9 +85,9 @@ def _training_texts(model: Model) -> Iterable[str]:
 
 
 def _in_lists(samples: Iterator[Sample]) -> Iterator[list[Sample]]:
-    """Yield samples in lists: many at once where they come fast, else none late."""
+    """Yield samples in lists: long ones where samples come fast, and none much later than found."""
     some: list[Sample] = []
-    due = time.monotonic()  # the first at once
+    due = time.monotonic()  # the first list is due at once
     try:
         for one in samples:
             some.append(one)
@@ -90,16 +96,16 @@ def _in_lists(samples: Iterator[Sample]) -> Iterator[list[Sample]]:
                 some = []
                 due = time.monotonic() + LONGEST_WAIT
     except Error:
-        yield some  # what was found before it
+        yield some  # the samples before the error
         raise
     yield some
 
 
 COMPLETE_HELP = """\
-Print the most probable texts that begin with PREFIX, or of all texts.
+Print the most probable texts, of those that begin with PREFIX or of all.
 
-Before each stands its log-probability in nats, its probability, and its probability among the
-texts that begin so.
+Each line holds the text's log-probability in nats, its probability, its probability among the
+texts that begin with PREFIX, and the text.
 """
 
 
@@ -110,7 +116,7 @@ texts that begin so.
 @click.option("--max-length", default=DEFAULT_MAX_LENGTH, help="No text is longer.")
 @json_option
 def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> None:
-    """Print the most probable texts that begin with PREFIX, or of all texts."""
+    """Print the most probable texts, of those that begin with PREFIX or of all."""
     model = model_of(run)
     gave_up = None
     try:
@@ -140,7 +146,8 @@ def complete(run: str, prefix: str, k: int, max_length: int, as_json: bool) -> N
 SIMILAR_HELP = """\
 Print the tokens that RUN, a run folder or model file of a net, uses most like TOKEN.
 
-Before each stands the cosine of the angle between the two embeddings, 1 for the same direction.
+Each line holds the cosine of the angle between the two embeddings, 1 for the same direction, and
+the token.
 """
 
 

@@ -25,8 +25,8 @@ from makemore_cpp.text.model import Model
 SCORE_HELP = """\
 Print the log-probability of each line of FILE, in nats, and the line.
 
-FILE is standard input where it is - or not given. White space around a line is no part of it,
-and a blank line is the empty text: for each line of the input there is one of the output.
+Without FILE, or with -, standard input is read. White space around a line is ignored, and a blank
+line is the empty text: for each line of the input there is one of the output.
 """
 
 
@@ -37,7 +37,7 @@ and a blank line is the empty text: for each line of the input there is one of t
     "--oov",
     type=click.Choice(["error", "skip", "-inf"]),
     default="error",
-    help="At an unknown character stop, skip it, or give the line -inf.",
+    help="At an unknown character: stop, skip the character, or print -inf for the line.",
 )
 @click.option("--summary", is_flag=True, help="Print the means of all lines instead.")
 @json_option
@@ -47,7 +47,7 @@ def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
     skip, length = scoring.skipping(model.vocab), model.vocab.length
 
     def count_tokens(text: str) -> int:
-        return length(skip(text)) + 1  # the end
+        return length(skip(text)) + 1  # 1 for the end
 
     def line_of(text: str, log_prob: float) -> str:
         if not as_json:
@@ -71,7 +71,7 @@ def score(run: str, file: str, oov: str, summary: bool, as_json: bool) -> None:
 
 
 def _scored(model: Model, file: str, oov: str) -> Iterator[tuple[list[str], Float64]]:
-    """Yield lines and their log-probabilities until one has none; ArgumentError says which."""
+    """Yield lines and their log-probabilities; raise ArgumentError at a line that has none."""
     done = 0
     for texts in _lines_of(file):
         log_probs = scoring.score(model, texts, oov="skip" if oov == "skip" else "-inf")
@@ -96,7 +96,7 @@ def _why_bad(vocab: Vocab, text: str) -> str:
 
 
 def _print_means(title: str, lines: int, tokens: int, total: float, as_json: bool) -> None:
-    """Print what lines have in common whose log-probabilities have this total."""
+    """Print the means of lines whose log-probabilities have this total."""
     loss = -total / tokens if lines else None
     bits_per_char = None if loss is None else loss / math.log(2)
     with np.errstate(over="ignore"):
@@ -112,13 +112,13 @@ def _print_means(title: str, lines: int, tokens: int, total: float, as_json: boo
 
 DEFAULT_RATE = 0.01
 DETECT_HELP = """\
-Print the lines of FILE that are unlike the texts that RUN was trained on.
+Print the lines of FILE that are unlike the texts on which RUN was trained.
 
 RUN is a run folder, a model file or the file of a detector.
 
-Before each stands its p-value: the share of good texts that are as improbable, compared fairly
-whatever the length. Good texts are those of the dev split that do not also stand in train.
-Lines are read as `score` does; one with an unknown character is always flagged.
+Each line begins with its p-value: the share of good texts that are as improbable, compared fairly
+for every length. Good texts are those of the dev split that do not also stand in train. FILE is
+read as by `score`; a line with an unknown character is always flagged.
 """
 
 
@@ -131,7 +131,7 @@ Lines are read as `score` does; one with an unknown character is always flagged.
     help=f"Share of good texts to flag.  [default: {DEFAULT_RATE}]",
 )
 @click.option(
-    "--data", help="File whose dev split holds the good texts.  [default: that of the training]"
+    "--data", help="File whose dev split holds the good texts.  [default: the training's file]"
 )
 @click.option("--all", "show_all", is_flag=True, help="Print all lines, flagged or ok.")
 @json_option
@@ -143,7 +143,7 @@ def detect(
     show_all: bool,
     as_json: bool,
 ) -> None:
-    """Print the lines of FILE that are unlike the texts that RUN was trained on."""
+    """Print the lines of FILE that are unlike the texts on which RUN was trained."""
     if data == "-" and file == "-":
         raise ArgumentError("standard input cannot be both FILE and --data: name one of them")
     detector = _detector(run, false_positive_rate, data)
@@ -165,7 +165,7 @@ def detect(
 
 
 def _detector(run: str, rate: float | None, data: str | None) -> Detector:
-    """Return the detector that a file holds, or fit one to the texts of a net."""
+    """Return the detector of a file, or fit one to the texts of a net."""
     model = load(run)
     if isinstance(model, Detector):
         if rate is not None or data is not None:
@@ -186,7 +186,7 @@ def _detector(run: str, rate: float | None, data: str | None) -> Detector:
 def _lines_of(file: str) -> Iterator[list[str]]:
     """Yield the lines of a file, or of standard input, as they come."""
     is_input = file == "-"
-    if is_input and sys.stdin is None:  # as after `<&-`
+    if is_input and sys.stdin is None:  # closed, as by `<&-`
         raise FileError("standard input is closed")
     if is_input and sys.stdin.isatty():
         console.note("reading lines from the keyboard; Ctrl-D ends them")

@@ -1,4 +1,4 @@
-"""The commands `sweep grid` and `sweep lr`. Parses, calls the library and prints."""
+"""The commands `sweep grid` and `sweep lr`."""
 
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from makemore_cpp.training.history import LAST_STEPS
 
 DEFAULT_STEPS = 50_000
 CURVE_PICTURE_FILE = "growing_rate.png"
-# Without betas, which are pairs.
+# The option betas is left out, because its values are pairs.
 GRID_OPTIONS = [name for name in DEFAULTS if name != "betas"]
 SEARCH_OPTIONS = [name for name in lr_search.SEARCHED if name != "betas"]
 
@@ -35,7 +35,7 @@ def sweep() -> None:
 GRID_HELP = """\
 Train a model for every combination of options.
 
-An option of a run takes one value, or several with commas between them:
+An option takes one value, or several with commas between them:
 --n-hidden 100,200 --lr 0.03,0.1 trains four models.
 """
 
@@ -82,18 +82,20 @@ def grid(
 SEARCH_LR_HELP = """\
 Search for a learning rate, in two ways.
 
-One run in which the rate grows from 10**LOW to 10**HIGH step by step, and a short run at each
+In one run the rate grows from 10**LOW to 10**HIGH, step by step; and there is a short run at each
 of several rates.
 """
 
 
 @sweep.command("lr", context_settings={"show_default": True}, help=SEARCH_LR_HELP)
 @click.option(
-    "--rates", type=Value(float, is_list=True), help="Of the short runs.  [default: 10, 1e-4 to 1]"
+    "--rates",
+    type=Value(float, is_list=True),
+    help="Rates of the short runs.  [default: 10, 1e-4 to 1]",
 )
 @click.option("--low", default=lr_search.LOW, help="First exponent of the growing rate.")
 @click.option("--high", default=lr_search.HIGH, help="Last exponent of the growing rate.")
-@click.option("--steps", default=lr_search.STEPS, help="Of each run.")
+@click.option("--steps", default=lr_search.STEPS, help="Steps of each run.")
 @run_options(SEARCH_OPTIONS, is_list=False)
 @sweep_options
 def search_lr(

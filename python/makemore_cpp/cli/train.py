@@ -1,4 +1,4 @@
-"""The command `train`: a new run or one that goes on. Parses, calls the library and prints."""
+"""The command `train`, which begins a run or goes on with one."""
 
 import signal
 import sys
@@ -37,14 +37,14 @@ from makemore_cpp.training.ranks import Ranks
 from makemore_cpp.training.state import TrainingState
 from makemore_cpp.training.watch import check_loss
 
-MAX_SAMPLES = checkpoint.MAX_SAMPLES  # of a training; they are kept until the end
-# The options that may stand beside --resume: the result depends on none of them. The data must
-# be the same.
+MAX_SAMPLES = checkpoint.MAX_SAMPLES  # all are held in memory
+# The options that may stand beside --resume: the result depends on none of them, since --data must
+# name the same data.
 RESUME_OPTIONS = {"resume", "data", "checkpoint_every", "samples", "threads", "as_json"}
 
 
 def _use_preset(context: click.Context, _: click.Parameter, name: str | None) -> None:
-    """Let the options that are not given be the preset's."""
+    """Make the preset's values the defaults of the options."""
     if name is not None:
         preset = PRESETS[name]
         context.default_map = {**preset.sizes, **preset.training}
@@ -53,8 +53,8 @@ def _use_preset(context: click.Context, _: click.Parameter, name: str | None) ->
 TRAIN_HELP = """\
 Train a model; without options, the lecture's recipe on the bundled names.
 
-In one thing the default is not the lecture's: the initial parameters are scaled, so that
-the first loss is about ln V, which ends lower. --preset lecture is the lecture's to the letter.
+The default differs from the lecture in one thing: the initial parameters are scaled, so that the
+first loss is about ln V, and the last loss is lower. --preset lecture is the lecture to the letter.
 """
 
 
@@ -65,7 +65,7 @@ the first loss is about ln V, which ends lower. --preset lecture is the lecture'
     is_eager=True,
     expose_value=False,
     callback=_use_preset,
-    help="Other defaults: the lecture's to the letter, or those of the best dev loss known.",
+    help="Other defaults: the lecture's to the letter, or those with the best known dev loss.",
 )
 @text_options
 @recipe_options(names_of("model", "training", "update"))
@@ -77,7 +77,7 @@ the first loss is about ln V, which ends lower. --preset lecture is the lecture'
     type=int,
     help="Steps between checkpoints, 0 for none.  [default: about 30 seconds]",
 )
-@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, as it was begun.")
+@click.option("--resume", metavar="RUN", help="Go on with an interrupted run, with its options.")
 @threads_option
 @json_option
 def train(
@@ -107,7 +107,7 @@ def _lead(
         with _shared(ranks, begin(samples, options)) as run:
             with exits.stop_on_signal() as received:
                 history = _train(run, received, checkpoint_every, threads, ranks)
-                # Numbers and pictures are left to the resumed run, so that it ends at once.
+                # An interrupted run ends at once; numbers and pictures are left to the resumed run.
                 is_resumable = history.stopped and (checkpoint_every != 0 or run.state is not None)
                 if len(history.losses) == 0:
                     raise exits.Ended(received[0])
@@ -120,7 +120,7 @@ def _lead(
                     _say_ended(run, history, received[0], is_resumable, checkpoint_every)
                 else:
                     _show_run(run, history, comparison, threads, as_json)
-            finally:  # whatever happens, no picture of an older run stays beside this model
+            finally:  # so that no picture of an older run stays beside this model
                 if not is_resumable:
                     _draw(run, history)
     except DivergedError as error:
@@ -130,7 +130,7 @@ def _lead(
 
 
 def _follow(ranks: Ranks, checkpoint_every: int | None, threads: int | None) -> None:
-    """Train along with the first rank, by its run; it says why where it has none."""
+    """Train along with the first rank, with its run; without a run, that rank has said why."""
     run: _Run | None = ranks.agreed(None)
     if run is None:
         return
@@ -149,7 +149,7 @@ def _follow(ranks: Ranks, checkpoint_every: int | None, threads: int | None) -> 
 
 @contextmanager
 def _shared(ranks: Ranks, begun: AbstractContextManager["_Run"]) -> Iterator["_Run"]:
-    """Give the run and let the other ranks have it, or none where it cannot begin."""
+    """Give the run and send it to the other ranks; where it cannot begin, send None."""
     with ExitStack() as stack:
         try:
             run = stack.enter_context(begun)
@@ -166,7 +166,7 @@ def _say_ended(
     is_resumable: bool,
     checkpoint_every: int | None,
 ) -> None:
-    """Say which signal ended a run, what is kept of it and how it goes on."""
+    """Print which signal ended a run, where it is kept and how to go on with it."""
     steps = f"{len(history.losses):,} of {history.options['steps']:,} steps"
     how = f"; train --resume {run.folder} goes on" * is_resumable
     if is_resumable and checkpoint_every == 0 and run.state is not None:
@@ -175,7 +175,7 @@ def _say_ended(
 
 
 class _Run(NamedTuple):
-    """A training run that is to begin, or to go on from a state."""
+    """A training run before it begins, or goes on from a state."""
 
     folder: Path
     model: MLP
@@ -197,7 +197,7 @@ def _new_run(samples: int, options: dict[str, Any]) -> Iterator[_Run]:
     options["betas"] = (options.pop("beta1"), options.pop("beta2"))
     floor_source = click.get_current_context().get_parameter_source("lr_floor")
     if options["schedule"] != "cosine" and floor_source is ParameterSource.DEFAULT_MAP:
-        options["lr_floor"] = None  # the preset's is that of its own schedule
+        options["lr_floor"] = None  # the preset's floor belongs to the preset's schedule
     dataset = cli_common.take_data(options, block_size)
     model = MLP(dataset.vocab, block_size, n_embd, n_hidden, options["seed"], init, direct)
     with folders.new_folder(out, overwrite) as folder:
@@ -256,7 +256,7 @@ def _train(
         ranks=ranks,
         **run.options,
     )
-    if history.stopped and not received:  # by a signal that only another rank has got
+    if history.stopped and not received:  # only another rank has received a signal
         received.append(signal.SIGTERM)
     return history
 
@@ -264,7 +264,7 @@ def _train(
 def _save(
     run: _Run, history: training.History, threads: int | None
 ) -> list[evaluation.ModelLosses]:
-    """Write the model, then what describes it; return its losses beside those of counts."""
+    """Write the model, then its description; return its losses beside those of counts."""
     losses = evaluation.model_losses(run.model, run.data, threads)
     done = len(history.losses)
     for name, loss in (("train", losses.train), ("dev", losses.dev)):
@@ -302,7 +302,7 @@ def _show_run(
 ) -> None:
     model = run.model
     findings = diagnosis.diagnose(model, run.data, threads, comparison=comparison, quick=True)
-    if history.diverged and history.best is None:  # else the model is of an earlier step
+    if history.diverged and history.best is None:  # with patience the model is of an earlier step
         first, last = history.losses[0], history.last_loss
         sentence = f"Diverged: the losses rose from {first:.4g} to {last:.4g}; try a smaller --lr."
         findings = findings._replace(verdict="diverged", sentence=sentence)

@@ -35,13 +35,13 @@ from makemore_cpp.sweeps.word_nets import RECIPE, Shape, read_stream, recipe_of
 # The options of a training that can be given, instead of those of `word_nets.RECIPE`.
 OVERRIDES = ("steps", "batch_size", "lr", "schedule", "optimizer", "weight_decay", "dropout",
              "negatives")  # fmt: skip
-NET = {"block_size": 4, "n_embd": 60, "n_hidden": 100}  # of transfer, where it is not said
-# Of an n-gram and of a row for each seed: what stands in the printed table.
+NET = {"block_size": 4, "n_embd": 60, "n_hidden": 100}  # the default net of `transfer`
+# The columns of the printed table 1.
 COLUMNS = ("model", "params", "seconds", "train", "dev", "test", "paper dev", "paper test")
 
 
 def _text_options(command: Any) -> Any:
-    """Add the options for data that are words, for the training of nets and for machines."""
+    """Add the options for data of words, for the training of nets and for the output."""
     for decorate in reversed(
         (
             click.option("--data", help="File of texts, one a line, gzipped or not."),
@@ -65,7 +65,7 @@ def _text_options(command: Any) -> Any:
 
 
 def _read(options: dict[str, Any], block_size: int, is_quick: bool) -> Dataset | None:
-    """Return the data that these options name, if they do."""
+    """Return the data that these options name, or None without --data."""
     data = options.pop("data")
     if data is None:
         return None
@@ -74,7 +74,7 @@ def _read(options: dict[str, Any], block_size: int, is_quick: bool) -> Dataset |
 
 
 def _refuse_options() -> None:
-    """Raise ArgumentError if there are options for data that are not given."""
+    """Raise ArgumentError if an option is given that needs --data."""
     context = click.get_current_context()
     for name in context.params:
         is_given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
@@ -85,13 +85,13 @@ def _refuse_options() -> None:
 
 
 def _parted(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options of the texts, and those of a training that are given."""
+    """Return the options of the texts, and the options of the training that were given."""
     given = {name: options.pop(name) for name in OVERRIDES}
     return options, {name: value for name, value in given.items() if value is not None}
 
 
 def _describe(data: Dataset, training: dict[str, Any], is_quick: bool) -> dict[str, Any]:
-    """Return what the nets have in common."""
+    """Return the data and the training that all nets have in common."""
     recipe = recipe_of(data, training, is_quick)
     sizes = {name: len(getattr(data, name).Y) for name in ("train", "dev", "test")}
     names = [name for name in (*OVERRIDES, "lr_floor") if getattr(recipe, name) is not None]
@@ -108,19 +108,19 @@ def _print_description(described: dict[str, Any]) -> None:
 
 
 BENGIO_HELP = """\
-Fill in table 1 of Bengio et al. (2003), with its figures for the Brown corpus beside.
+Fill in table 1 of Bengio et al. (2003), beside its figures for the Brown corpus.
 
 The texts of --data are read as one stream of words, of which the first 800,000 are train and the
-next 200,000 dev, or 80 % and 10 % of fewer than a million. A boundary stands at the ends of splits
-alone. Each net is shown alone, mixed with the interpolated trigram at equal weights as in the
+next 200,000 dev, or 80 % and 10 % of fewer than a million. Boundaries stand only at the ends of
+splits. Each net is shown alone, mixed with the interpolated trigram at equal weights as in the
 paper, and mixed with the Kneser-Ney 5-gram at the weight that is best on dev, for all words and for
-each frequency of the last word. The net of n=9 has a dropout of 0.5 where none is given.
-Perplexity on train is that of every eighth token.
+each frequency of the last word. The net of n=9 has a dropout of 0.5 by default. Perplexity on train
+is that of every eighth token.
 """
 
 
 @click.command("bengio", help=BENGIO_HELP)
-@click.option("--seeds", type=Value(int, is_list=True), default="1", help="Of each net.")
+@click.option("--seeds", type=Value(int, is_list=True), default="1", help="Seeds of each net.")
 @_text_options
 def bengio(
     seeds: list[int],
@@ -159,14 +159,14 @@ def bengio(
 
 
 def _keep(folder: Path, note: Callable[[str], object] | None, rows: list[BengioRow]) -> None:
-    """Write what there is, so that an interrupt leaves it, and say how far it is."""
+    """Write the rows so far, so that an interrupt leaves them, and show their number."""
     cli_common.save_table(folder, to_csv([row._asdict() for row in rows]))
     if note is not None:
         note(f"{len(rows)} rows")
 
 
 def _lines(rows: Sequence[BengioRow]) -> Any:
-    """Yield the lines of the printed table: one for all seeds of a net, with their means."""
+    """Yield the lines of the printed table: one for each net, with means over its seeds."""
 
     def key(row: BengioRow) -> tuple[Any, ...]:
         mixed = "" if row.mixed_with is None else row.mixed_with.split(",")[0]
@@ -188,23 +188,27 @@ def _lines(rows: Sequence[BengioRow]) -> Any:
 def _place(
     rows: Sequence[BengioRow], key: Callable[[BengioRow], Any]
 ) -> Callable[[BengioRow], int]:
-    """Return what sorts rows so that those of one key are together, in the order of the first."""
+    """Return a sort key by which rows of one `key` stand together, in the order of their first."""
     places = {one: i for i, one in reversed(list(enumerate(map(key, rows))))}
     return lambda row: places[key(row)]
 
 
 TRANSFER_HELP = """\
-Show what nets make of contexts that they have never seen, where counts know nothing.
+Compare nets with counts on contexts that were never seen, of which counts know nothing.
 
-Nets and trigrams learn sentences of a small grammar in which words come in pairs of the same use;
-one combination, of which no example is given, is then asked for. With --data, a net of words is
-compared with a Kneser-Ney 5-gram where the last 1, 2, ... words were never seen so in train.
+Nets and trigrams learn sentences of a small grammar, in which words come in pairs that are used in
+the same way; then they give the probability of a combination of which there was no example. With
+--data, a net of words is compared with a Kneser-Ney 5-gram where the last 1, 2, ... words never
+stood together in train.
 """
 
 
 @click.command("transfer", help=TRANSFER_HELP)
 @click.option(
-    "--seeds", type=Value(int, is_list=True), default="1,2,3,4,5", help="Of the grammar's nets."
+    "--seeds",
+    type=Value(int, is_list=True),
+    default="1,2,3,4,5",
+    help="Seeds of the grammar's nets.",
 )
 @run_options(tuple(NET), is_list=False, **NET)
 @_text_options
@@ -218,7 +222,7 @@ def transfer(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Show what nets make of contexts that they have never seen, where counts know nothing."""
+    """Compare nets with counts on contexts that were never seen, of which counts know nothing."""
     if options["data"] is None:
         _refuse_options()
     of_texts, training = _parted(options)
@@ -239,7 +243,8 @@ def transfer(
             return
         columns = ("seed", "net", "trigram", "times", "net, seen", "trigram, seen", "pairs")
         console.print_losses(
-            f'Probability of "{transfers.UNSEEN}" where no dog has sat, and of "{transfers.SEEN}"',
+            f'Probability of "{transfers.UNSEEN}", though no dog sat in train, and of '
+            f'"{transfers.SEEN}"',
             columns,
             [
                 (str(row.seed), *(f"{p:.2e}" for p in row[1:3]), f"{row.ratio:,.0f}",
@@ -251,7 +256,7 @@ def transfer(
             _print_description(_describe(dataset, training, is_quick))
             names = ("length", "positions", "share", "net", "Kneser-Ney", "both, 0.5")
             console.print_losses(
-                "Loss on dev in nats per token, where the last words were never seen so in train",
+                "Loss on dev in nats per token where the last words never stood together in train",
                 names,
                 [(str(row.length) if row.length else "all", *row[1:]) for row in unseen],
             )
