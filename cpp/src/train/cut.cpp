@@ -1,4 +1,4 @@
-// How the work of a step is cut: the one place that decides it, by the shape alone.
+// Decides how the work of a step is cut, by the shape alone.
 #include <algorithm>
 
 #include "base/buffer.hpp"
@@ -12,40 +12,40 @@ namespace makemore {
 
 namespace {
 
-// Below this many multiply-adds a block costs more in waiting and partial sums than a second
-// thread saves.  Measured on one 2-core machine.
+// With fewer multiply-adds than this a block costs more in waiting and partial sums than a second
+// thread saves.  (Measured on a machine with two cores.)
 constexpr int64_t kMinWorkPerBlock = 400'000;
 
-// A block of fewer lines (of 16 hidden units, kUnit) leaves a matrix product's tile of accumulators
-// half empty.
+// A block of fewer lines (a line is kUnit = 16 hidden units) leaves a matrix product's tile of
+// accumulators half empty.
 constexpr int64_t kMinLinesPerBlock = 6;
 
 constexpr int64_t kMaxBlocks = 16;
 
-// Contexts that go through the net together: enough to amortise the loads of the weights, few
-// enough that their h and dh stay in cache.
+// Contexts that go through the net together: so many that loading the weights does not count, so
+// few that their h and dh stay in cache.
 constexpr int64_t kChunkRows = 256;
 
-// With fewer examples most lanes, which run along the examples, would be empty.
+// With fewer examples than this most lanes of the vectors, which run along the examples, are empty.
 constexpr int64_t kMinRowsAlongTokens = 8;
 
-// A group of fewer tokens does too little with each context for what it costs to add up the groups'
-// parts of dh: at 1,000 tokens, 200 units and 256 examples a step in 16 groups takes a tenth longer
-// than in 4.
+// A group of fewer tokens has too little work to pay for adding up the groups' parts of dh: at
+// 1,000 tokens, 200 units and 256 examples a step in 16 groups takes a tenth longer than in 4.
 constexpr int64_t kMinTokensPerGroup = 192;
 
-// The exponentials of a chunk take 128 MiB at most; and a chunk has no more examples than keep
-// their h and dh, which each tile meets again, near a core.
+// The exponentials of a chunk take 128 MiB at most, and a chunk has so few examples that their h
+// and dh, which each tile needs again, stay in a cache near the core.
 constexpr int64_t kMaxExponentials = 1 << 25, kMaxChunkRows = 1024;
 
-// A power of two, so that 2, 4 or 8 threads get equal shares.
+// The largest power of two that is at most `most` and kMaxBlocks: 2, 4 or 8 threads then get equal
+// shares.
 int64_t parts_of(int64_t most) {
   int64_t parts = 1;
   while (parts * 2 <= std::min(most, kMaxBlocks)) parts *= 2;
   return parts;
 }
 
-// Parts of n, in whole multiples of `line`.
+// The sizes of `parts` parts of n, which are whole multiples of `line` except the last.
 std::vector<int64_t> cut_in(int64_t parts, int64_t n, int64_t line) {
   const int64_t lines = (n + line - 1) / line;
   std::vector<int64_t> sizes;
@@ -60,7 +60,7 @@ StepCut cut_along_tokens(int64_t batch_size, const Sizes& sizes) {
   const auto [T, E, H, V, is_direct] = sizes;
   const int64_t most = kMaxExponentials / V / kPanel * kPanel;
   const int64_t rows = std::min(batch_size, std::clamp(most, kPanel, kMaxChunkRows));
-  // Forward, gradient of the input, gradient of the weights: three products of the same size.
+  // There are three products of the same size: forward, gradient of the input, and of the weights.
   const int64_t hidden_work = 3 * rows * H * T * E / kMinWorkPerBlock;
   const int64_t blocks = parts_of(std::min(hidden_work, padded(H) / kUnit / 2));
   const int64_t work = 3 * rows * sizes.n_features() * V / kMinWorkPerBlock;
@@ -86,7 +86,7 @@ StepCut cut_step(int64_t batch_size, const Sizes& sizes, int64_t negatives) {
     candidates.vocab_size = most_candidates(sizes.vocab_size, negatives, batch_size);
     return cut_along_tokens(batch_size, candidates);
   }
-  // The rows of W2 for direct connections belong to no block of hidden units.
+  // No block of hidden units could own the rows of W2 for direct connections.
   const bool along_tokens =
       sizes.is_direct || (are_many_tokens(sizes.vocab_size) && batch_size >= kMinRowsAlongTokens);
   return along_tokens ? cut_along_tokens(batch_size, sizes) : cut_along_units(batch_size, sizes);

@@ -1,4 +1,4 @@
-// One block's part of a step: the lecture's forward, backward, update.
+// A block's part of a step: the lecture's forward, backward and update.
 #include "train/hidden_block.hpp"
 
 #include <algorithm>
@@ -7,7 +7,8 @@ namespace makemore {
 
 namespace {
 
-// A tile of W2T, its gradient and its transposed copy stay in a core's own cache.
+// The tokens of a tile, so few that the tile of W2T, its gradient and its transposed copy stay in a
+// core's own cache.
 int64_t tokens_in_tile(int64_t ld, int64_t V) {
   constexpr int64_t kMaxFloats = 1 << 15;
   return std::clamp(kMaxFloats / ld / kUnit * kUnit, kUnit, padded(V));
@@ -110,7 +111,7 @@ void HiddenBlock::backward(const Kernels& kernel, const Fold& fold, const int32_
 
 void HiddenBlock::backward_table(const Kernels& kernel, const Fold& fold, const UpdateRule& rule) {
   const int64_t E = sizes.n_embd;
-  // Every context has one row of position 0.
+  // Every context has exactly one row of position 0, so that these rows sum to db1.
   kernel.sum_rows(db1.get(), dtable.get(), ld, fold.first_row(1), ld);
   finite &= update(kernel, rule, rule.bias_decay, b1, 0, db1.get(), ld);
   for (int64_t t = 0; t < sizes.block_size; ++t) {

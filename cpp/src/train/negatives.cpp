@@ -1,4 +1,4 @@
-// Systematic sampling by Deville, in whole numbers, so that every machine draws the same tokens.
+// Deville's systematic sampling in whole numbers, so that every machine draws the same tokens.
 #include "train/negatives.hpp"
 
 #include <algorithm>
@@ -11,12 +11,12 @@ namespace makemore {
 
 namespace {
 
-// Units of weight for each root of a count.
+// A weight is the root of a count, in units of 1 / kUnitsOfWeight.
 constexpr double kUnitsOfWeight = 1024;
 
 constexpr int64_t kTargetsPerPoll = 1 << 20;
 
-// A whole number in [0, n), from a uniform one; n is below 2^37.
+// The whole number in [0, n) that a random word chooses; n is below 2^37.
 int64_t whole_below(int64_t n, uint64_t word) {
   const double u = static_cast<double>(word >> 11) * 0x1p-53;
   return std::min(static_cast<int64_t>(u * static_cast<double>(n)), n - 1);
@@ -34,10 +34,10 @@ Negatives::Negatives(const int32_t* Y, int64_t N, int64_t vocab_size, int64_t ne
   others_.reserve(static_cast<size_t>(vocab_size));
   for (int64_t i = 0; i < N; ++i) {
     if (i % kTargetsPerPoll == 0 && poll) poll();
-    const int32_t token = Y[i];  // which the caller may change at the same time
+    const int32_t token = Y[i];  // read once: the caller may change it at the same time
     if (token >= 0 && token < vocab_size) ++weights_[static_cast<size_t>(token)];
   }
-  for (int64_t& weight : weights_) {  // until here a count
+  for (int64_t& weight : weights_) {  // a count becomes a weight
     weight = static_cast<int64_t>(kUnitsOfWeight * std::sqrt(static_cast<double>(weight + 1)));
     total_weight_ += weight;
   }
@@ -51,10 +51,10 @@ void Negatives::draw(const Kernels& kernel, Candidates& to, uint64_t step, const
                      int64_t B) {
   const auto weight_of = [&](int32_t token) { return weights_[static_cast<size_t>(token)]; };
   int64_t count = 0;
-  int64_t total = total_weight_;  // of the tokens among which is still to be drawn
+  int64_t total = total_weight_;  // the weight of the tokens that can still be drawn
   const auto take = [&](int32_t token, float expected) {
     to.tokens[count] = token;
-    to.corrections[count++] = 1 / expected;  // for now
+    to.corrections[count++] = 1 / expected;  // its logarithm is taken at the end
   };
   for (int64_t b = 0; b < B; ++b) {
     int32_t& place = place_[static_cast<size_t>(Y[b])];
@@ -73,24 +73,24 @@ void Negatives::draw(const Kernels& kernel, Candidates& to, uint64_t step, const
 
   auto next = others_.begin();
   int64_t left = std::min(negatives_, static_cast<int64_t>(others_.size()));
-  for (; left > 0 && left * weight_of(*next) >= total; --left) {  // as good as certain: taken
+  for (; left > 0 && left * weight_of(*next) >= total; --left) {  // drawn for certain
     total -= weight_of(*next);
     take(*next++, 1);
   }
-  // A line on which each of the others is as long as `left` times its weight, hence shorter than
-  // `total`, is cut in as many parts of that length; of each part one token is taken.
+  // The other tokens lie on a line; each is as long as `left` times its weight, which is less than
+  // `total`.  The line is cut into `left` parts of the length `total`, and each gives one token.
   const RandomStream stream(seed_, Purpose::negatives, step);
   const float expected_of_weight = static_cast<float>(left) / static_cast<float>(total);
-  int64_t end = left > 0 ? left * weight_of(*next) : 0;  // of `next`, from the begin of the part
-  bool is_taken = false;  // the token at the begin, in the part before
+  int64_t end = left > 0 ? left * weight_of(*next) : 0;  // where `next` ends in the present part
+  bool is_taken = false;  // whether the part before has taken the token at the beginning
   for (int64_t part = 0; part < left; ++part) {
     const auto words = stream.block(static_cast<uint32_t>(part));
     const auto word64 = [&](size_t i) { return uint64_t{words[i + 1]} << 32 | words[i]; };
-    const auto go_to = [&](int64_t point) {  // the token that holds it
+    const auto go_to = [&](int64_t point) {  // makes `next` the token on this point
       while (end <= point) end += left * weight_of(*++next);
     };
-    // What reaches in from the part before, unless it was taken there, is now taken as often as
-    // makes up for that; a point behind it chooses otherwise.
+    // A token that reaches in from the part before, and was not taken there, is taken now with the
+    // probability that makes up for that; otherwise a random point behind it chooses the token.
     const int64_t before = left * weight_of(*next) - end;
     const bool reaches_in = before > 0;
     const int64_t after = reaches_in ? end : 0;

@@ -1,4 +1,4 @@
-// The optimisers, which are PyTorch's: names, what they remember, checks of options, and rules.
+// The optimisers, which do the same as PyTorch's: their names, moments, options and updates.
 #include "makemore/optimizer.hpp"
 
 #include <cmath>

@@ -10,7 +10,7 @@
 
 namespace makemore {
 
-// Packed parameters: their values, and behind them what the optimiser remembers of each.
+// Packed parameters: array 0 holds their values, the others are the optimiser's moments of them.
 struct Weights {
   Weights(int64_t n, int64_t moments) : arrays{Buffer<float>(n)} {
     for (int64_t i = 1; i <= moments; ++i) arrays[static_cast<size_t>(i)] = Buffer<float>(n);
@@ -30,10 +30,10 @@ struct UpdateRule {
   Optimizer optimizer;
   float lr;
   float momentum;
-  AdamStep adam;       // but for its two fields of weight decay
-  double mean_weight;  // 1 - beta1^t of Adam
-  float weight_decay;  // of C, W1 and W2
-  float bias_decay;    // of b1 and b2
+  AdamStep adam;       // without its two fields of weight decay
+  double mean_weight;  // 1 - beta1^t, for Adam
+  float weight_decay;  // the decay of C, W1 and W2
+  float bias_decay;    // the decay of b1 and b2
 };
 
 // Updates the parameters [begin, begin + n) of w by their gradient; returns whether all are finite.
