@@ -64,6 +64,15 @@ def test_bad_start_stays_outside_and_is_named():
     assert any("27.5 at step 1" in text.get_text() for text in ax.texts)
 
 
+@pytest.mark.parametrize("last", [1.5, 3.1])
+def test_the_legend_hides_no_dev_loss_at_the_end(last):
+    evaluations = [Evaluation(step, last) for step in (800, 900, 1000)]
+    ax = draw(plots.loss_curve(history_of(np.linspace(2.5, 1.4, 1000), evaluations)))
+    box = ax.get_legend().get_window_extent()
+    points = ax.transData.transform([(one.step, one.dev_loss) for one in evaluations])
+    assert not any(box.contains(*point) for point in points)
+
+
 @pytest.mark.parametrize("dev_loss", [1e-6, 0.5, 1e6, 1e37])
 def test_a_dev_loss_far_from_the_others_stays_in_the_picture(dev_loss, tmp_path):
     ax = plots.loss_curve(history_of([3.3], [Evaluation(1, dev_loss)]))

@@ -78,7 +78,9 @@ def loss_curve(
     ax.set_xlabel("step")
     ax.set_ylabel("loss (nats per token)")
     ax.set_title("Training loss")
-    ax.legend(loc="upper right", edgecolor="none")
+    low, top = ax.get_ylim()
+    ends_high = bool(evaluations) and evaluations[-1].dev_loss > low + 0.75 * (top - low)
+    ax.legend(loc="lower left" if ends_high else "upper right", edgecolor="none")
     tidy(ax)
     return ax
 
