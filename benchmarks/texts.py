@@ -39,6 +39,8 @@ def our_jobs(model, long_model, texts):
     """Return {what: (function, how many things it does)}."""
     frozen, long_frozen = model.freeze(), long_model.freeze()
     many = (texts * (MILLION // len(texts) + 1))[:MILLION]
+    column = mm.text.TextColumn()
+    column.append(many)
     known = model.training_texts()
 
     def ask():
@@ -48,7 +50,12 @@ def our_jobs(model, long_model, texts):
     return {
         "score a million names": (lambda: frozen.score(many), MILLION),
         "score a million names, 1 thread": (lambda: frozen.score(many, threads=1), MILLION),
+        "score a million names of an Arrow array": (lambda: frozen.score(column), MILLION),
         "sample a million names": (lambda: frozen.sample(MILLION), MILLION),
+        "sample a million names as an Arrow array": (
+            lambda: frozen.sample(MILLION, as_arrow=True),
+            MILLION,
+        ),
         "sample a million names, 1 thread": (lambda: frozen.sample(MILLION, threads=1), MILLION),
         "sample unseen names, no two alike": (
             lambda: frozen.sample(UNSEEN, unique=True, exclude=known),

@@ -3,6 +3,7 @@
 It imports data and files, and knows no model.
 """
 
+from makemore_cpp._core import TextColumn
 from makemore_cpp.text.completion import Completion, complete, next_probs
 from makemore_cpp.text.detection_report import (
     DetectionReport,
@@ -24,6 +25,7 @@ __all__ = [
     "LengthWarning",
     "Model",
     "Sample",
+    "TextColumn",
     "auc",
     "bits_per_char",
     "complete",
