@@ -1,4 +1,5 @@
-// The shares of ranks: consecutive things of one kind, of which each rank makes its own.
+// The shares of ranks, the processes that train one model together: each rank computes some
+// consecutive things of a kind.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +10,13 @@
 
 namespace makemore {
 
-// This rank's share of n things, which is all of them where this process is alone.
+// This rank's share of n things; all of them where `exchange` is null, for a process that is alone.
 inline Range own_share(const Exchange* exchange, int64_t n) {
   return exchange == nullptr ? Range{0, n} : share_of(n, exchange->rank, exchange->size);
 }
 
-// Gives the other ranks what this one has in its share of n things, and takes theirs.  The data of
-// thing i begin at element start(i), and end at start(i + 1).
+// Sends this rank's share of n things to the other ranks and receives theirs.  The data of thing i
+// begin at element start(i) and end at start(i + 1).
 template <typename T, typename Start>
 void exchange_shares(Exchange& exchange, T* data, int64_t n, const Start& start) {
   std::vector<int64_t> bytes;

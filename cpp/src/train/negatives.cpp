@@ -11,7 +11,7 @@ namespace makemore {
 
 namespace {
 
-// A weight is the root of a count, in units of 1 / kUnitsOfWeight.
+// A weight is the root of 1 + a count, in units of 1 / kUnitsOfWeight.
 constexpr double kUnitsOfWeight = 1024;
 
 constexpr int64_t kTargetsPerPoll = 1 << 20;

@@ -1,5 +1,5 @@
-// The training loop: a few phases a step, in which each thread works on the hidden units, and where
-// the vocabulary is large on the tokens, that it owns.
+// The training loop.  A step has a few phases, in which each thread works on the hidden units that
+// it owns and, where the vocabulary is large, on the tokens that it owns.
 #include "makemore/trainer.hpp"
 
 #include <algorithm>
@@ -43,7 +43,7 @@ bool all_inside(const int32_t* tokens, int64_t n, int64_t V) {
   return inside;
 }
 
-// The examples of one step, made in three parts: rows are chosen, copied, and folded.
+// The examples of one step, made in three steps: their rows are chosen, copied, and folded.
 class Batch {
  public:
   Batch(const Sizes& sizes, int64_t batch_size, bool share_contexts, int64_t most_candidates)
@@ -56,7 +56,7 @@ class Batch {
         sizes_(sizes),
         B_(batch_size) {}
 
-  // Asks for the memory of the chosen rows, which lie far apart.
+  // Prefetches the chosen rows, which lie far apart in memory.
   void prefetch(const Examples& examples) const {
     for (int64_t b = 0; b < B_; ++b) {
       __builtin_prefetch(examples.X + rows[b] * sizes_.block_size);
@@ -73,8 +73,8 @@ class Batch {
     }
   }
 
-  // The only check of tokens that the binding need not convert: of those that were copied, as the
-  // caller's arrays may change at any time.
+  // Checks the copied tokens, since the caller may change the arrays at any time, and folds them.
+  // Tokens of contiguous int32 arrays are checked nowhere else.
   void check_and_fold(const Poll& poll = {}) {
     const int64_t T = sizes_.block_size, V = sizes_.vocab_size;
     if (!all_inside(X.get(), B_ * T, V) || !all_inside(Y.get(), B_, V)) {
@@ -91,8 +91,8 @@ class Batch {
   Buffer<int32_t> X, Y;  // (B,T) (B)
   DistinctContexts contexts;
   Fold fold;                 // of the contexts
-  Candidates candidates;     // where the softmax is sampled
-  std::exception_ptr error;  // of making this batch: it counts only if the step is done
+  Candidates candidates;     // used where the softmax is sampled
+  std::exception_ptr error;  // from making this batch; thrown only if its step is reached
 
  private:
   const Sizes sizes_;
@@ -101,7 +101,7 @@ class Batch {
 
 class Trainer {
  public:
-  // `arrays` are the parameters and behind them the optimiser's moments.
+  // `arrays` holds the parameters first, then each of the optimiser's moments.
   Trainer(const Sizes& sizes, const std::vector<Parameters>& arrays, const Examples& examples,
           const Batches& batches, const TrainOptions& options, const Poll& poll)
       : kernel_(kernels()),
@@ -134,7 +134,7 @@ class Trainer {
       db2_chunk_ = Buffer<float>(ld_V_);
       dlogits_ = Buffer<float>(cut_.chunk_rows * ld_V_);
     }
-    // Each example that drops hidden units of its own has its context to itself.
+    // With dropout each example drops units of its own, so that equal contexts cannot be shared.
     const bool drops = options.dropout > 0;
     // One batch is in use while the next is made; a batch of all examples is made once.
     const int batch_count = batches.kind == Batches::Kind::all ? 1 : 2;
@@ -165,7 +165,7 @@ class Trainer {
   int64_t run(float* losses, const double* lr, int64_t steps, uint64_t first_step, int threads,
               const std::function<bool()>& should_stop, const Poll& poll) {
     const int size = static_cast<int>(std::min<int64_t>(threads, share_count()));
-    std::atomic<int64_t> end{steps};  // a late thread must not read it torn
+    std::atomic<int64_t> end{steps};  // atomic, since a late thread may read while task 0 writes
     contexts_.resize(static_cast<size_t>(steps));
     make_first_batch(first_step, poll);
     if (batches_.kind == Batches::Kind::all)
@@ -174,7 +174,7 @@ class Trainer {
     run_team(size, [&](Team& team) {
       for (int64_t step = 0; step < end.load(std::memory_order_relaxed); ++step) {
         Batch& batch = batch_of(step);
-        if (step == bad_step_.load(std::memory_order_acquire)) {  // no thread may touch its tokens
+        if (step == bad_step_.load(std::memory_order_acquire)) {  // its tokens must not be used
           if (team.rank() == 0) std::rethrow_exception(batch.error);
           return;
         }
@@ -193,7 +193,7 @@ class Trainer {
             if (has_batch_of_its_own(step + 2, steps)) choose_rows(step + 2, first_step);
           }
         };
-        team.run(2, finish, 1);  // task 0 is the calling thread's: should_stop may belong to it
+        team.run(2, finish, 1);  // task 0 stays on the calling thread, where should_stop must run
       }
     });
     if (output_) output_->exchange_parameters(moments_);
@@ -251,8 +251,8 @@ class Trainer {
     batch.prefetch(examples_);
   }
 
-  // The row that the caller chose.  The caller's array may change during the call: hence a copy is
-  // checked.
+  // The row that the caller chose.  It is read once and then checked, since the caller may change
+  // the array during the call.
   int64_t row_of(Batch& batch, int64_t step, int64_t b) const {
     if (batches_.kind == Batches::Kind::all) return b;
     const int64_t row = batches_.rows[step * B_ + b];
@@ -284,8 +284,8 @@ class Trainer {
                      batch.contexts.Y(), B_);
   }
 
-  // Everything of a step but what finish_step does: chunk after chunk of contexts forward and
-  // backward, then the update.  On the way the next batch is copied.
+  // Does a step up to finish_step: the forward and backward passes, chunk after chunk of contexts,
+  // and the update.  The next batch is copied on the way.
   void forward_backward_update(Team& team, const Batch& batch, int64_t contexts, Batch* next,
                                uint64_t step, const UpdateRule& rule) {
     const Dropout dropout = dropout_of(step);
@@ -307,7 +307,7 @@ class Trainer {
     });
   }
 
-  // The output layer belongs to the blocks of hidden units, who add up their logits.
+  // A chunk where the blocks of hidden units own the output layer; their logits are added up.
   void pass_along_units(Team& team, const Batch& batch, const Chunk& chunk, Batch* next,
                         const Dropout* drop, const UpdateRule& rule) {
     const int64_t count = block_count();
@@ -331,7 +331,7 @@ class Trainer {
     });
   }
 
-  // The output layer belongs to the groups of tokens, who add up their dh.
+  // A chunk where groups of tokens own the output layer; their parts of dh are added up.
   void pass_along_tokens(Team& team, const Batch& batch, const Chunk& chunk, Batch* next,
                          const Dropout* drop, const UpdateRule& rule) {
     const int64_t blocks = block_count(), groups = group_count();
@@ -368,7 +368,7 @@ class Trainer {
     team.run(blocks, [&](int64_t i) {
       output_->give_dh(kernel_, block(i), chunk);
       if (i == 0 && sizes_.is_direct) {
-        const int64_t pairs = batch.fold.row_count();  // only here: see contexts_
+        const int64_t pairs = batch.fold.row_count();  // read inside a task only: see contexts_
         if (chunk.is_first) std::fill_n(direct_demb_.get(), pairs * sizes_.n_embd, 0.0f);
         output_->give_demb(kernel_, direct_demb_.get(), rows, chunk);
       }
@@ -377,7 +377,7 @@ class Trainer {
     });
   }
 
-  // What ranks exchange, on the calling thread, to which it may belong.
+  // Exchanges data with other ranks, if there are any, on the calling thread: see Exchange.
   template <typename Body>
   void exchange(Team& team, const Body& body) {
     if (options_.exchange != nullptr) team.run(1, [&](int64_t) { body(); }, 1);
@@ -404,8 +404,8 @@ class Trainer {
             static_cast<float>(1 / (1 - options_.dropout))};
   }
 
-  // Sums the blocks' logits of some rows of the chunk that begins at `first`; dlogits, and the sum
-  // of the losses of all examples of these contexts.
+  // For some rows of the chunk that begins at context `first`: sums the blocks' logits, computes
+  // dlogits, and returns the sum of the losses of all examples of these contexts.
   double cross_entropy(const DistinctContexts& contexts, int64_t first, Range rows) {
     float* const logits = block(0).logits.get() + rows.begin * ld_V_;
     const int64_t count = rows.end - rows.begin;
@@ -426,8 +426,8 @@ class Trainer {
     if (!first) kernel_.add(db2_.get(), db2_chunk_.get(), sizes_.vocab_size);
   }
 
-  // Adds up the blocks' gradients of the pairs' embeddings, in those of the first, and that of the
-  // direct connections.
+  // Adds the other blocks' gradients of the pairs' embeddings, and the gradient by way of the
+  // direct connections, to those of the first block.
   void sum_embedding_gradients(const Fold& fold) {
     for (int64_t i = 1; i < block_count(); ++i) {
       kernel_.add(block(0).demb.get(), block(i).demb.get(), fold.row_count() * sizes_.n_embd);
@@ -436,7 +436,7 @@ class Trainer {
     kernel_.add(block(0).demb.get(), direct_demb_.get(), fold.row_count() * sizes_.n_embd);
   }
 
-  // Updates the rows of C of some tokens; returns whether all are finite.
+  // Updates the rows of C for a range of tokens; returns whether all are finite.
   bool update_embeddings(const Fold& fold, Range tokens, const UpdateRule& rule) {
     const int64_t E = sizes_.n_embd;
     const auto for_each_pair = [&](const auto& take) {
@@ -464,12 +464,13 @@ class Trainer {
     bool finite = true;
     for_each_pair([&](int64_t, int64_t place) {
       finite &= update_floats(place, E);
-      std::fill_n(&dC_[place], E, 0.0f);  // the same token's pair at another position adds nothing
+      std::fill_n(&dC_[place], E,
+                  0.0f);  // so that the token's pairs at other positions add nothing
     });
     return finite;
   }
 
-  // Updates what the blocks share; returns the loss.
+  // Updates what the blocks share, and returns the loss; throws DivergedError.
   float finish_step(const Batch& batch, uint64_t step, const UpdateRule& rule) {
     const double sum = std::accumulate(loss_sums_.begin(), loss_sums_.end(), 0.0);
     const double loss = sum / static_cast<double>(B_);
@@ -501,33 +502,33 @@ class Trainer {
   const TrainOptions options_;
   const int64_t moments_;
   const int64_t B_;
-  const int64_t ld_V_;  // of arrays with one column per token: V, padded with zeros
+  const int64_t ld_V_;  // the ld of arrays with one column per token: V, padded with zeros
   const StepCut cut_;
-  const Range own_groups_;  // of tokens: all, where there are no other ranks
+  const Range own_groups_;  // this rank's groups of tokens; all, where there are no other ranks
   std::vector<std::unique_ptr<Batch>> prepared_;
-  // The number of contexts of each step of this call, hence of its chunks and phases.  Nothing else
-  // may tell it: a thread that comes after the others have ended the phase finds its batch already
-  // filled again.
+  // The number of distinct contexts of each step of this call, on which its chunks and phases
+  // depend.  Threads must read it here and not from the batch: a thread that comes late may find
+  // the batch filled for a later step already.
   std::vector<int64_t> contexts_;
   std::atomic<int64_t> bad_step_{-1};  // the step of this call whose batch must not be used
-  Buffer<float> losses_;               // (B), by context
-  std::vector<double> loss_sums_;      // of each task of the cross-entropy
+  Buffer<float> losses_;               // (B), sorted by context
+  std::vector<double> loss_sums_;      // one for each task of the cross-entropy
   Weights C_;                          // (V,E)
   Buffer<float> dC_;                   // (V,E)
-  Buffer<float> direct_demb_;          // (pairs,E), of the direct connections
+  Buffer<float> direct_demb_;          // (pairs,E), by way of the direct connections
   Weights b2_;                         // (ld_V)
-  // What the blocks share where they own W2.
+  // The blocks share the following where they own W2.
   Buffer<float> db2_, db2_chunk_;  // (ld_V)
   Buffer<float> dlogits_;          // (chunk_rows, ld_V)
   std::vector<std::unique_ptr<HiddenBlock>> blocks_;
-  std::unique_ptr<OutputLayer> output_;   // none where the blocks own W2
-  std::unique_ptr<Negatives> negatives_;  // none where the softmax is that of all tokens
-  // A plain step without decay leaves a finite embedding as it is where its gradient is 0: then
-  // only those that occur are touched.
+  std::unique_ptr<OutputLayer> output_;   // null where the blocks own W2
+  std::unique_ptr<Negatives> negatives_;  // null where the softmax is over all tokens
+  // Whether only the embeddings of a batch's tokens are updated.  SGD without weight decay leaves a
+  // finite embedding as it is where its gradient is 0.
   bool skips_embeddings_ = false;
 };
 
-// A larger batch than this is a slip, and should not end in the exhaustion of memory.
+// A larger batch than this must be a slip, and should not exhaust the memory.
 constexpr int64_t kMaxBatchTokens = 1 << 28;
 
 void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batch_size) {
@@ -543,7 +544,7 @@ void check_options(const TrainOptions& options, const Sizes& sizes, int64_t batc
   }
 }
 
-// Throws unless each rank gets a group of tokens at least.
+// Throws unless each rank gets at least one group of tokens.
 void check_exchange(const Exchange& exchange, const Sizes& sizes, int64_t batch_size,
                     const TrainOptions& options) {
   check_at_least("the number of ranks", exchange.size, 1);
@@ -560,7 +561,7 @@ void check_exchange(const Exchange& exchange, const Sizes& sizes, int64_t batch_
                          std::to_string(groups)));
 }
 
-// The arrays of the parameters, and behind them those of each moment of the optimiser.
+// The arrays of the parameters, then those of each moment of the optimiser.
 std::vector<Parameters> arrays_of(const Parameters& parameters, const OptimizerState& state,
                                   const Sizes& sizes, Optimizer optimizer) {
   const auto counts = parameter_counts(sizes);
