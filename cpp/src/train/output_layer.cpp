@@ -1,4 +1,4 @@
-// Two passes over tiles of tokens, and what the groups exchange in between.
+// Two passes over tiles of tokens, and the exchange between groups.
 #include "train/output_layer.hpp"
 
 #include <algorithm>
@@ -13,7 +13,7 @@ namespace {
 
 constexpr float kLowest = std::numeric_limits<float>::lowest();
 
-// Floats that fill whole pages, so that what follows has pages of its own.
+// n, rounded up to whole pages of floats, so that the next array begins on a page of its own.
 int64_t whole_pages(int64_t n) {
   constexpr auto kFloats = static_cast<int64_t>(kPage / sizeof(float));
   return (n + kFloats - 1) / kFloats * kFloats;
@@ -71,7 +71,7 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
   cut_in_groups(tokens);
 }
 
-// Fewer tokens than the constructor has room for have no more tiles.
+// Cuts tokens into groups and tiles; never into more than those of the constructor's tokens.
 void OutputLayer::cut_in_groups(int64_t tokens) {
   tiles_.clear();
   const int64_t groups = group_count();
@@ -120,7 +120,7 @@ void OutputLayer::sort_targets(const DistinctContexts& contexts, const int32_t* 
     ++target_starts_[static_cast<size_t>(tile_of_token_[Y[k]])];
   }
   int64_t end = 0;
-  for (int64_t& start : target_starts_) start = end += start;  // the end of each, for now
+  for (int64_t& start : target_starts_) start = end += start;  // the end of each tile's targets
   for (int64_t row = chunk.count - 1; row >= 0; --row) {
     for (int32_t k = starts[row + 1] - 1; k >= starts[row]; --k) {
       const int32_t tile = tile_of_token_[Y[k]];
@@ -130,8 +130,8 @@ void OutputLayer::sort_targets(const DistinctContexts& contexts, const int32_t* 
   }
 }
 
-// Calls take(target, place) for the targets of a tile in a panel, from `next` on, which the panels
-// before have left there; place is theirs in (tokens,columns).
+// Calls take(target, place) for the targets of a tile in a panel; place is the target's in an array
+// (tokens,columns).  `next` is the first target of the tile that earlier panels have not taken.
 template <typename Take>
 void OutputLayer::take_targets(int64_t& next, int64_t tile, const Panel& panel,
                                const Take& take) const {
@@ -153,8 +153,8 @@ void OutputLayer::take_embeddings(const Kernels& kernel, const float* C, const i
   take_features(kernel, &scaled_h_[H], ld_, H, T * E, chunk);
 }
 
-// Takes over n features (count,n), of which the first is number `begin`; they may stand at their
-// place in scaled_h_ already.
+// Copies n features (count,n), the first of which is number `begin`, transposed into hT_ and scaled
+// into scaled_h_, where they may stand already.
 void OutputLayer::take_features(const Kernels& kernel, const float* features, int64_t ld,
                                 int64_t begin, int64_t n, const Chunk& chunk) {
   for_each_panel(chunk, [&](const Panel& panel) {
@@ -202,7 +202,7 @@ void OutputLayer::forward(const Kernels& kernel, int64_t g, const Chunk& chunk) 
     int64_t next_target = target_starts_[static_cast<size_t>(t)];
     for_each_panel(chunk, [&](const Panel& panel) {
       const int64_t columns = panel.columns;
-      float* const x = exponentials(tile, panel);  // the logits, for now
+      float* const x = exponentials(tile, panel);  // at first it holds the logits
       tile_logits(kernel, x, w, ld_, b2, &hT_[panel.first * F_], tile.tokens, columns, F_);
       take_targets(next_target, t, panel, [&](const Target& target, int64_t place) {
         target_logits_[target.example] = x[place];
@@ -235,7 +235,7 @@ double OutputLayer::cross_entropy(const Kernels& kernel, int64_t i,
     kernel.log(ln_sum, sum, kUnit);
     const int32_t* const starts = contexts.starts() + chunk.first + first;
     for (int64_t j = 0; j < kUnit; ++j) {
-      const bool is_context = first + j < chunk.count;  // lanes that pad the last have no weight
+      const bool is_context = first + j < chunk.count;  // padding lanes get the weight 0
       weight_[first + j] = is_context ? static_cast<float>(starts[j + 1] - starts[j]) / sum[j] : 0;
       for (int64_t k = is_context ? starts[j] : 0; is_context && k < starts[j + 1]; ++k) {
         losses[k] = (max[j] - target_logits_[k]) + ln_sum[j];
@@ -253,7 +253,7 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
   float* const factor = group.factor.get();
   float* const dlogits = group.dlogits.get();
   float* const db2_of_tile = group.db2_of_tile.get();
-  // Backwards, since what pass 1 did last is still in cache.
+  // The tiles are taken backwards, since those that pass 1 did last are still in cache.
   for (int64_t t = group.tiles.end - 1; t >= group.tiles.begin; --t) {
     const Tile& tile = tiles_[static_cast<size_t>(t)];
     const float* const w = rows() + tile.begin * ld_;
@@ -267,8 +267,8 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
       }
       kernel.exp(factor, factor, columns);
       kernel.multiply(factor, factor, &weight_[panel.first], columns);
-      // Times B: a target's share is then a one, which leaves a float exactly; many small ones
-      // would round the same way each time.
+      // dlogits are scaled by B: a target then subtracts 1, which is exact; subtracting 1 / B many
+      // times would round the same way each time.
       kernel.scale_columns(dlogits, db2_of_tile, exponentials(tile, panel), factor, columns,
                            tile.tokens, columns);
       take_targets(next_target, t, panel, [&](const Target& target, int64_t place) {
@@ -297,7 +297,7 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
   }
 }
 
-// Where the gradients of a tile are kept until its update.
+// The place where the gradients of a tile are kept until its update.
 OutputLayer::Gradients OutputLayer::gradients_of(Group& group, const Tile& tile) {
   if (exchanges_candidates_) return {&dW2T_[tile.begin * ld_], &db2_[tile.begin]};
   const int64_t place = is_one_chunk_ ? 0 : tile.begin - group.tokens.begin;
@@ -312,8 +312,7 @@ void OutputLayer::update_candidates(const Kernels& kernel, int64_t g, const Upda
   }
 }
 
-// Adds the groups' parts of the gradient of n features from `begin` on, and returns their sum
-// (n,columns).
+// Returns the sum (n,columns) of the groups' parts of the gradient of n features from `begin` on.
 float* OutputLayer::summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n) {
   const int64_t place = panel.first * F_ + begin * panel.columns;
   float* const sum = groups_[0].exchange.dh + place;
@@ -345,13 +344,13 @@ void OutputLayer::give_demb(const Kernels& kernel, float* demb, const int32_t* r
   });
 }
 
-// The number of the group's first tile; of all tiles for the group behind the last.
+// The number of a group's first tile, or the number of all tiles for the group behind the last.
 int64_t OutputLayer::first_tile(int64_t group) const {
   return group < group_count() ? groups_[static_cast<size_t>(group)].tiles.begin
                                : std::ssize(tiles_);
 }
 
-// The message has of each group its greatest logits, its sums, and the logits of its targets.
+// The message holds for each group its greatest logits, its sums, and the logits of its targets.
 void OutputLayer::exchange_found(const Chunk& chunk) {
   const int64_t groups = group_count(), rows = padded(chunk.count);
   const auto first_target = [&](int64_t g) {

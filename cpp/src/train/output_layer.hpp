@@ -1,25 +1,26 @@
-// The output layer cut along tokens, for a vocabulary that is large: it is then "the expensive
-// layer" of Bengio et al. (2003), where nearly all of a step's arithmetic is.
+// The output layer cut along tokens, for a large vocabulary.  It is then "the expensive layer" of
+// Bengio et al. (2003), where nearly all of a step's arithmetic is.
 //
-// A group of tokens has one owner, who keeps their rows of W2, transposed, and of b2, computes
-// their logits and gradients and updates them, tile by tile of tokens: a tile's weights stay in a
-// core's own cache while all contexts of a chunk pass, panel by panel, along which the vectors run.
-// A group hands on, of each context, the greatest logit, the sum of the exponentials, and its part
-// of dh.  Whatever crosses between groups so is named `exchange` and added in the order of the
-// groups.
+// Every group of tokens has one owner, a thread that keeps their rows of W2T (W2 transposed) and
+// b2, computes their logits and gradients and updates them.  It does so tile by tile of tokens: a
+// tile's weights stay in a core's own cache while all contexts of a chunk pass, panel by panel (64
+// contexts), along which the vectors run.  For each context a group hands on its greatest logit,
+// its sum of exponentials and its part of dh.  Numbers that cross between groups in this way are
+// named `exchange` and added in the order of the groups.
 //
-// The exponentials of a chunk are kept between the two passes.  To compute the logits again, as is
-// done where memory is short, would cost a quarter to a third more time.
+// The exponentials of a chunk are kept between the two passes.  Computing the logits again would
+// save memory, but cost a quarter to a third more time.
 //
-// Ranks share the groups, as threads do: the parameter-parallel scheme of Bengio et al. (2003),
-// section 3.2.  Each has all of W2, but its groups' rows alone are right until the end of a call,
-// where each gets the others'.  The groups' parts are exchanged one by one, and not as sums of
-// ranks', since the order of the additions must not depend on the number of ranks.
+// Ranks (processes) share the groups as threads do: the parameter-parallel scheme of Bengio et al.
+// (2003), section 3.2.  Each rank has all of W2, but until the end of a call, where it receives the
+// other rows, only the rows of its own groups are up to date.  The groups' parts are exchanged one
+// by one, not as sums over a rank, so that the order of additions does not depend on the number of
+// ranks.
 //
-// With a sampled softmax the tokens are the candidates of the step: their rows are copied
-// side by side for the products, and updated where they are.  No other row is touched: a moment of
-// the optimiser is what it was when its token was last a candidate, and weight decay is for
-// candidates only, since all else would be a pass over W2 that sampling is there to spare.
+// With a sampled softmax the tokens are the candidates of the step.  Their rows are copied side by
+// side for the products, and updated in their places.  No other row is touched: the moments of
+// other tokens stay as they are and weight decay does not reach them, since that would take a pass
+// over all of W2, which sampling is meant to avoid.
 #pragma once
 
 #include <cstdint>
@@ -46,68 +47,71 @@ struct Chunk {
 
 class OutputLayer {
  public:
-  // b2 (V) and its moments belong to the trainer, who packs them.  With most_candidates > 0 the
-  // softmax is sampled.  Without an exchange all groups are this process's own.
+  // b2 (V) and its moments belong to the trainer, which packs them.  With most_candidates > 0 the
+  // softmax is sampled.  Where `exchange` is null, all groups are this process's own.
   OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
               int64_t moments, int64_t most_candidates, Exchange* exchange);
 
-  // Where ranks share the groups, who calls forward and backward for its own alone: after forward
-  // each gets what the other ranks' groups have found; after backward their parts of dh, whether
-  // their parameters are finite, and of candidates the gradients; and at last the parameters.
+  // Where ranks share the groups, each calls forward and backward for its own groups only.  Then it
+  // receives from the other ranks: after forward the numbers that their groups hand on; after
+  // backward their parts of dh, whether their parameters are finite, and the gradients of
+  // candidates; at the end of a call their parameters.
   void exchange_found(const Chunk& chunk);
   void exchange_gradients(const Chunk& chunk);
   void exchange_parameters(int64_t moments);
 
-  // Exact copies of W2 or a moment of it out of the caller's arrays, and back into them.
+  // Copy W2 (which = 0) or a moment of it (1, 2) out of the caller's arrays, and back into them.
   void pack(const Kernels& kernel, int64_t which, const Parameters& from);
   void unpack(const Kernels& kernel, int64_t which, const Parameters& to) const;
 
-  // Finds the targets Y (B), by context, of each tile among those of a chunk.  With candidates,
-  // these are the tokens of the step, and Y is places among them.
+  // Sorts the targets of a chunk's contexts by tile.  Y (B), sorted by context, holds tokens or,
+  // where `candidates` is not null, places among the candidates.
   void sort_targets(const DistinctContexts& contexts, const int32_t* Y, const Chunk& chunk,
                     const Candidates* candidates);
 
-  // Takes over the hidden units of a block after its forward pass.
+  // Copies the hidden units of a block after its forward pass.
   void take_hidden(const Kernels& kernel, const HiddenBlock& block, const Chunk& chunk);
 
-  // Takes over the embeddings C (V,E) of a chunk's contexts X (count,T), where these are features.
+  // Copies the embeddings C (V,E) of a chunk's contexts X (count,T), where these are features.
   void take_embeddings(const Kernels& kernel, const float* C, const int32_t* X, const Chunk& chunk);
 
-  // Pass 1 of a group: e^(logit - the greatest so far), the sums of these, the targets' logits.
+  // Does pass 1 of a group: computes e^(logit - the greatest so far), the sums of these and the
+  // targets' logits.
   void forward(const Kernels& kernel, int64_t group, const Chunk& chunk);
 
-  // The normalisers of part `i` of the contexts, from what the groups found, and the losses of
-  // their examples, by context; returns the sum of these.
+  // Computes the normalisers of part `i` of the contexts from the numbers of all groups, and the
+  // losses of their examples, sorted by context; returns the sum of these losses.
   double cross_entropy(const Kernels& kernel, int64_t i, const DistinctContexts& contexts,
                        const Chunk& chunk, float* losses);
 
-  // Pass 2 of a group: its part of dh, and dW2 and db2, added to those of earlier chunks unless
-  // this is the first.  The last chunk comes with the rule of the update, which each tile of W2 and
-  // b2 gets while it is in cache; but candidates that ranks share get it from update_candidates.
+  // Does pass 2 of a group: computes its part of dh, and adds dW2 and db2 to those of earlier
+  // chunks.  In the last chunk `rule` is not null, and each tile of W2 and b2 is updated while it
+  // is in cache; candidates that ranks share are updated by update_candidates instead.
   void backward(const Kernels& kernel, int64_t group, const Chunk& chunk, const UpdateRule* rule);
   void update_candidates(const Kernels& kernel, int64_t group, const UpdateRule& rule);
 
-  // dh of the hidden units of a block: the sum of the groups' parts.
+  // Adds up the groups' parts of dh for the hidden units of a block.
   void give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk);
 
-  // Adds the gradient of the embeddings as features to that of the pairs, demb (pairs,E): `rows`
-  // (count,T) are those of the chunk's contexts.
+  // Adds the gradient of the embeddings as features to demb (pairs,E), that of the fold's pairs;
+  // `rows` (count,T) are the pairs of the chunk's contexts.
   void give_demb(const Kernels& kernel, float* demb, const int32_t* rows, const Chunk& chunk);
 
-  // Whether all parameters of a group are finite, after the last update.
+  // Whether all parameters of a group are finite after the last update.
   bool& finite(int64_t group) { return groups_[static_cast<size_t>(group)].finite; }
 
  private:
   struct Tile {
     int64_t begin, tokens;
   };
-  struct Panel {  // of contexts, the first of which is `first` of the chunk
-    int64_t first, rows;
-    int64_t columns;  // rows, padded: the ld of what has one column per context
+  struct Panel {
+    int64_t first, rows;  // contexts [first, first + rows) of the chunk
+    int64_t columns;      // rows, padded: the ld of arrays with one column per context
   };
   struct Target {
-    int32_t example, row;  // of Y by context; context of the chunk
-    int32_t token;         // of the tile
+    int32_t example;  // its place in Y, which is sorted by context
+    int32_t row;      // its context, counted in the chunk
+    int32_t token;    // counted in the tile
   };
   struct Group {
     Range tokens, tiles;
@@ -115,10 +119,11 @@ class OutputLayer {
     Buffer<float> factor;       // (kPanel)
     Buffer<float> dlogits;      // (tile,kPanel)
     Buffer<float> db2_of_tile;  // (tile)
-    Buffer<float> dW2T, db2;    // (tile,ld) (tile), or of all tokens where chunks add to them
+    // (tile,ld) (tile), or those of all tokens of the group where several chunks add to them
+    Buffer<float> dW2T, db2;
     struct {
-      Buffer<float> max, sum;  // (ld_rows): of the logits; of e^(logit - max)
-      float* dh;               // (panels,F,columns), and behind it whether the group is finite
+      Buffer<float> max, sum;  // (ld_rows): the greatest logit; the sum of e^(logit - max)
+      float* dh;               // (panels,F,columns), then whether the group is finite
     } exchange;
   };
   struct Gradients {
@@ -137,7 +142,7 @@ class OutputLayer {
                      int64_t n, const Chunk& chunk);
   float* summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n);
 
-  // Rows (tokens,ld) of W2T for the products, and what their logits begin with.
+  // The rows (tokens,ld) of W2T for the products, and the values from which the logits are summed.
   const float* rows() const { return candidates_ ? rows_.get() : W2T_.value(); }
   const float* first_logits() const { return candidates_ ? first_logits_.get() : b2_.value(); }
   template <typename Body>
@@ -145,41 +150,45 @@ class OutputLayer {
   template <typename Take>
   void take_targets(int64_t& next, int64_t tile, const Panel& panel, const Take& take) const;
 
-  // The exponentials of a tile and panel (tokens,columns), and what each column is relative to.
+  // The exponentials e^(logit - max) of a tile and panel (tokens,columns).
   float* exponentials(const Tile& tile, const Panel& panel) {
     return &e_[tile.begin * ld_rows_ + tile.tokens * panel.first];
   }
+  // That max for each context of the chunk, the greatest logit up to this tile.
   float* max_of_tile(int64_t tile) { return &tile_max_[tile * ld_rows_]; }
 
   const Sizes sizes_;
   const float scale_;      // 1 / B
   const int64_t F_;        // features: hidden units and, with direct connections, embeddings
-  const int64_t ld_;       // of W2T and the features: F, padded with zeros
-  const int64_t ld_rows_;  // of arrays with one column per context: those of a chunk, padded
+  const int64_t ld_;       // the ld of W2T and the features: F, padded with zeros
+  const int64_t ld_rows_;  // the ld of arrays with one column per context of a chunk, padded
   const bool is_one_chunk_;
   const int64_t tile_tokens_;
   Exchange* const exchange_;  // null where this process is alone
-  // Candidates are other tokens in each step, whose rows every rank must know: each updates all.
+  // Whether ranks exchange the gradients of candidates.  Every step has other candidates, whose
+  // rows every rank needs, so that every rank updates all of them.
   const bool exchanges_candidates_;
   std::vector<Group> groups_;
   const int64_t dh_stride_;
-  Buffer<float> dh_;  // (groups,dh_stride), of their exchange
+  Buffer<float> dh_;  // (groups,dh_stride), the memory of exchange.dh
   std::vector<Tile> tiles_;
   Weights W2T_;                             // (V,ld)
   Weights& b2_;                             // (V)
-  const Candidates* candidates_ = nullptr;  // of the step, where the softmax is sampled
-  Buffer<float> rows_, first_logits_;       // (most,ld) (most): W2T, and b2 plus the corrections
-  Buffer<float> scaled_h_, hT_;             // (chunk_rows,ld): h / B; (panels,F,columns)
-  Buffer<float> e_;                         // (V,ld_rows), by tiles and in these by panels
-  Buffer<float> tile_max_;                  // (tiles,ld_rows)
-  Buffer<float> max_, weight_;     // (ld_rows): of all logits; examples over sum of e^(logit - max)
-  Buffer<int32_t> tile_of_token_;  // (V)
-  Buffer<Target> targets_;         // (B), by tiles and in these by contexts
+  const Candidates* candidates_ = nullptr;  // those of the step where the softmax is sampled
+  // (most_candidates,ld) (most_candidates): rows of W2T, and b2 plus the corrections
+  Buffer<float> rows_, first_logits_;
+  Buffer<float> scaled_h_, hT_;  // (chunk_rows,ld): h / B; (panels,F,columns)
+  Buffer<float> e_;              // (V,ld_rows), by tile, and in each tile by panel
+  Buffer<float> tile_max_;       // (tiles,ld_rows)
+  // (ld_rows): the greatest of all logits; the number of examples over the sum of e^(logit - max)
+  Buffer<float> max_, weight_;
+  Buffer<int32_t> tile_of_token_;       // (V)
+  Buffer<Target> targets_;              // (B), by tile, and in each tile by context
   std::vector<int64_t> target_starts_;  // (tiles + 1)
-  Buffer<float> target_logits_;         // (B), by context
-  // What only ranks need.
+  Buffer<float> target_logits_;         // (B), sorted by context
+  // Only ranks need the following.
   Buffer<float> found_;       // (groups,2,rows) and (targets): the message of exchange_found
-  Buffer<float> dW2T_, db2_;  // (most,ld) (most): of candidates
+  Buffer<float> dW2T_, db2_;  // (most_candidates,ld) (most_candidates): gradients of candidates
 };
 
 }  // namespace makemore
