@@ -1,5 +1,5 @@
-// Best-first search: the most probable beginning is continued first, so that the first text to end
-// is the most probable of all.
+// Searches best first: the most probable beginning is continued first, so that the first text that
+// is complete is the most probable of all.
 #include "makemore/completion.hpp"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace makemore {
 namespace {
 
 struct Node {
-  int64_t parent;  // -1: the prefix
+  int64_t parent;  // a node, or -1: the prefix
   int32_t token;   // 0: the text ends here
   int32_t length;  // tokens, prefix included
 };
@@ -27,7 +27,7 @@ struct Node {
 struct Candidate {
   double log_prob;
   int64_t node;
-  // Whether this one is less promising; of equal ones the first made goes first.
+  // Whether this candidate comes later than the other; among equal ones the first made comes first.
   bool operator<(const Candidate& other) const {
     return log_prob < other.log_prob || (log_prob == other.log_prob && node > other.node);
   }
@@ -78,7 +78,7 @@ class Search {
     return sum;
   }
 
-  // Makes a candidate of each token that may follow.
+  // Makes a candidate for each token that may follow.
   void extend(const Candidate& beginning) {
     const int64_t length = length_of(beginning.node);
     set_context(beginning.node);
@@ -93,7 +93,7 @@ class Search {
     }
   }
 
-  // Whether k texts that end are known to be at least so probable.
+  // Whether k complete texts are known that are at least this probable.
   bool is_beaten(double log_prob) const {
     return std::ssize(best_ends_) == k_ && log_prob <= best_ends_.top();
   }
@@ -102,7 +102,8 @@ class Search {
     if (std::ssize(best_ends_) > k_) best_ends_.pop();
   }
 
-  // The context behind a node: its last T tokens, then those of the prefix, then boundaries.
+  // Sets the context of the token after a node: the node's last T tokens, preceded by tokens of the
+  // prefix and boundaries.
   void set_context(int64_t node) {
     auto place = std::ssize(prefix_);
     for (int64_t t = T_ - 1; t >= 0; --t) {

@@ -1,4 +1,4 @@
-// What callers see of a frozen net: text in, text out.
+// The public face of a frozen net, which takes and gives texts.
 #include "makemore/language_model.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ namespace makemore {
 
 namespace {
 
-// The context (T) behind a text's first tokens.
+// The context (T) of the token that follows these tokens at the beginning of a text.
 std::vector<int32_t> context_behind(std::span<const int32_t> tokens, int64_t T) {
   std::vector<int32_t> context(static_cast<size_t>(T));
   const auto known = std::min(tokens.size(), context.size());
@@ -57,7 +57,7 @@ void LanguageModel::log_probs(float* out, const int32_t* X, int64_t N, int threa
   check_at_least("the number of contexts", N, 0);
   const int64_t T = sizes().block_size, V = sizes().vocab_size;
   const int team = checked_threads(threads);
-  // A copy first: another thread may change X between the check and the use.
+  // X is copied first, because another thread may change it between the check and the use.
   const int64_t at_once = std::clamp(int64_t{1 << 20} / T, int64_t{1}, std::max(N, int64_t{1}));
   std::vector<int32_t> copy;
   for (int64_t begin = 0; begin < N; begin += at_once) {

@@ -1,4 +1,5 @@
-// Samples of a frozen net: by a table of all contexts where many are drawn, else side by side.
+// Draws samples of a frozen net: with a table of all contexts where many are drawn, else side by
+// side.
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -17,12 +18,12 @@ namespace makemore {
 
 namespace {
 
-// Samples that are drawn side by side: this many contexts are looked through for equal ones.
+// The number of samples that are drawn side by side: equal contexts are found among so many.
 constexpr int64_t kSideBySide = 1 << 13;
-// Samples that are drawn by a table between two looks at other threads' errors.
+// The number of samples that are drawn by a table between two checks for other threads' errors.
 constexpr int64_t kSamplesPerTask = 1 << 10;
 
-// The uniform numbers of one sample: two positions are drawn at a time.
+// The uniform numbers of one sample, drawn for two positions at a time.
 class Uniforms {
  public:
   Uniforms(uint64_t seed, uint64_t sample) : seed_(seed), sample_(sample) {}
@@ -53,9 +54,9 @@ struct Sampler::State {
   std::shared_ptr<const FrozenNet> net;
   SampleOptions options;
   std::vector<int32_t> prefix;
-  // Cumulative weights of every context (V^T,V), for texts that may end and for those that may not.
+  // Cumulative weights of every context (V^T,V), where the text may end and where it may not yet.
   MadeOnce<Buffer<double>> may_end, may_not_end;
-  std::atomic<int64_t> uses{0};  // contexts that samples have been expected to need
+  std::atomic<int64_t> uses{0};  // the expected number of contexts of all samples so far
 
   Buffer<double> cumulative(const float* log_probs, bool ending, int threads) const;
   Samples side_by_side(uint64_t first, int64_t n, int threads, const Poll& poll) const;
@@ -78,7 +79,7 @@ Samples Sampler::draw(uint64_t first, int64_t n, int threads, const Poll& poll) 
   check_in_range("n", n, 0, kMaxSamplesAtOnce);
   State& state = *state_;
   const int team = checked_threads(threads);
-  // A text is a few tokens; what is drawn by the net alone is not worth a table.
+  // The table pays once samples are expected to need as many contexts as it has rows.
   constexpr int64_t kTypicalLength = 8;
   const int64_t expected = n * kTypicalLength, contexts = state.net->contexts();
   if (contexts > 0 && state.uses.fetch_add(expected) + expected >= contexts) {
@@ -121,7 +122,7 @@ Buffer<double> Sampler::State::cumulative(const float* log_probs, bool ending, i
     TokenChoice choice(V, options.temperature, options.top_k, options.top_p);
     const Range part = share_of(contexts, block, blocks);
     for (int64_t i = part.begin; i < part.end; ++i) {
-      // No sample may ever reach a context whose logits overflow; only one that does is refused.
+      // Logits may overflow in a context that no sample reaches: draw refuses a sample that does.
       if (!choice.cumulate(&all[i * V], log_probs + i * V, ending)) all[i * V + V - 1] = NAN;
     }
   });
@@ -156,7 +157,7 @@ void Sampler::State::draw(Samples& samples, const double* ending, const double* 
   const int64_t oldest_digit = net->contexts() / V;
   std::vector<int32_t>& tokens = samples.tokens;
   const int64_t begin = std::ssize(tokens);
-  int64_t context = 0;  // its tokens as digits
+  int64_t context = 0;  // a number whose digits are the context's tokens
   const auto take = [&](int32_t token) {
     const int64_t oldest = std::ssize(tokens) - T;
     if (oldest >= begin) context -= tokens[static_cast<size_t>(oldest)] * oldest_digit;

@@ -1,4 +1,4 @@
-// Many samples side by side, one token after another; the model is asked once for equal contexts.
+// Draws many samples side by side, token after token; the model predicts once for equal contexts.
 #include "makemore/sampling.hpp"
 
 #include <algorithm>
@@ -72,9 +72,9 @@ class Drawing {
   }
 
  private:
-  static constexpr int64_t kMaxProbabilities = 1 << 22;  // 16 MiB
+  static constexpr int64_t kMaxProbabilities = 1 << 22;  // at once: 16 MiB
 
-  // Chooses for all samples that share a context.
+  // Chooses the tokens of all samples that share a context.
   void choose(int64_t position, int64_t context, const float* log_probs) {
     const int32_t* const rows = distinct_.Y() + distinct_.starts()[context];
     const int32_t* const end = distinct_.Y() + distinct_.starts()[context + 1];
@@ -88,7 +88,7 @@ class Drawing {
     }
   }
 
-  // Appends the tokens chosen, and keeps the samples that go on, in order.
+  // Appends the chosen tokens, and keeps the samples that go on, in their order.
   void append(int64_t position) {
     size_t kept = 0;
     for (size_t row = 0; row < going_.size(); ++row) {
@@ -125,7 +125,7 @@ class Drawing {
   std::vector<Ending> endings_;              // (n)
   std::vector<int32_t> going_;               // the samples that go on, in order
   std::vector<int32_t> rows_;                // 0 1 2 ...
-  Buffer<int32_t> contexts_, tokens_;        // of the samples that go on: (n,T) (n)
+  Buffer<int32_t> contexts_, tokens_;        // (n,T) (n), for the samples that go on
 };
 
 }  // namespace

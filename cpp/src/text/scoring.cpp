@@ -1,4 +1,5 @@
-// From the table where there is one, else by the net, once for every distinct context of a window.
+// Scores come from the table of all contexts where there is one; else from the net, which runs once
+// for every distinct context of a window of predictions.
 #include "text/scoring.hpp"
 
 #include <algorithm>
@@ -22,12 +23,11 @@ struct Texts {
   int64_t begin(int64_t text) const { return offsets[static_cast<size_t>(text)]; }
   int64_t length(int64_t text) const { return begin(text + 1) - begin(text); }
   const int32_t* of(int64_t text) const { return tokens.data() + begin(text); }
-  // Predictions up to a text: that of each token and of each end.
+  // The number of predictions before a text, one for each token and each end.
   int64_t predictions(int64_t text) const { return begin(text) + text; }
 };
 
-// -- with the table
-// --------------------------------------------------------------------------------
+// -- with the table -------------------------------------------------------------------------------
 
 // Calls take(ln p) for each token of one text and its end.
 template <typename Take>
@@ -35,7 +35,7 @@ void look_up(const float* table, const FrozenNet& net, const int32_t* tokens, in
              const Take& take) {
   const int64_t T = net.sizes().block_size, V = net.sizes().vocab_size;
   const int64_t oldest_digit = net.contexts() / V;
-  int64_t context = 0;  // its tokens as digits
+  int64_t context = 0;  // a number whose digits are the context's tokens
   for (int64_t i = 0; i <= length; ++i) {
     const int64_t token = i < length ? tokens[i] : 0;
     take(table[context * V + token]);
@@ -54,17 +54,16 @@ double looked_up_score(const float* table, const FrozenNet& net, const int32_t* 
   return sum;
 }
 
-// -- without
-// ---------------------------------------------------------------------------------------
+// -- without the table ----------------------------------------------------------------------------
 
-// So many predictions are looked through for equal contexts at a time.
+// The number of predictions among which equal contexts are found.
 int64_t window_rows(const FrozenNet& net, int64_t predictions) {
   constexpr int64_t kMaxRows = 1 << 17, kMaxTokens = 1 << 21;
   return std::min(std::clamp(kMaxTokens / net.sizes().block_size, int64_t{1}, kMaxRows),
                   predictions);
 }
 
-// One thread's window: contexts wait in it until it is full.
+// One thread's window of predictions, which collects contexts until it is full.
 class Window {
  public:
   Window(const FrozenNet& net, int64_t rows)
@@ -83,8 +82,8 @@ class Window {
     for (int64_t i = 0; i < rows; ++i) numbers_[i] = static_cast<int32_t>(i);
   }
 
-  // Calls take(text, ln p) for each token and end of the texts of a part in order; of a text with
-  // an unknown token it takes -inf alone.
+  // Calls take(text, ln p) for each token and end of the texts of a part, in order; for a text with
+  // a token below 0 it calls take(text, -inf) once.
   template <typename Take>
   void run(const Texts& texts, Range part, Take take, const std::function<void()>& check) {
     for (int64_t text = part.begin; text < part.end; ++text) {
@@ -129,11 +128,11 @@ class Window {
   Buffer<int32_t> X_, Y_, numbers_;  // contexts (rows,T), targets (rows), 0 1 2 ... (rows)
   Buffer<int64_t> texts_;            // (rows)
   Buffer<float> log_p_;              // (rows)
-  Buffer<int32_t> targets_;          // (rows), by context, and of these
+  Buffer<int32_t> targets_;          // (rows), sorted by context
   Buffer<float> target_log_p_;       // (rows)
 };
 
-// The texts of part `block` of `blocks`, cut where the predictions are halved, thirded, ...
+// The texts of part `block` of `blocks`; the parts have about equally many predictions.
 Range texts_of_block(const Texts& texts, int64_t block, int64_t blocks) {
   const int64_t all = texts.predictions(texts.count());
   const auto first_text_from = [&](int64_t prediction) {
@@ -155,7 +154,7 @@ Range texts_of_block(const Texts& texts, int64_t block, int64_t blocks) {
 // Calls look_up_text(text) for each text.
 template <typename LookUp>
 void for_each_text(const Texts& texts, int threads, const Poll& poll, const LookUp& look_up_text) {
-  constexpr int64_t kMinPredictions = 1 << 14;  // fewer are not worth waking a thread for
+  constexpr int64_t kMinPredictions = 1 << 14;  // fewer do not pay for waking a thread
   const int64_t predictions = texts.predictions(texts.count());
   const int64_t blocks = std::clamp(predictions / kMinPredictions, int64_t{1}, Team::kMaxTasks);
   run_team(static_cast<int>(std::min<int64_t>(threads, blocks)), [&](Team& team) {
@@ -168,11 +167,11 @@ void for_each_text(const Texts& texts, int threads, const Poll& poll, const Look
   });
 }
 
-// Computes all log-probabilities; those of a part of the texts go to what take_part(part) returns.
+// Computes all log-probabilities; take_part(part) returns the function that takes those of a part.
 template <typename TakePart>
 void compute(const FrozenNet& net, const Texts& texts, int threads, const Poll& poll,
              const TakePart& take_part) {
-  // The larger the window, the more contexts are equal; the more windows, the more threads.
+  // Larger windows find more equal contexts; more windows keep more threads busy.
   constexpr int64_t kMinRows = 1 << 11;
   const int64_t predictions = texts.predictions(texts.count());
   const int64_t most = window_rows(net, predictions);
