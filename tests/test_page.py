@@ -8,6 +8,7 @@ import json
 import re
 from collections import Counter
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -442,6 +443,89 @@ def test_cards_say_what_the_library_measures(content: dict, trained, data: mm.Da
     softmax = cards["Why subtract the greatest logit?"]["answer"]
     assert "[nan, nan, nan]" in softmax[0]
     assert "[0.0900, 0.2447, 0.6652]" in softmax[1]
+
+
+def answer_of(content: dict, title: str) -> str:
+    (card,) = (card for card in content["cards"] if card["title"] == title)
+    return " ".join(card["answer"]).replace("\u2212", "-")
+
+
+def test_the_card_on_embeddings_by_other_means(
+    content: dict, trained: tuple[mm.MLP, mm.History], data: mm.Dataset
+) -> None:
+    text = answer_of(content, "What does it mean that two embeddings are alike?")
+    joined = ".".join(["", *data.train.texts, ""])
+    counts, pairs = Counter(joined[1:]), Counter(pairwise(joined))
+    letters = [c for c in data.vocab.tokens if counts[c] >= 0.01 * len(data.train.Y)]
+    found = {}
+    for a in letters:
+        for b, cosine in trained[0].nearest(a, 100):
+            if a < b and b in letters:
+                shares = [[pairs[c, d] / counts[c] for d in data.vocab.itos] for c in (a, b)]
+                found[a, b] = cosine, 1 - sum(map(min, *shares))
+    a, b = max(found, key=lambda pair: found[pair][0])
+    cosines, differences = map(list, zip(*found.values(), strict=True))
+    assert f"\u201c{a}\u201d and \u201c{b}\u201d: the cosine of their embeddings is " in text
+    assert f"is {max(cosines):.2f}, where that of all pairs is {np.mean(cosines):.2f} on" in text
+    assert f"differ in {found[a, b][1]:.0%} of the cases" in text
+    assert f"of all pairs, in {np.mean(differences):.0%}" in text
+    ranks = [[sorted(values).index(one) for one in values] for values in (cosines, differences)]
+    n = len(found)
+    spearman = 1 - 6 * sum((i - j) ** 2 for i, j in zip(*ranks, strict=True)) / (n**3 - n)
+    stated = re.search(r"rank correlation of the cosine with this difference is (-?[\d.]+)", text)
+    assert stated is not None
+    assert float(stated[1]) == pytest.approx(spearman, abs=0.006)  # ties have ranks of their own
+
+
+def test_the_card_on_minibatches_by_steps_of_the_core(content: dict, data: mm.Dataset) -> None:
+    text = answer_of(content, "Why minibatches of 32?")
+    every = -(-len(data.train.Y) // 20_000)
+    X, Y = data.train.X[::every], data.train.Y[::every]
+
+    def direction(**rows: object) -> np.ndarray:
+        net = mm.MLP(data.vocab, n_hidden=40)
+        before = np.concatenate([w.ravel() for w in net.parameters.values()]).astype(np.float64)
+        net.train_steps(X, Y, [1.0], seed=1, **rows)
+        step = before - np.concatenate([w.ravel() for w in net.parameters.values()])
+        return step / np.linalg.norm(step)
+
+    whole = direction(rows="all")
+    stated = re.findall(r"is (0\.\d\d)", text)
+    for size, cosine in zip((1, 32, 256), stated, strict=True):
+        own = [direction(batch_size=size, first_step=i) @ whole for i in range(50)]
+        assert float(cosine) == pytest.approx(np.mean(own), abs=0.006), size
+    assert f"that of {len(Y):,} is" in text
+
+
+def test_the_card_on_attention_by_hand(content: dict, trained: tuple[mm.MLP, mm.History]) -> None:
+    text = answer_of(content, "What limits this net, that attention does not?")
+    model, cosines = trained[0], []
+    for c in model.C[1:].astype(np.float64):
+        pushes = [c @ model.W1[10 * t : 10 * t + 10] for t in range(3)]
+        for a, b in ((0, 1), (0, 2), (1, 2)):
+            lengths = np.linalg.norm(pushes[a]) * np.linalg.norm(pushes[b])
+            cosines.append(pushes[a] @ pushes[b] / lengths)
+    assert text.startswith(f"{np.mean(cosines):.2f} is the mean cosine")
+    assert f"costs {10 * 40:,} weights" in text
+
+
+def test_the_card_on_more_data_by_other_calls(content: dict, data: mm.Dataset) -> None:
+    text = answer_of(content, "What would ten times more data do?")
+    dev = {}
+    for hidden in (20, 200):
+        for share in (10, 1):
+            net, n = mm.MLP(data.vocab, n_hidden=hidden), len(data.train.Y) // share
+            for first, rate, steps in ((0, 0.1, 7_500), (7_500, 0.01, 2_500)):
+                net.train_steps(data.train.X[:n], data.train.Y[:n], rate, steps=steps,
+                                first_step=first)  # fmt: skip
+            dev[hidden, share] = net.loss(data.dev.X, data.dev.Y)
+    more_data = {hidden: dev[hidden, 10] - dev[hidden, 1] for hidden in (20, 200)}
+    larger = {share: dev[20, share] - dev[200, share] for share in (10, 1)}
+    assert text == (
+        f"By {more_data[200]:.4f} nats with 200 hidden units, and by {more_data[20]:.4f} with 20, "
+        "in 10,000 steps each. From 20 to 200 hidden units the loss on dev falls by "
+        f"{larger[10]:.4f} on a tenth, and by {larger[1]:.4f} on all of train."
+    )
 
 
 def test_cards_without_evidence_are_left_out() -> None:
