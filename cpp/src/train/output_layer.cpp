@@ -33,8 +33,6 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
       exchange_(exchange),
       exchanges_candidates_(exchange != nullptr && most_candidates > 0),
       groups_(cut.token_groups.size()),
-      dh_stride_(whole_pages(F_ * ld_rows_ + 1)),
-      dh_(group_count() * dh_stride_),
       W2T_(sizes.vocab_size * ld_, moments),
       b2_(b2),
       rows_(most_candidates * ld_),
@@ -51,21 +49,27 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
   const int64_t groups = group_count();
   const int64_t of_group = (tokens + groups - 1) / groups;
   const int64_t of_tile = std::min(of_group, tile_tokens_);
+  const int64_t of_candidates = exchanges_candidates_ ? of_group * (ld_ + 1) : 0;
+  gradients_stride_ = whole_pages(F_ * ld_rows_ + kUnit + of_candidates);
+  gradients_ = Buffer<float>(groups * gradients_stride_);
   for (int64_t g = 0; g < groups; ++g) {
     Group& group = group_of(g);
     const int64_t rows = is_one_chunk_ ? of_tile : of_group;
     group.factor = Buffer<float>(kPanel);
     group.dlogits = Buffer<float>(of_tile * kPanel);
     group.db2_of_tile = Buffer<float>(of_tile);
-    group.dW2T = Buffer<float>(rows * ld_);
-    group.db2 = Buffer<float>(rows);
-    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_), &dh_[g * dh_stride_]};
+    float* const dh = &gradients_[g * gradients_stride_];
+    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_), dh, dh + F_ * ld_rows_};
+    if (exchanges_candidates_) {
+      group.dW2T = group.exchange.is_finite + kUnit;
+      group.db2 = group.dW2T + of_group * ld_;
+    } else {
+      group.own_gradients = Buffer<float>(rows * (ld_ + 1));
+      group.dW2T = group.own_gradients.get();
+      group.db2 = group.dW2T + rows * ld_;
+    }
   }
   if (exchange_ != nullptr) found_ = Buffer<float>(2 * groups * ld_rows_ + batch_size);
-  if (exchanges_candidates_) {
-    dW2T_ = Buffer<float>(most_candidates * ld_);
-    db2_ = Buffer<float>(most_candidates);
-  }
   const int64_t tiles = groups * ((of_group + tile_tokens_ - 1) / tile_tokens_);
   tile_max_ = Buffer<float>(tiles * ld_rows_);
   cut_in_groups(tokens);
@@ -298,10 +302,10 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
 }
 
 // The place where the gradients of a tile are kept until its update.
-OutputLayer::Gradients OutputLayer::gradients_of(Group& group, const Tile& tile) {
-  if (exchanges_candidates_) return {&dW2T_[tile.begin * ld_], &db2_[tile.begin]};
-  const int64_t place = is_one_chunk_ ? 0 : tile.begin - group.tokens.begin;
-  return {&group.dW2T[place * ld_], &group.db2[place]};
+OutputLayer::Gradients OutputLayer::gradients_of(const Group& group, const Tile& tile) const {
+  const bool is_updated_at_once = is_one_chunk_ && !exchanges_candidates_;
+  const int64_t place = is_updated_at_once ? 0 : tile.begin - group.tokens.begin;
+  return {group.dW2T + place * ld_, group.db2 + place};
 }
 
 void OutputLayer::update_candidates(const Kernels& kernel, int64_t g, const UpdateRule& rule) {
@@ -377,16 +381,11 @@ void OutputLayer::exchange_found(const Chunk& chunk) {
   for_each_number(own.end, groups, take);
 }
 
-void OutputLayer::exchange_gradients(const Chunk& chunk) {
-  const int64_t groups = group_count();
-  const auto is_finite = [&](int64_t g) -> float& { return dh_[g * dh_stride_ + F_ * ld_rows_]; };
-  for (int64_t g = 0; g < groups; ++g) is_finite(g) = group_of(g).finite ? 1.0f : 0.0f;
-  exchange_shares(*exchange_, dh_.get(), groups, [&](int64_t g) { return g * dh_stride_; });
-  for (int64_t g = 0; g < groups; ++g) group_of(g).finite = is_finite(g) != 0;
-  if (!exchanges_candidates_ || !chunk.is_last) return;
-  const auto first_token = [&](int64_t g) { return share_of(candidates_->count, g, groups).begin; };
-  exchange_shares(*exchange_, dW2T_.get(), groups, [&](int64_t g) { return first_token(g) * ld_; });
-  exchange_shares(*exchange_, db2_.get(), groups, first_token);
+void OutputLayer::exchange_gradients() {
+  for (Group& group : groups_) *group.exchange.is_finite = group.finite ? 1.0f : 0.0f;
+  exchange_shares(*exchange_, gradients_.get(), group_count(),
+                  [&](int64_t g) { return g * gradients_stride_; });
+  for (Group& group : groups_) group.finite = *group.exchange.is_finite != 0;
 }
 
 void OutputLayer::exchange_parameters(int64_t moments) {

@@ -57,7 +57,7 @@ class OutputLayer {
   // backward their parts of dh, whether their parameters are finite, and the gradients of
   // candidates; at the end of a call their parameters.
   void exchange_found(const Chunk& chunk);
-  void exchange_gradients(const Chunk& chunk);
+  void exchange_gradients();
   void exchange_parameters(int64_t moments);
 
   // Copy W2 (which = 0) or a moment of it (1, 2) out of the caller's arrays, and back into them.
@@ -119,11 +119,14 @@ class OutputLayer {
     Buffer<float> factor;       // (kPanel)
     Buffer<float> dlogits;      // (tile,kPanel)
     Buffer<float> db2_of_tile;  // (tile)
-    // (tile,ld) (tile), or those of all tokens of the group where several chunks add to them
-    Buffer<float> dW2T, db2;
+    // (tile,ld) (tile), or those of all tokens of the group where several chunks add to them or
+    // ranks exchange them
+    float *dW2T, *db2;
+    Buffer<float> own_gradients;  // the memory of both, unless ranks exchange them
     struct {
       Buffer<float> max, sum;  // (ld_rows): the greatest logit; the sum of e^(logit - max)
-      float* dh;               // (panels,F,columns), then whether the group is finite
+      float* dh;               // (panels,F,columns)
+      float* is_finite;        // (1)
     } exchange;
   };
   struct Gradients {
@@ -137,7 +140,7 @@ class OutputLayer {
   void gather_candidates(const Group& group);
   bool update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
                          const Gradients& gradients);
-  Gradients gradients_of(Group& group, const Tile& tile);
+  Gradients gradients_of(const Group& group, const Tile& tile) const;
   void take_features(const Kernels& kernel, const float* features, int64_t ld, int64_t begin,
                      int64_t n, const Chunk& chunk);
   float* summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n);
@@ -169,8 +172,9 @@ class OutputLayer {
   // rows every rank needs, so that every rank updates all of them.
   const bool exchanges_candidates_;
   std::vector<Group> groups_;
-  const int64_t dh_stride_;
-  Buffer<float> dh_;  // (groups,dh_stride), the memory of exchange.dh
+  int64_t gradients_stride_ = 0;
+  // (groups,gradients_stride): dh, is_finite and the gradients of candidates that ranks exchange
+  Buffer<float> gradients_;
   std::vector<Tile> tiles_;
   Weights W2T_;                             // (V,ld)
   Weights& b2_;                             // (V)
@@ -186,9 +190,7 @@ class OutputLayer {
   Buffer<Target> targets_;              // (B), by tile, and in each tile by context
   std::vector<int64_t> target_starts_;  // (tiles + 1)
   Buffer<float> target_logits_;         // (B), sorted by context
-  // Only ranks need the following.
-  Buffer<float> found_;       // (groups,2,rows) and (targets): the message of exchange_found
-  Buffer<float> dW2T_, db2_;  // (most_candidates,ld) (most_candidates): gradients of candidates
+  Buffer<float> found_;  // (groups,2,rows) and (targets): the message of exchange_found
 };
 
 }  // namespace makemore

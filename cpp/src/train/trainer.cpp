@@ -361,7 +361,7 @@ class Trainer {
     });
     run_own(
         [&](int64_t g) { output_->backward(kernel_, g, chunk, chunk.is_last ? &rule : nullptr); });
-    exchange(team, [&] { output_->exchange_gradients(chunk); });
+    exchange(team, [&] { output_->exchange_gradients(); });
     if (options_.exchange != nullptr && negatives_ && chunk.is_last) {
       team.run(groups, [&](int64_t g) { output_->update_candidates(kernel_, g, rule); });
     }
