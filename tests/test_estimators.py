@@ -140,6 +140,9 @@ def test_the_model_is_the_net_trained_on_all_texts(model: NameModel) -> None:
     assert model.score_samples(TEXTS[:5]).tolist() == net.score(TEXTS[:5]).tolist()
     assert model.score(TEXTS) == pytest.approx(-net.loss(X, Y), rel=1e-6)
     assert model.sample(3) == net.sample(3, seed=1) != model.sample(3, seed=2)
+    assert model.sample(2, temperature=0.5, prefix="jo") == net.sample(
+        2, seed=1, temperature=0.5, prefix="jo"
+    )
     assert model.score_samples(["emma", "€"])[1] == -np.inf
     with pytest.raises(mm.ArgumentError, match="€"):
         clone(model).set_params(oov="error").fit(TEXTS).score_samples(["€"])
@@ -187,5 +190,8 @@ def test_outliers_are_what_the_detector_flags(detector: NameDetector) -> None:
     decisions = detector.decision_function(tried)
     assert ((decisions < 0) == own.flags(tried)).all()
     assert (decisions != 0).all()
+    few = "^of the 30 texts of X 6 are good ones to calibrate the detector with: .* at least 19"
+    with pytest.raises(mm.ArgumentError, match=few):
+        clone(detector).fit(TEXTS[:30])
     assert 0.02 < np.mean(detector.predict(tried) < 0) < 0.09
     assert (detector.fit_predict(TEXTS) == detector.predict(TEXTS)).all()

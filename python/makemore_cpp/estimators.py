@@ -6,7 +6,7 @@ the same defaults. They take texts where other estimators take rows of numbers.
 
 from collections.abc import Callable, Iterable
 from inspect import Parameter, Signature
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Recipe, names_of
 from makemore_cpp.text import scoring
 from makemore_cpp.text.detector import Detector
+from makemore_cpp.text.sampling import SampleOptions
 from makemore_cpp.training.loop import train
 
 try:
@@ -125,10 +126,14 @@ class NameModel(_OfTexts):
         check_is_fitted(self)
         return -scoring.mean_surprisal(self.model_, _texts(X), oov=self.oov)
 
-    def sample(self, n_samples: int = 1, seed: int | None = None) -> list[str]:
-        """Return new texts; without a seed, by that of the training."""
+    def sample(self, n: int = 1, **options: Unpack[SampleOptions]) -> list[str]:
+        """Return n new texts, by the seed of the training unless the `options` of `text.sample` do.
+
+        Its errors are those of `text.sample`.
+        """
         check_is_fitted(self)
-        return self.model_.sample(n_samples, seed=self._recipe().seed if seed is None else seed)
+        chosen: SampleOptions = {"seed": self._recipe().seed, **options}
+        return self.model_.sample(n, **chosen)
 
 
 class NameDetector(OutlierMixin, _OfTexts):  # type: ignore[misc]
@@ -167,9 +172,17 @@ class NameDetector(OutlierMixin, _OfTexts):  # type: ignore[misc]
             There are too few texts for the rate, or a parameter is out of its range.
         """
         recipe = self._recipe()
-        data = Dataset.split(_texts(X), recipe.block_size, recipe.seed)
+        texts = _texts(X)
+        data = Dataset.split(texts, recipe.block_size, recipe.seed)
         held_out = data.dev.texts + data.test.texts
-        self.detector_ = Detector.fit(self._net(data, recipe), held_out, self.false_positive_rate)
+        net = self._net(data, recipe)
+        try:
+            self.detector_ = Detector.fit(net, held_out, self.false_positive_rate)
+        except ArgumentError as error:
+            raise ArgumentError(
+                f"of the {len(texts):,} texts of X {len(held_out):,} are good ones to calibrate "
+                f"the detector with: {error}"
+            ) from error
         self.offset_ = self.detector_.offset
         return self
 
