@@ -1,4 +1,4 @@
-// Memory that grows at its end, for results whose size nobody knows before they are there.
+// Memory that grows at its end, for results whose size is not known before.
 #pragma once
 
 #include <algorithm>
@@ -10,8 +10,8 @@
 
 namespace makemore {
 
-// Plain values.  Where they are many the system moves their pages and copies none, so that growth
-// takes no second memory; what is not written yet takes none at all.
+// An array of plain values.  Where they are many, growing moves their pages without a copy and
+// takes no second memory; pages that are not written yet take no memory at all.
 template <typename T>
 class GrowingBuffer {
   static_assert(std::is_trivially_copyable_v<T>);

@@ -1,4 +1,5 @@
-// Every number is read once and checked before what it points to is; nothing need be aligned.
+// Every number is read once, and checked before the memory to which it points; nothing need be
+// aligned.
 #include "text/arrow.hpp"
 
 #include <cstring>
@@ -96,7 +97,8 @@ ArrowTexts::ArrowTexts(const std::string& name, TextLayout layout, const ArrowAr
   }
 }
 
-// All before any text is read: a falling offset may follow one that reaches beyond the bytes.
+// Checks all offsets before any text is read: a falling offset may follow one that reaches beyond
+// the bytes.
 template <typename Offset>
 void ArrowTexts::check_offsets(const std::string& name, int64_t first) const {
   bool is_rising = true;
@@ -111,7 +113,7 @@ void ArrowTexts::check_offsets(const std::string& name, int64_t first) const {
 std::string_view ArrowTexts::text(int64_t i, const std::string& name, int64_t first) const {
   const int64_t slot = offset_ + i;
   const bool is_null = validity_ != nullptr && (validity_[slot / 8] >> (slot % 8) & 1) == 0;
-  if (layout_ == TextLayout::string_view) {  // that of a null may be anything
+  if (layout_ == TextLayout::string_view) {  // a null's view may be anything: it is not read
     return is_null ? std::string_view() : in_view(slot, name, first + i);
   }
   const std::string_view text = layout_ == TextLayout::utf8

@@ -1,10 +1,11 @@
-// Texts in the memory of others, as the Arrow C data interface describes it; no Arrow library.
+// Reads texts in the memory of other libraries by the Arrow C data interface, without an Arrow
+// library.
 //
-// What can be checked is: every number that the interface gives is compared with the others before
-// memory is read.  What cannot be: an array does not say how large its buffers are, but for those
-// that hold the characters of a string_view.  As everybody who reads such arrays we must believe
-// that validity, offsets or views reach as far as the array's length says, and the bytes of utf8
-// and large_utf8 as far as its offsets; the producer guarantees it.
+// Every number that the interface gives is compared with the others before memory is read.  The
+// sizes of buffers cannot be checked, because an array does not state them, except those of the
+// characters of a string_view.  Like every reader of such arrays we must trust the producer that
+// validity, offsets and views reach as far as the array's length, and the bytes of utf8 and
+// large_utf8 as far as its offsets.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 #include <string>
 #include <string_view>
 
-// The structures of the specification, "The Arrow C data interface" and "The Arrow C stream
-// interface"; who includes another header with them has them already.
+// The structures of the specifications "The Arrow C data interface" and "The Arrow C stream
+// interface"; the guards are theirs, so that another header with these structures may come first.
 extern "C" {
 #ifndef ARROW_C_DATA_INTERFACE
 #define ARROW_C_DATA_INTERFACE
@@ -56,12 +57,12 @@ struct ArrowArrayStream {
 
 namespace makemore {
 
-// A structure that somebody gave us to release, which happens once.
+// Owns a structure that another library gave us to release, and releases it once.
 template <typename Struct>
 class ArrowOwned {
  public:
   ArrowOwned() = default;
-  // Takes it out of `given`, which is then released for whoever looks at it.
+  // Moves the structure out of `given`, which is marked as released.
   explicit ArrowOwned(Struct& given) : held_(given) { given.release = nullptr; }
   ArrowOwned(ArrowOwned&& other) noexcept : ArrowOwned(other.held_) {}
   ArrowOwned& operator=(ArrowOwned&& other) noexcept {
@@ -87,20 +88,20 @@ class ArrowOwned {
 
 enum class TextLayout { utf8, large_utf8, string_view };
 
-// The layout that a format of a schema names; none where it holds something else than texts.
+// The layout for the format of a schema; none where the array does not hold texts.
 std::optional<TextLayout> text_layout(std::string_view format);
 
-// The texts of one array, which must live as long as it is read.
+// The texts of one array, which must live as long as this object is used.
 class ArrowTexts {
  public:
   ArrowTexts() = default;
-  // Throws ArgumentError, which calls the array `name`, where its numbers contradict each other, or
-  // its offsets do not rise; text 0 is called `name`[first].
+  // Throws ArgumentError where the numbers of the array contradict each other or its offsets do not
+  // rise.  Errors call the array `name` and text 0 `name`[first].
   ArrowTexts(const std::string& name, TextLayout layout, const ArrowArray& array, int64_t first);
 
   int64_t count() const { return count_; }
 
-  // Text i in [0, count()), not checked to be UTF-8; a view without data() where it is null.
+  // Text i in [0, count()), whose bytes may not be UTF-8; for a null a view whose data() is null.
   // Throws ArgumentError, which calls the text `name`[first + i], where it lies outside its buffer.
   std::string_view text(int64_t i, const std::string& name, int64_t first) const;
 
@@ -113,12 +114,12 @@ class ArrowTexts {
 
   TextLayout layout_ = TextLayout::utf8;
   int64_t count_ = 0, offset_ = 0;
-  const uint8_t* validity_ = nullptr;  // null where no text is
+  const uint8_t* validity_ = nullptr;  // null where no text of the array is null
   const char* slots_ = nullptr;        // offsets or views
-  const char* bytes_ = nullptr;        // of utf8 and large_utf8
+  const char* bytes_ = nullptr;        // the characters of utf8 and large_utf8
   const void* const* buffers_ = nullptr;
   const char* buffer_sizes_ = nullptr;
-  int64_t n_buffers_ = 0;  // of a string_view's characters
+  int64_t n_buffers_ = 0;  // the number of buffers with a string_view's characters
 };
 
 }  // namespace makemore

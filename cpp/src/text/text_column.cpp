@@ -1,4 +1,4 @@
-// From tokens to UTF-8, and the structures under which other libraries read it.
+// Makes UTF-8 of tokens, and the structures by which other libraries read it.
 #include "text/text_column.hpp"
 
 #include <array>
@@ -9,7 +9,7 @@ namespace makemore {
 
 namespace {
 
-// The characters of a vocabulary that has only ASCII: a token is one byte.
+// The characters of a vocabulary that has only ASCII, where each token is one byte.
 struct AsciiTable {
   explicit AsciiTable(const Vocabulary& vocabulary)
       : is_ascii(vocabulary.size() <= 128 && !vocabulary.has_words()) {
@@ -23,10 +23,10 @@ struct AsciiTable {
   std::array<char, 128> characters{};
 };
 
-// What an exported array needs until it is released.
+// The memory that an exported array needs until it is released.
 struct Exported {
   std::shared_ptr<const TextColumn> column;
-  std::array<const void*, 3> buffers;  // validity, of which there is none; offsets; bytes
+  std::array<const void*, 3> buffers;  // validity (none), offsets, bytes
 };
 
 void release_schema(ArrowSchema* schema) { schema->release = nullptr; }
@@ -38,10 +38,10 @@ void release_array(ArrowArray* array) {
 
 }  // namespace
 
-// Room for so many bytes behind the last text, and for the offsets of more texts.
+// Makes room for so many bytes behind the last text, and for the offsets of more texts.
 char* TextColumn::grow(int64_t bytes, int64_t texts) {
   const int64_t end = offsets_[count()];
-  bytes_.shrink(end);  // what a call that found no memory may have left
+  bytes_.shrink(end);  // drops what a call that found no memory may have left
   char* const room = bytes_.grow(bytes);
   offsets_.grow(texts);
   return room;
@@ -54,7 +54,7 @@ void TextColumn::append(std::string_view text) {
   offsets_[before + 1] = end + size;
 }
 
-void TextColumn::append(const TextColumn& other) {  // which may be this one
+void TextColumn::append(const TextColumn& other) {  // `other` may be this column
   const int64_t before = count(), end = offsets_[before];
   const int64_t texts = other.count(), bytes = other.offsets_[texts];
   char* const room = grow(bytes, texts);
@@ -90,7 +90,7 @@ void export_to_arrow(const std::shared_ptr<const TextColumn>& column, ArrowSchem
   schema = {};
   schema.format = "U";
   schema.name = "";
-  schema.flags = ARROW_FLAG_NULLABLE;  // as other columns of texts, beside which it may stand
+  schema.flags = ARROW_FLAG_NULLABLE;  // like the columns of texts of other libraries
   schema.release = release_schema;
   array = {};
   array.length = column->count();

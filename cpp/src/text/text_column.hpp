@@ -1,4 +1,4 @@
-// Texts one after another in UTF-8, as an Arrow array of large_utf8 holds them.
+// A column of texts: their UTF-8 stands one after another, as in an Arrow array of large_utf8.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ class TextColumn {
     return {bytes_.data() + offsets_[i], static_cast<size_t>(offsets_[i + 1] - offsets_[i])};
   }
 
-  // Where memory is missing they throw std::bad_alloc, and the texts are as they were.
+  // The functions append throw std::bad_alloc where memory is missing; the texts are then as
+  // before.
   void append(std::string_view text);
   void append(const TextColumn& other);
   // Text i is tokens [offsets[i], offsets[i+1]), all in the vocabulary.

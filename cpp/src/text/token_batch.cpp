@@ -1,5 +1,5 @@
-// A text has at most as many tokens as bytes: each thread writes from where its bytes begin, and
-// where tokens are fewer, gaps are closed behind.
+// A text has at most as many tokens as bytes: each thread writes its tokens where its bytes would
+// begin, and gaps are closed afterwards where tokens are fewer.
 #include "text/token_batch.hpp"
 
 #include <algorithm>
@@ -14,8 +14,8 @@ namespace makemore {
 
 namespace {
 
-// Writes the tokens of the texts from `out` on, and where each ends, counted from `origin`.
-// Returns the number of the first that cannot be encoded, or -1.
+// Writes the tokens of the texts from `out` on, and the end of each text, counted from `origin`.
+// Returns the number of the first text that cannot be encoded, or -1.
 int64_t encode_part(const Vocabulary& vocabulary, std::span<const std::string_view> texts,
                     Range part, Unknown unknown, const int32_t* origin, int32_t* out,
                     int64_t* ends) {
@@ -46,7 +46,7 @@ int64_t encode_part(const Vocabulary& vocabulary, std::span<const std::string_vi
 
 void TokenBatch::encode(const Vocabulary& vocabulary, std::span<const std::string_view> texts,
                         Unknown unknown, int threads, int64_t first) {
-  constexpr int64_t kMinBytes = 1 << 14;  // fewer are not worth waking a thread for
+  constexpr int64_t kMinBytes = 1 << 14;  // fewer do not pay for waking a thread
   constexpr int64_t kMaxParts = 16;
   const int64_t n = std::ssize(texts);
   offsets_.resize(static_cast<size_t>(n) + 1);

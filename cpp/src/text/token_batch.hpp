@@ -1,4 +1,4 @@
-// The tokens of some texts, which many threads make where the texts lie.
+// The tokens of a batch of texts, made by many threads.
 #pragma once
 
 #include <cstdint>
@@ -11,11 +11,11 @@
 
 namespace makemore {
 
-// Its memory is used again for the next texts.
+// The memory of a batch is used again for the next texts.
 class TokenBatch {
  public:
-  // Texts in UTF-8; one without data() has no tokens.  Throws ArgumentError as Vocabulary::encode
-  // does, for the first bad text, which it calls texts[first + i].
+  // Encodes texts in UTF-8; a text whose data() is null has no tokens.  Throws ArgumentError as
+  // Vocabulary::encode does, for the first bad text, and calls it texts[first + i].
   void encode(const Vocabulary& vocabulary, std::span<const std::string_view> texts,
               Unknown unknown, int threads, int64_t first = 0);
 
@@ -27,7 +27,7 @@ class TokenBatch {
 
  private:
   GrowingBuffer<int32_t> tokens_;
-  std::vector<int64_t> offsets_;  // until `encode` ends, where the bytes of a text would begin
+  std::vector<int64_t> offsets_;  // while encode runs: where the bytes of each text would begin
 };
 
 }  // namespace makemore

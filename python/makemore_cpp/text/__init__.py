@@ -1,6 +1,6 @@
-"""What any model is asked about texts: score, sample, complete, detect; and the class `Model`.
+"""The questions about texts that every model answers: score, sample, complete, detect.
 
-It imports data and files, and knows no model.
+It holds the base class `Model`, imports data and files, and knows no particular model.
 """
 
 from makemore_cpp._core import TextColumn

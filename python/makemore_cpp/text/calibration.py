@@ -1,4 +1,4 @@
-"""From log-probabilities of texts, whatever their length, to shares of good texts."""
+"""Turns log-probabilities of texts of any length into p-values: shares of good texts."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ import numpy as np
 from makemore_cpp._core import ArgumentError
 from makemore_cpp.arrays import Float64, Int64
 
-MIN_SPREAD = 1e-6  # nats; what is less is rounding
-DECIMALS = 6  # of a standardised score; what differs by less is a tie
-# Neither the mean nor the spread is known well from n texts. Their length's variance is taken to be
-# 1 + RARE / (n + 1) times that on the line. With 1, too many held-out names of two letters were
-# among the lowest in 3 to 8 of 100 splits of the names, with 5 in 1 to 3.
+MIN_SPREAD = 1e-6  # in nats; a smaller spread is rounding
+DECIMALS = 6  # of a standardised score; a smaller difference is a tie
+# The mean and the spread of a length are not known well from its n texts. Its variance is taken to
+# be 1 + RARE / (n + 1) times that on the line of `LengthNorm`. With RARE = 1, too many held-out
+# names of two letters were among the lowest in 3 to 8 of 100 splits of the names, with 5 in 1 to 3.
 RARE = 5.0
-# Counted among 3,200 texts, the lowest 1 % are 32, give or take 6; a curve through the lowest fifth
-# is less noisy by a sixth.
+# A rate of 1 % that is counted among 3,200 texts rests on 32 of them, give or take 6; read from a
+# curve through the lowest fifth it is less noisy by a sixth.
 TAIL_SHARE = 0.2
 MIN_TAIL_TEXTS = 20
 
@@ -23,22 +23,23 @@ MIN_TAIL_TEXTS = 20
 class LengthNorm:
     """The mean and the spread of good texts' log-probabilities, by length.
 
-    The mean of a length is that of its texts and of one more on the line through all lengths; the
-    logarithm of the variance is on such a line, and a rare length gets more, as less is known of
-    it. The few texts of a rare length are thus helped by those of all others.
+    A line is fitted to the mean by length, and another to the logarithm of the variance. The mean
+    of a length is that of its texts and of one more text on the line; its variance is that on the
+    line, made larger for a rare length, of which less is known. So all other lengths help a rare
+    one.
 
-    A length outside those of the good texts is judged by the nearest of them, as if a text were
-    made of independent tokens: the mean is proportional to their number, the spread to its root.
-    The empty text is as improbable as can be, unless it is one of the good texts.
+    A length outside those of the good texts is judged by the nearest of them, as if tokens were
+    independent: the mean is proportional to the number of tokens, the spread to its root. The empty
+    text has the score -inf, unless it is one of the good texts.
 
     Attributes
     ----------
     shortest : int
-        The length to which the first entry of the following belongs.
+        The length of the first entry of each array below.
     mean, spread : float64 arrays, shape (lengths,)
-        In nats, the spread on the line.
+        In nats; the spread is that on the line.
     leverage : float64 array, shape (lengths,)
-        1 / (n + 1) for n texts: the variance of the mean as a share of that of a text.
+        1 / (n + 1) for n texts: the variance of the mean as a share of the variance of a text.
     """
 
     shortest: int
@@ -50,8 +51,8 @@ class LengthNorm:
     def fit(cls, log_probs: Float64, lengths: Int64) -> tuple["LengthNorm", Float64]:
         """Return the norm of texts (n,), and their own standardised log-probabilities (n,).
 
-        These vary as those of other texts do: a text pulls the mean towards itself, so that it
-        differs from it by less than others do, for which its own score makes up.
+        A text pulls the mean towards itself and so differs from it less than other texts do. The
+        standardised values make up for that: they vary like those of other texts.
         """
         shortest = int(lengths.min())
         row = lengths - shortest
@@ -76,7 +77,7 @@ class LengthNorm:
     def of_arrays(
         cls, shortest: int, mean: Float64, spread: Float64, leverage: Float64
     ) -> "LengthNorm":
-        """Return the norm that somebody else's numbers make, or raise ArgumentError."""
+        """Return the norm of given arrays; raise ArgumentError where they cannot be one."""
         is_norm = 0 <= shortest < 2**62 and 0 < len(mean) == len(spread) == len(leverage)
         if not (is_norm and (spread > 0).all() and (leverage > 0).all() and (leverage <= 1).all()):
             raise ArgumentError("shortest, mean, spread and leverage are not those of good texts")
@@ -86,7 +87,7 @@ class LengthNorm:
         """Return the standardised log-probabilities (n,) of other texts."""
         row = np.clip(lengths - self.shortest, 0, len(self.mean) - 1)
         nearest = self.shortest + row
-        tokens = (lengths + 1) / (nearest + 1)  # with the end, and as a multiple of the nearest's
+        tokens = (lengths + 1) / (nearest + 1)  # ends included, as a multiple of the nearest's
         leverage = np.where(lengths == nearest, self.leverage[row], 1.0)
         spread = self.spread[row] * np.sqrt(tokens * (1 + RARE * leverage))
         if self.shortest > 0:
@@ -107,17 +108,17 @@ def _line(y: Float64, weights: Int64) -> Float64:
 class LowerShares:
     """The share of good texts that score at most as high as a text, which is its p-value.
 
-    It is counted, and in the lowest fifth read from a generalised Pareto distribution (Pickands
-    1975) whose mean and variance are those of the texts there (Hosking and Wallis 1987).
+    The share is counted; in the lowest fifth it is read from a generalised Pareto distribution
+    (Pickands 1975) whose mean and variance are those of the texts there (Hosking and Wallis 1987).
 
     Attributes
     ----------
     scores : float64 array, shape (n,)
-        Of the good texts, rising.
+        The scores of the good texts, rising.
     below : float
         The distribution holds for scores below this one; -inf where there are too few texts.
     share : float
-        Of the texts, those below.
+        The share of the texts with scores below `below`.
     shape, scale : float
         k and alpha of the distribution, ``1 - (1 - k x / alpha)^(1/k)`` for `below` - score = x.
     """
@@ -143,15 +144,15 @@ class LowerShares:
         return cls(rising, below, n / len(rising), (ratio - 1) / 2, scale)
 
     def p_values(self, scores: Float64) -> Float64:
-        """Return the p-values (n,) of scores, NaN of NaN.
+        """Return the p-values of scores, NaN for NaN.
 
-        n texts cannot tell what is less than 1 / (n + 1).
+        None is less than 1 / (n + 1): n good texts cannot tell less.
         """
         texts = len(self.scores)
         p: Float64 = (1 + np.searchsorted(self.scores, scores, side="right")) / (1 + texts)
         low = scores < self.below
         excess = (self.below - scores[low]) / self.scale
-        if abs(self.shape) < 1e-9:  # the limit of what follows
+        if abs(self.shape) < 1e-9:  # the limit of the formula below
             p[low] = self.share * np.exp(-excess)
         else:
             p[low] = self.share * np.maximum(1 - self.shape * excess, 0) ** (1 / self.shape)
@@ -159,12 +160,12 @@ class LowerShares:
         return np.maximum(p, 1 / (1 + texts))
 
     def offset(self, p: float) -> float:
-        """Return the score below which p-values are at most p, which is at least 1 / (n + 1).
+        """Return the score below which p-values are at most p; p is at least 1 / (n + 1).
 
-        It lies half way between two scores that there can be.
+        It lies half way between two possible scores.
         """
         unit = 10.0**-DECIMALS
-        # The p-value of the second is 1; of the first nobody can say more than the least.
+        # At `low` the p-value is the least that there can be, at `high` it is 1.
         low, high = round(self.scores[0] / unit) - 10**12, round(self.scores[-1] / unit) + 1
         while high - low > 1:
             middle = (low + high) // 2

@@ -1,4 +1,4 @@
-"""What may follow a prefix, written once for every kind of model."""
+"""The tokens and texts that may follow a prefix, for every kind of model."""
 
 from typing import NamedTuple
 
@@ -44,35 +44,33 @@ def complete(
 ) -> list[Completion]:
     """Return the k most probable texts that begin with `prefix`, the most probable first.
 
-    The search is exact: best first, where a beginning is as probable as all texts together that
-    go on from it.
+    The best-first search is exact: the probability of a beginning is that of all texts together
+    that begin with it.
 
     Parameters
     ----------
     model : Model
-        Of any kind.
     prefix : str
     k : int
-        At least 1. The result has fewer texts where the model can make only fewer.
+        The number of texts, at least 1; fewer are returned where the model can make only fewer.
     max_length : int
-        No text has more tokens, the prefix included.
+        The largest number of tokens of a text, the prefix included.
 
     Raises
     ------
     TypeError
         An argument has a wrong type.
     ArgumentError
-        An argument is outside its range, the prefix outside the vocabulary, or what the model
-        gives is not a distribution.
+        An argument is outside its range, the prefix outside the vocabulary, or a prediction of the
+        model is not a distribution.
     Exhausted
-        There were too many beginnings to look at; `found` holds the most probable texts until
-        then.
+        There were too many beginnings; `found` holds the texts that were found before.
     """
     predictor = predictor_of(model)
-    encode("prefix", prefix, model.vocab)  # for the sake of the error
+    encode("prefix", prefix, model.vocab)  # for its error, which names the prefix
     pairs, gave_up = _core.complete(predictor, model.vocab, model.block_size, prefix, k, max_length)
     found = [Completion(*pair) for pair in pairs]
-    if not isinstance(predictor, _core.LanguageModel):  # more exact than the logarithms in float32
+    if not isinstance(predictor, _core.LanguageModel):  # `score` may be more exact than float32
         scores = scoring.score(model, [text for text, _ in found]).tolist()
         found = [Completion(c.text, s) for c, s in zip(found, scores, strict=True)]
         found.sort(key=lambda completion: -completion.log_prob)

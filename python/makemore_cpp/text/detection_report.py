@@ -1,4 +1,4 @@
-"""How well a detector tells good texts from bad ones, and bad ones to try it on."""
+"""The report on how well a detector tells good texts from bad ones, and bad texts to try it on."""
 
 import random
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ Judged = tuple[Int64, Float64, Bool]  # lengths, scores and flags of texts, each
 
 
 class LengthRow(NamedTuple):
-    """Counts for one length: all texts, flagged texts, and how many good ones chance explains.
+    """Counts of texts of one length, all and flagged, and the range that chance explains.
 
     If every good text were flagged with the probability that was asked for, `flagged_good` would
     lie in [low, high] 99 times out of 100.
@@ -32,12 +32,12 @@ class LengthRow(NamedTuple):
 
 
 class DetectionReport(NamedTuple):
-    """What became of good and bad texts.
+    """Counts of good and bad texts, all and flagged.
 
-    `auc` is the probability that a good one scores higher than a bad one.
+    `auc` is the probability that a good text scores higher than a bad one.
     """
 
-    false_positive_rate: float  # as it was asked for
+    false_positive_rate: float  # the rate of the detector, not the counted one
     good: int
     flagged_good: int
     bad: int
@@ -46,7 +46,7 @@ class DetectionReport(NamedTuple):
     lengths: list[LengthRow]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything as JSON knows it."""
+        """Return everything as types that JSON has."""
         return {**self._asdict(), "lengths": [row._asdict() for row in self.lengths]}
 
 
@@ -77,7 +77,7 @@ def _count(judged: Judged, length: int) -> tuple[int, int]:
 def auc(good: ArrayLike, bad: ArrayLike) -> float:
     """Return the area under the ROC curve of scores (n,) of good texts and (m,) of bad ones.
 
-    It is the probability that a good one scores higher than a bad one, where a tie counts half
+    The area is the probability that a good text scores higher than a bad one; a tie counts half
     (Mann and Whitney 1947).
 
     Raises
@@ -85,7 +85,7 @@ def auc(good: ArrayLike, bad: ArrayLike) -> float:
     TypeError
         `good` or `bad` does not hold real numbers.
     ArgumentError
-        One of them is empty or not one-dimensional, or a score is no number, NaN.
+        One of them is empty or not one-dimensional, or a score is NaN.
     """
     above, below = _check_scores("good", good), _check_scores("bad", bad)
     lower = np.sort(below)
@@ -108,15 +108,15 @@ def binomial_interval(n: int, p: float, level: float = 0.99) -> tuple[int, int]:
     Parameters
     ----------
     n : int
-        Trials, 0 or more.
+        The number of trials, 0 or more.
     p : float
         The probability of a success, between 0 and 1.
     level : float
+        The probability of the interval.
     """
     k = np.arange(1, n + 1)
-    steps = np.log((n - k + 1) / k) + np.log(
-        p / (1 - p)
-    )  # from the probability of k - 1 to that of k
+    # Adding step k turns the log-probability of k - 1 successes into that of k.
+    steps = np.log((n - k + 1) / k) + np.log(p / (1 - p))
     log_pmf = n * np.log1p(-p) + np.concatenate([[0.0], np.cumsum(steps)])
     cdf = np.cumsum(np.exp(log_pmf))
     low, high = np.searchsorted(cdf, [(1 - level) / 2, (1 + level) / 2])

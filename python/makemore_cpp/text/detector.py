@@ -1,4 +1,4 @@
-"""Which texts are unlike what a model was trained on, fair to their length."""
+"""Detects texts that are unlike a model's training texts, fairly for every length."""
 
 import math
 from typing import Any, ClassVar, Self, SupportsFloat
@@ -20,15 +20,17 @@ from makemore_cpp.text.scoring import score_and_length
 class Detector(Saved):
     """Flags texts that are less probable than all but a few good texts of their length.
 
-    The score of a text is its log-probability, standardised with the mean and the spread of those
-    of good texts of its length. So standardised, texts of all lengths are much alike (of names with
-    4 to 10 letters the lowest 1 % lie below -2.6 to -2.7), and are ranked together: a length needs
-    no hundred texts of its own to tell which is the lowest in a hundred. `Detector.fit` makes one.
+    The score of a text is its log-probability, standardised with the mean and the spread of the
+    log-probabilities of good texts of its length. Standardised scores of all lengths are much alike
+    (of names with 4 to 10 letters the lowest 1 % lie below -2.6 to -2.7) and are ranked together:
+    so a length does not need a hundred texts of its own to tell the lowest in a hundred.
+    `Detector.fit` makes a detector.
 
     Attributes
     ----------
     model : Model
-        It must stay as it was when the detector was fitted; `MLP.freeze` makes sure of that.
+        The model, which must stay as it was when the detector was fitted; `MLP.freeze` makes sure
+        of that.
     false_positive_rate : float
         The share of good texts that is flagged.
     """
@@ -57,11 +59,10 @@ class Detector(Saved):
         Parameters
         ----------
         model : Model
-            Of any kind.
         good : list of str
-            At least 1 / false_positive_rate - 1 texts that the model was not trained on, such as
-            those of the dev split: texts of its training are more probable than others like them.
-            Of n texts one learns the rate only up to about ``sqrt(rate * (1 - rate) / n)``.
+            At least 1 / false_positive_rate - 1 texts on which the model was not trained, such as
+            those of the dev split: training texts are more probable than others like them. With n
+            texts, the rate is right up to about ``sqrt(rate * (1 - rate) / n)``.
         false_positive_rate : float
             Between 0 and 1.
 
@@ -110,7 +111,7 @@ class Detector(Saved):
 
     @property
     def n_good(self) -> int:
-        """The number of good texts that the detector was fitted to."""
+        """The number of good texts to which the detector was fitted."""
         return len(self._shares.scores)
 
     @property
@@ -121,15 +122,15 @@ class Detector(Saved):
     def scores(self, texts: AnyTexts) -> Float64:
         """Return the standardised scores (n,): 0 is the mean of good texts of the same length.
 
-        It is -inf for a text with a character that the vocabulary lacks, and for an empty one,
-        unless that is a good text; NaN for a null of Arrow strings, which are read where they lie.
+        The score is -inf for a text with a character that the vocabulary lacks, and for an empty
+        text, unless that is a good text; it is NaN for a null of Arrow strings.
 
         Raises
         ------
         TypeError
             `texts` is not a list of str or Arrow strings.
         ArgumentError
-            The model gives a text a probability that is no number.
+            The model gives a text a probability that is not a number.
         """
         is_arrow = checks.is_arrow(texts)
         return self._judge("texts", texts if is_arrow else checks.string_list("texts", texts))[1]
@@ -142,14 +143,14 @@ class Detector(Saved):
         return self._shares.p_values(self.scores(texts))
 
     def flags(self, texts: AnyTexts) -> Bool:
-        """Return whether each text (n,) is flagged: its p-value is at most the rate; a null is not.
+        """Return for each text (n,) whether it is flagged: whether its p-value is at most the rate.
 
-        Errors are those of `scores`.
+        A null is not flagged. Errors are those of `scores`.
         """
         return self.p_values(texts) <= self.false_positive_rate
 
     def report(self, good: AnyTexts, bad: AnyTexts) -> DetectionReport:
-        """Return what becomes of good texts, not those that it was fitted to, and of bad texts.
+        """Return a report on good texts, other than those of `fit`, and on bad texts.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The base class of all models: what can be asked of whatever predicts the next token."""
+"""The base class of all models, with the questions that a model answers."""
 
 from makemore_cpp.arrays import Float32
 from makemore_cpp.text import completion, sampling, scoring
@@ -6,11 +6,11 @@ from makemore_cpp.text.predictor import Predictor
 
 
 class Model(Predictor):
-    """Whatever can predict the next token; a subclass needs no more than what is listed here.
+    """Predicts the next token, and so can score, sample and complete texts.
 
-    ``vocab``, a `Vocab`; ``block_size``, T, the number of tokens in a context; and a method
-    ``log_probs(X)`` from contexts (N,T), int32, to log-probabilities (N,V), float32. All methods
-    have defaults that stand on these, and any model may have faster ones.
+    A subclass needs only ``vocab``, a `Vocab`; ``block_size``, T, the number of tokens in a
+    context; and a method ``log_probs(X)`` from contexts (N,T), int32, to log-probabilities (N,V),
+    float32. All other methods have defaults that use these three; a model may have faster ones.
 
     Examples
     --------

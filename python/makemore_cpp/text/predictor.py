@@ -1,4 +1,4 @@
-"""What the questions about texts ask of a model, and the shortest way from a model to the core."""
+"""The part of a model on which the questions about texts rest, and its way to the core."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from makemore_cpp._core import ArgumentError, Error
 from makemore_cpp.arrays import Float32, Float64, Int32
 from makemore_cpp.data.vocab import Vocab, check_vocab
 
-# No array that is made for many contexts at once has many more elements than this.
+# Arrays for many contexts at once have about this many elements at most.
 CHUNK_ELEMENTS = 1 << 22
 
 Tokens = NDArray[np.integer]
@@ -20,7 +20,7 @@ Next = _core.LanguageModel | Callable[[Int32], Float32]
 
 
 class Predictor(ABC):
-    """What predicts the next token: the part of `Model` that a model answers by itself.
+    """Predicts the next token: the part of `Model` that each model implements.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Predictor(ABC):
 
     __slots__ = ()
 
-    if TYPE_CHECKING:  # attributes or properties, as a model likes
+    if TYPE_CHECKING:  # a model has attributes or properties
 
         @property
         def vocab(self) -> Vocab: ...  # noqa: D102
@@ -45,7 +45,7 @@ class Predictor(ABC):
     def target_log_probs(self, X: Any, Y: Any) -> Float64:
         """Return the log-probability (N,) of each target Y (N,) after its context X (N,T).
 
-        A model that needs no array (N,V) for it says so by a method of its own.
+        A model that can do this without an array (N,V) has its own method.
 
         Raises
         ------
@@ -66,19 +66,19 @@ class Predictor(ABC):
         return result
 
     def core_predictor(self) -> Next:
-        """Return what the core asks for the next token: a frozen net, or `log_probs`.
+        """Return what the core calls to predict the next token: a frozen net, or `log_probs`.
 
-        Where the model is a net that can change, it is a copy of the net as it is now.
+        For an `MLP`, which can change, it is a frozen copy of the net as it is now.
         """
         return self.log_probs
 
     def training_texts(self) -> frozenset[str] | None:
-        """Return the texts that the model was trained on, or None where it does not know them."""
+        """Return the texts on which the model was trained, or None where it does not know them."""
         return None
 
 
 class Exhausted(Error):  # noqa: N818 - nothing went wrong
-    """A search gave up; `found` holds what it had found, in the order of the whole result."""
+    """A search gave up; `found` holds its results so far, in the order of the whole result."""
 
     found: list[Any]
 
@@ -88,7 +88,7 @@ class Exhausted(Error):  # noqa: N818 - nothing went wrong
 
 
 def check_model(name: str, model: object) -> None:
-    """Raise TypeError unless `model` is one."""
+    """Raise TypeError unless `model` is a model."""
     if not isinstance(model, Predictor):
         raise TypeError(
             f"{name} must be a model, not {type(model).__name__}; one of your own is a subclass of "
@@ -101,7 +101,7 @@ def check_model(name: str, model: object) -> None:
 
 
 def predictor_of(model: Predictor) -> Next:
-    """Return the `core_predictor` of what is checked to be a model."""
+    """Return the `core_predictor` of a model; raise TypeError for anything else."""
     check_model("model", model)
     return model.core_predictor()
 

@@ -1,4 +1,4 @@
-"""Sampling, written once for every kind of model."""
+"""Sampling of texts, for every kind of model."""
 
 import operator
 import warnings
@@ -17,13 +17,13 @@ from makemore_cpp.text.predictor import CHUNK_ELEMENTS, Exhausted, Predictor, en
 
 DEFAULT_MAX_LENGTH = 100
 MAX_SAMPLES = 2**62
-MAX_REJECTED = 100_000  # candidates in a row, before a search for other ones gives up
-# Candidates are drawn side by side in chunks, each larger than the one before.
+MAX_REJECTED = 100_000  # candidates that are left out in a row before the search gives up
+# Candidates are drawn side by side in chunks, each twice as large as the one before.
 FIRST_CHUNK, MAX_CHUNK = 1 << 10, 1 << 16
 
-# How the core says that a text ended; 0 is its own end.
+# The core's numbers for the endings of texts; 0 means that the model drew the boundary.
 CUT, STUCK = 1, 2
-# Why a candidate is left out that ended so.
+# The reasons for leaving out candidates with these endings.
 REASONS = {CUT: "did not end by max_length", STUCK: "could not reach min_length"}
 
 
@@ -32,7 +32,7 @@ class LengthWarning(UserWarning):
 
 
 class Sample(NamedTuple):
-    """One sampled text; `cut` says that it reached the greatest length before it ended."""
+    """One sampled text; `cut` tells that it reached `max_length` before it ended."""
 
     text: str
     cut: bool
@@ -42,7 +42,7 @@ Unfinished = Literal["keep", "redo"]
 
 
 class DrawOptions(TypedDict, total=False):
-    """How tokens are drawn; see `sample`."""
+    """The options on how tokens are drawn; see `sample`."""
 
     seed: int
     temperature: float
@@ -54,7 +54,7 @@ class DrawOptions(TypedDict, total=False):
 
 
 class SampleOptions(DrawOptions, total=False):
-    """How tokens are drawn, and which texts are given; see `sample`."""
+    """The options on how tokens are drawn and which texts are returned; see `sample`."""
 
     start: int | None
     unfinished: Unfinished
@@ -120,66 +120,66 @@ def sample(
 ) -> list[str] | TextColumn | tuple[list[str] | TextColumn, Float64]:
     """Return n texts drawn from the model.
 
-    Text i depends on the model, the settings, `seed` and i alone: not on n or `threads`. Candidate
-    number 0, 1, 2, ... are drawn, each from random numbers of its own, and those that `unique`,
-    `exclude`, `min_length` and `unfinished` allow are given in this order.
+    Text i depends on the model, the options, `seed` and i alone, not on n or `threads`. Candidates
+    number 0, 1, 2, ... are drawn, each with its own random numbers, and those that `unique`,
+    `exclude`, `min_length` and `unfinished` allow are returned in this order.
 
     Parameters
     ----------
     model : Model
-        Of any kind.
     n : int
+        The number of texts.
     start : int, optional
-        Give texts number `start` to ``start + n - 1`` of the whole, as one of several machines
-        does. For that no candidate may be left out: `unique`, `exclude` and "redo" are refused, as
-        what they leave out moves all that follow, and so is a candidate that `min_length` leaves
-        out.
+        Return texts number `start` to ``start + n - 1``, one machine's share of a larger sample.
+        Then no candidate may be left out, because that would change the numbers of all that
+        follow: `unique`, `exclude` and "redo" are refused, and so is a candidate that cannot reach
+        `min_length`.
     seed : int
-        In [0, 2**64).
+        The seed of the random numbers, in [0, 2**64).
     temperature : float
-        Log-probabilities are divided by it: below 1 the probable becomes more probable, above 1
-        less. 0 always takes the most probable token, the lower one of equals.
+        The divisor of log-probabilities: below 1 probable tokens become more probable, above 1 less
+        so. With 0 the most probable token is always taken, the lower one of equals.
     top_k : int, optional
-        Draw from the k most probable tokens only.
+        Draw only from the k most probable tokens.
     top_p : float
-        In (0, 1]: draw only from the most probable tokens, as few as have this probability
-        together, after temperature and `top_k` (Holtzman et al., "The curious case of neural text
+        Draw only from the fewest most probable tokens that together have this probability, in
+        (0, 1], after temperature and `top_k` (Holtzman et al., "The curious case of neural text
         degeneration", 2020).
     prefix : str
-        All texts begin with it; it counts for the lengths.
+        The beginning of all texts; the lengths include it.
     min_length : int
-        No text ends before it has so many tokens. Candidates that the model could only end
-        are left out.
+        No text ends before it has this many tokens. A candidate is left out if the model gives no
+        token but the end a probability before.
     max_length : int
         A text that would be longer is cut after this many tokens.
     unfinished : {"keep", "redo"}
-        What becomes of a text that was cut: it is given, or left out for the next candidate.
+        Whether a text that was cut is returned, or left out for the next candidate.
     unique : bool
-        Give no text twice.
+        Whether to return no text twice.
     exclude : collection of str, or "train"
-        Texts not to give; "train" stands for the texts that the model was trained on.
+        Texts to leave out; "train" stands for the texts on which the model was trained.
     log_probs : bool
-        Return the texts' scores too, those of `score`: at temperature 1.
+        Whether to return the texts' scores too, which are those of `score`: at temperature 1.
     as_arrow : bool
-        Return the texts as a column that all readers of Arrow arrays take without a copy:
-        ``pyarrow.array(column)``, ``polars.Series(column)``. No str is made of them.
+        Whether to return the texts as a column that all readers of Arrow arrays take without a
+        copy: ``pyarrow.array(column)``, ``polars.Series(column)``. No str is made of them.
     threads : int, optional
-        By default the CPUs that this process may use.
+        The number of threads; by default that of the CPUs that this process may use.
 
     Returns
     -------
     texts : list of str, or TextColumn
     log_probs : float64 array, shape (n,)
-        Only when asked for.
+        Only with `log_probs`.
 
     Raises
     ------
     TypeError
         An argument has a wrong type.
     ArgumentError
-        An argument is outside its range, the prefix outside the vocabulary, what the model gives
-        is not a distribution, it does not know its training texts, or `start` stands beside what
-        leaves out candidates.
+        An argument is outside its range, the prefix outside the vocabulary, a prediction of the
+        model is not a distribution, the model does not know its training texts, or `start` is
+        given and a candidate would be left out.
     FileError
         The file of the training texts cannot be read.
     Exhausted
@@ -188,7 +188,7 @@ def sample(
     Warns
     -----
     LengthWarning
-        Says how many texts were cut.
+        Some texts were cut; the warning has their number.
     """
     n = checks.integer("n", n, 0, MAX_SAMPLES)
     drawn = _Candidates(
@@ -228,10 +228,10 @@ def iter_samples(
     threads: int | None = None,
     **options: Unpack[DrawOptions],
 ) -> Iterator[Sample]:
-    """Yield the samples of `sample`, each with the mark of a cut, without end if there is no n.
+    """Yield the samples of `sample` one by one, without end if there is no n.
 
-    The arguments are those of `sample`, and so are the errors; `found` of Exhausted is empty. The
-    memory it needs is bounded, but for `unique`, which remembers every text that it gave.
+    The arguments and errors are those of `sample`; `found` of Exhausted is empty. Memory is
+    bounded, except that `unique` remembers every text.
     """
     for name in options.keys() - DrawOptions.__annotations__.keys():
         raise TypeError(f"iter_samples has no option {checks.shown(name)}")
@@ -245,7 +245,7 @@ def iter_samples(
 
 
 class _Candidates:
-    """Texts of one model, drawn in order, without those that are not wanted."""
+    """The candidates of one model: draws them in order and leaves out those not wanted."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class _Candidates:
         **options: Unpack[DrawOptions],
     ) -> None:
         predictor = predictor_of(model)
-        encode("prefix", options.get("prefix", ""), model.vocab)  # for the sake of the error
+        encode("prefix", options.get("prefix", ""), model.vocab)  # for its error
         self._sampler = _core.Sampler(predictor, model.vocab, model.block_size, **options)
         longest = operator.index(options.get("max_length", DEFAULT_MAX_LENGTH))
         widest = max(len(model.vocab), model.block_size, longest)
@@ -273,7 +273,7 @@ class _Candidates:
             self._start = checks.integer("start", start, 0, MAX_SAMPLES)
             self._check_that_all_are_given(is_redone)
         self._given: set[str] = set()
-        self._rejected: Counter[str] = Counter()  # reasons, since one was last accepted
+        self._rejected: Counter[str] = Counter()  # the reasons since a candidate was last accepted
 
     def _check_that_all_are_given(self, is_redone: bool) -> None:
         for option, leaves_out in (
@@ -288,12 +288,12 @@ class _Candidates:
                 )
 
     def chunks(self, n: int) -> Iterator[tuple[list[str] | TextColumn, Bool]]:
-        """Yield n texts in chunks, and which of them were cut; or raise Exhausted on the way."""
+        """Yield n texts in chunks, and which of them were cut; may raise Exhausted on the way."""
         drawn = found = 0
         start = self._start or 0
         size = FIRST_CHUNK
         while found < n:
-            # The number that will be needed if the share that is accepted stays what it was.
+            # The number that is needed if the share of accepted candidates stays the same.
             needed = -(-(n - found) * max(drawn, 1) // max(found, 1))
             count = min(size, needed, self._max_chunk)
             column, endings = self._sampler.draw(start + drawn, count, self._threads)

@@ -1,4 +1,4 @@
-"""One way to save and to load for all models that this package makes."""
+"""Saving and loading, the same for all models of this package."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -12,22 +12,22 @@ from makemore_cpp._core import ArgumentError, FormatError
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.files.tensors import Content, naming, to_bytes
 
-NET_FORMAT = "makemore_cpp"  # what follows it in other formats is a class
+NET_FORMAT = "makemore_cpp"  # of a net; other formats add the name of a class
 VERSION = 1
 
-Reader = Callable[[Content], Any]  # from the content of a file to what it describes
+Reader = Callable[[Content], Any]  # from the content of a file to the object that it describes
 _READERS: dict[str, Reader] = {}
 
 
 def add_reader(format: str, reader: Reader) -> None:
-    """Let files of this format be read so, wherever one is met."""
+    """Register the reader of files of this format."""
     _READERS[format] = reader
 
 
 class Saved:
-    """A base for what has a file: subclasses say what stands in it, and how that is read.
+    """A base class of objects with a file; `_content` and `_of_content` define what it holds.
 
-    A class that names its `_KIND` has a format of its own.
+    A subclass with the attribute `_KIND` has its own format.
     """
 
     _KIND: ClassVar[str]
@@ -47,7 +47,10 @@ class Saved:
 
     @classmethod
     def _of_content(cls, content: Content) -> Self:
-        """Return what they describe, or raise any error about what is wrong with them."""
+        """Return the object that the fields and arrays describe; raise an error if they are wrong.
+
+        The caller turns the error into a FormatError.
+        """
         raise NotImplementedError
 
     def to_bytes(self) -> bytes:
@@ -56,7 +59,7 @@ class Saved:
         Raises
         ------
         TypeError
-            A model inside is of a class that has no `to_bytes`.
+            The class of a model inside has no `to_bytes`.
         ArgumentError
             A number is not finite.
         """
@@ -70,13 +73,13 @@ class Saved:
         FileError
             The file cannot be written.
         TypeError, ArgumentError
-            As `to_bytes`.
+            `to_bytes` raises it.
         """
         files.replace(checks.path("path", path), self.to_bytes())
 
     @classmethod
     def from_bytes(cls, data: bytes, name: str = "bytes") -> Self:
-        """Return what `to_bytes` has written; errors call the bytes `name`.
+        """Return the object of bytes that `to_bytes` has made; errors call the bytes `name`.
 
         Raises
         ------
@@ -98,12 +101,12 @@ class Saved:
 
     @classmethod
     def load(cls, path: str | bytes | os.PathLike[str]) -> Self:
-        """Return what a file holds.
+        """Return the object of a file.
 
         Raises
         ------
         TypeError
-            `path` is no path.
+            `path` is not a path.
         FileError
             The file cannot be read.
         FormatError
@@ -114,13 +117,13 @@ class Saved:
 
 
 def reader_of(content: Content) -> Reader:
-    """Return what reads a file of this format, or raise ArgumentError where nothing does."""
+    """Return the reader of files of this format, or raise ArgumentError where there is none."""
     if content.format not in _READERS:
         raise ArgumentError(f"its format is {checks.quoted(content.format)}, which is no model's")
     return _READERS[content.format]
 
 
-# -- what several classes keep ---------------------------------------------------------------------
+# -- fields and arrays of several classes ----------------------------------------------------------
 def vocab_fields(vocab: Vocab) -> dict[str, Any]:
     """Return the fields that describe a vocabulary."""
     if vocab.is_plain:
@@ -155,7 +158,7 @@ def take_texts(content: Content) -> list[str]:
         joined = content.array("texts", np.uint8, None).tobytes().decode()
     except UnicodeDecodeError:
         raise ArgumentError("the texts are not UTF-8") from None
-    # Each is compared before they are added, as a sum may overflow.
+    # Each length is checked before they are added, because a sum may overflow.
     if len(lengths) and not 0 <= lengths.min() <= lengths.max() <= len(joined):
         raise ArgumentError("the lengths of the texts are impossible")
     ends = np.cumsum(lengths).tolist()
@@ -165,7 +168,7 @@ def take_texts(content: Content) -> list[str]:
 
 
 def model_arrays(named: Mapping[str, object]) -> dict[str, NDArray[Any]]:
-    """Return arrays that hold the bytes of models."""
+    """Return arrays that hold the bytes of the named models."""
     arrays: dict[str, NDArray[Any]] = {}
     for name, model in named.items():
         if not callable(getattr(model, "to_bytes", None)):
@@ -175,10 +178,10 @@ def model_arrays(named: Mapping[str, object]) -> dict[str, NDArray[Any]]:
 
 
 def take_model(content: Content, name: str) -> Any:
-    """Return the model whose bytes an array holds; one that is a net is frozen."""
+    """Return the model whose bytes an array holds; a net is a LanguageModel."""
     data = content.array(name, np.uint8, None).tobytes()
     try:
         inner = content.inside(data, name)
         return reader_of(inner)(inner)
-    except FormatError as error:  # about bytes inside of a file, which has a name
+    except FormatError as error:  # the caller adds the name of the file around these bytes
         raise ArgumentError(str(error)) from None

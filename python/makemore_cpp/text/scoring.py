@@ -1,4 +1,4 @@
-"""How probable a model finds texts, written once for every kind of model."""
+"""The probability of texts under a model, for every kind of model."""
 
 import math
 import re
@@ -22,8 +22,8 @@ from makemore_cpp.text.predictor import (
 )
 
 OOV = Literal["error", "skip", "-inf"]
-BATCH_TOKENS = 1 << 16  # with the contexts before the first token of each text
-MAX_THREADS = 1024  # as in the core
+BATCH_TOKENS = 1 << 16  # counting the context before the first token of each text
+MAX_THREADS = 1024  # the core's limit
 
 
 def score(
@@ -31,22 +31,21 @@ def score(
 ) -> Float64:
     """Return the log-probability of each text and its end, in nats.
 
-    A text has the same score alone and among others. One that the model cannot make has -inf, and
-    a null of an Arrow array NaN.
+    A text's score does not depend on the other texts. A text that the model cannot make has the
+    score -inf, and a null of an Arrow array NaN.
 
     Parameters
     ----------
     model : Model
-        Of any kind.
     texts : iterable of str, or Arrow strings
-        Read once and never held all at the same time. What has ``__arrow_c_array__`` or
-        ``__arrow_c_stream__``, as the columns of pyarrow, Polars and pandas, is read where it lies.
+        The texts, which are read once and never held all at the same time. An object that has
+        ``__arrow_c_array__`` or ``__arrow_c_stream__``, such as the columns of pyarrow, Polars and
+        pandas, is read without a copy.
     oov : {"error", "skip", "-inf"}
-        What becomes of a token that is not in the vocabulary, where none stands for such tokens,
-        and of the boundary: it is refused, left out as if it did not stand there, or gives its
-        text the score -inf.
+        How to treat a character or word that has no token (out of vocabulary), and the boundary: it
+        is an error, is left out, or gives its text the score -inf.
     threads : int, optional
-        By default the CPUs that this process may use; only nets use them.
+        The number of threads of nets; by default that of the CPUs that this process may use.
 
     Returns
     -------
@@ -55,9 +54,9 @@ def score(
     Raises
     ------
     TypeError
-        `texts` is a str, or holds something else than str.
+        `texts` is a str, or holds something other than str.
     ArgumentError
-        A token is not in the vocabulary and `oov` is "error", an argument is outside its range, or
+        A character or word has no token and `oov` is "error", an argument is outside its range, or
         an Arrow array is malformed or not UTF-8.
     """
     predictor = predictor_of(model)
@@ -70,7 +69,7 @@ def score(
 def score_and_length(
     model: Predictor, texts: AnyTexts, oov: OOV = "error", threads: int | None = None
 ) -> tuple[Float64, Int64]:
-    """Return what `score` does, and the number of tokens of each text, int64 (texts,).
+    """Return the result of `score`, and the number of tokens of each text, int64 (texts,).
 
     Tokens that `oov` skips do not count; the length of a null is -1.
     """
@@ -112,16 +111,15 @@ def per_char(model: Predictor, text: str | ArrowTexts) -> Float64 | tuple[Float6
     Parameters
     ----------
     model : Model
-        Of any kind.
     text : str, or Arrow strings
-        See `score`; none of them may be null.
+        The text, or texts as in `score`, of which none may be null.
 
     Returns
     -------
     surprisals : float64 array, shape (tokens + 1,)
-        Their sum is the negative `score`. For Arrow strings, those of all texts.
+        Their sum is the negative `score`. For Arrow strings the array holds those of all texts.
     begins : int64 array, shape (texts + 1,)
-        For Arrow strings only: text i has ``surprisals[begins[i]:begins[i + 1]]``.
+        Only for Arrow strings: text i has ``surprisals[begins[i]:begins[i + 1]]``.
 
     Raises
     ------
@@ -146,8 +144,8 @@ def bits_per_char(
 ) -> float:
     """Return the mean surprisal of all tokens in bits, where each end counts as a token.
 
-    It is inf where the model cannot make one of the texts. The arguments are those of `score`,
-    and so are the errors.
+    It is inf where the model cannot make one of the texts. The arguments and other errors are those
+    of `score`.
 
     Raises
     ------
@@ -160,7 +158,7 @@ def bits_per_char(
 def perplexity(
     model: Predictor, texts: AnyTexts, oov: OOV = "error", threads: int | None = None
 ) -> float:
-    """Return ``2**bits_per_char``: e to the mean surprisal in nats, ends counted; see there."""
+    """Return ``2**bits_per_char``, e to the mean surprisal in nats; see `bits_per_char`."""
     with np.errstate(over="ignore"):
         return float(np.exp(mean_surprisal(model, texts, oov=oov, threads=threads)))
 
@@ -168,7 +166,7 @@ def perplexity(
 def mean_surprisal(
     model: Predictor, texts: AnyTexts, *, oov: OOV = "error", threads: int | None = None
 ) -> float:
-    """Return `bits_per_char` in nats: the mean loss of all tokens and ends; see there."""
+    """Return the mean surprisal of all tokens and ends in nats; see `bits_per_char`."""
     total, tokens = sum_of_surprisals(model, texts, oov=oov, threads=threads)
     if tokens == 0:
         raise ArgumentError("texts is empty; there must be at least one text")
@@ -178,7 +176,7 @@ def mean_surprisal(
 def sum_of_surprisals(
     model: Predictor, texts: AnyTexts, *, oov: OOV = "error", threads: int | None = None
 ) -> tuple[float, int]:
-    """Return the surprisal of all tokens and ends in nats, and how many these are; of no null."""
+    """Return the sum of surprisals of all tokens and ends in nats, and their number; skip nulls."""
     scores, lengths = score_and_length(model, texts, oov, threads)
     is_text = lengths >= 0
     return -float(scores[is_text].sum()), int((lengths[is_text] + 1).sum())
@@ -189,7 +187,7 @@ def _check_iterable(texts: object) -> None:
     checks.refuse_table("texts", texts)
     if checks.is_arrow(texts):
         return
-    # An array without dimensions has __iter__, and refuses.
+    # An array without dimensions has __iter__ but cannot be iterated.
     if isinstance(texts, str) or not hasattr(texts, "__iter__") or getattr(texts, "ndim", 1) == 0:
         raise TypeError(f"texts must be an iterable of str, not {type(texts).__name__}")
 
@@ -198,7 +196,7 @@ def _score_in_batches(
     model: Predictor, texts: AnyTexts, oov: OOV, threads: int | None
 ) -> tuple[Float64, Int64]:
     checks.choice("oov", oov, get_args(OOV))
-    if threads is not None:  # of no use here, but a mistake is one everywhere
+    if threads is not None:  # checked although it has no effect here
         checks.integer("threads", threads, 1, MAX_THREADS)
     nulls: list[int] = []
     scores, lengths = [np.empty(0)], [np.empty(0, np.int64)]
@@ -212,7 +210,7 @@ def _score_in_batches(
 
 
 def _without_nulls(texts: AnyTexts, nulls: list[int]) -> Iterable[object]:
-    """Return the texts, empty ones for the nulls of an Arrow array, whose numbers are noted."""
+    """Return the texts with "" for the nulls of an Arrow array; append their places to `nulls`."""
     strings = checks.readable("texts", texts)
     return strings if strings is texts else _filled(strings, nulls)
 
@@ -225,7 +223,7 @@ def _filled(strings: Iterable[object], nulls: list[int]) -> Iterator[object]:
 
 
 def _batches(texts: Iterable[object], block_size: int) -> Iterator[tuple[int, list[str]]]:
-    """Yield the texts in lists of about as many tokens, each with the number of its first."""
+    """Yield lists of texts with about equally many tokens, each after its first text's number."""
     batch: list[str] = []
     first = tokens = 0
     for i, text in enumerate(texts):
@@ -251,7 +249,7 @@ def _score_batch(model: Predictor, texts: list[str], first: int, oov: OOV) -> tu
     lengths = np.array([len(t) for t in tokens], np.int64)
     log_probs = _token_log_probs(model, np.concatenate([np.empty(0, np.int32), *tokens]), lengths)
     owner = np.repeat(np.arange(len(texts)), lengths + 1)
-    # It adds from the first token on, as the core does; NumPy's sum would add in pairs.
+    # bincount adds from the first token on, as the core does; NumPy's sum would add in pairs.
     scores: Float64 = np.bincount(owner, log_probs, len(texts)).astype(np.float64)
     scores[lengths != full_lengths] = -np.inf
     return scores, full_lengths
@@ -267,7 +265,7 @@ def _token_log_probs(model: Predictor, tokens: Int32, lengths: Int64) -> Float64
 
 
 def skipping(vocab: Vocab) -> Callable[[str], str]:
-    """Return what gives a text without the tokens that `Vocab.encode` refuses."""
+    """Return a function that removes from a text the tokens that `Vocab.encode` refuses."""
     if vocab.level == "char":
         outside = f"[^{''.join(map(re.escape, vocab.tokens))}]"
         refused = re.compile(outside if vocab.unknown is None else re.escape(vocab.boundary))
