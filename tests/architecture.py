@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import pydoc
 import re
 import subprocess
 import sys
@@ -383,6 +384,28 @@ def stub_differences(stub: Signatures, module: Signatures, exceptions: set[str])
 
 
 # -- prose ---------------------------------------------------------------------------------------
+def texts_of(module: ModuleType) -> Iterator[tuple[str, str]]:
+    """Yield the names and docstrings of a module's functions and classes and of their members."""
+    for name, value in vars(module).items():
+        yield name, getattr(value, "__doc__", None) or ""
+        for key, member in vars(value).items() if isinstance(value, type) else ():
+            yield f"{name}.{key}", getattr(member, "__doc__", None) or ""
+
+
+def lost_pointers(module: ModuleType) -> list[str]:
+    """Find docstrings that point to a name of the package that is not there or has no text."""
+    found = []
+    for name, text in texts_of(module):
+        for pointer in re.findall(r"[Ss]ee (makemore_cpp[.\w]*\w)", text):
+            try:
+                target = pydoc.locate(pointer)
+            except pydoc.ErrorDuringImport:
+                target = None
+            if target is None or not target.__doc__:
+                found.append(f"{name} points to {pointer}")
+    return found
+
+
 def silent_openings(root: Path) -> list[str]:
     """Every file opens with a sentence on what it is."""
     found = []

@@ -12,6 +12,7 @@ from architecture import (
     guests_of_kernels,
     library_manners,
     loaded_by,
+    lost_pointers,
     module_signatures,
     prints_beside_the_door,
     private_parts_in_public,
@@ -186,3 +187,15 @@ def test_stub_differences_notice(stub, difference, tmp_path):
     found = stub_differences(stub_signatures(path), module_signatures(module), set())
     assert len(found) == bool(difference)
     assert all(difference in sentence for sentence in found)
+
+
+def test_bindings_point_to_the_contracts_in_python():
+    assert lost_pointers(_core) == []
+
+
+@pytest.mark.parametrize("pointer", ["makemore_cpp.ops.linear_forwards", "makemore_cpp.opts.x"])
+def test_lost_pointers_notice(pointer):
+    module = ModuleType("module")
+    module.f = lambda: None
+    module.f.__doc__ = f"f() -> None\n\nSee {pointer}."
+    assert lost_pointers(module) == [f"f points to {pointer}"]

@@ -97,16 +97,7 @@ py::bytes read_file_of_tensors(const py::object& path) {
 }  // namespace
 
 void bind_files(py::module_& m) {
-  m.def("write_file", &write_file, "path"_a, "data"_a,
-        R"(Make a file hold `data`, atomically and durably.
-
-The new file has the permissions of the one that it replaces.  A symbolic link stays, and the file
-that it leads to is replaced or made.
-
-Raises
-------
-FileError
-    The path leads to what is not a regular file, or the system refuses; an older file is as it was.)");
+  m.def("write_file", &write_file, "path"_a, "data"_a, "See makemore_cpp.files.replace.");
   m.def("write_tensors", &write_tensors, "metadata"_a, "tensors"_a,
         R"(Return the bytes of a file of named arrays and one text, with a digest over all of it.
 

@@ -1,4 +1,4 @@
-// LanguageModel, Sampler and complete for Python; the latter two also ask models made in Python.
+// LanguageModel, Sampler and complete for Python; the last two also take models made in Python.
 #include "makemore/language_model.hpp"
 
 #include <algorithm>
@@ -60,10 +60,10 @@ FloatArray next(const LanguageModel& model, py::handle prefix) {
 
 struct Scored {
   GrowingBuffer<double> scores;
-  GrowingBuffer<int64_t> lengths;  // in tokens, where they are asked for
+  GrowingBuffer<int64_t> lengths;  // in tokens; filled only where they are wanted
 };
 
-// Scores texts of all sorts, some at a time, in memory that does not depend on their number.
+// Scores texts from any source, some at a time, in memory that does not depend on their number.
 class Scoring {
  public:
   Scoring(const LanguageModel& model, const py::object& oov, const py::object& threads,
@@ -107,7 +107,7 @@ class Scoring {
     score_waiting();
   }
 
-  // The score of a null is no number, and its length -1.
+  // Gives a null the score NaN and the length -1.
   void score_arrow(ArrowSource& source) {
     TokenBatch batch;
     const GilRelease release;
@@ -154,7 +154,7 @@ py::tuple score_and_length(const LanguageModel& model, const py::object& texts,
   return py::make_tuple(array_of(scored.scores), array_of(scored.lengths));
 }
 
-// The surprisals of many texts in one array, and where those of each begin.
+// Returns the surprisals of many texts in one array, and the place where those of each text begin.
 py::tuple surprisals_of(const LanguageModel& model, ArrowSource& source) {
   GrowingBuffer<double> surprisals;
   GrowingBuffer<int64_t> begins;
@@ -188,7 +188,7 @@ py::object per_char(const LanguageModel& model, const py::object& value) {
   return array_of(model.surprisals(text("text", value)));
 }
 
-// What predicts: a LanguageModel, or a function from contexts (N,T) to log-probabilities (N,V).
+// Makes the core's function of a Python function from contexts (N,T) to log-probabilities (N,V).
 NextLogProbs next_log_probs(const py::object& next, int64_t T, int64_t V) {
   return [=](float* out, const int32_t* X, int64_t N) {
     py::array_t<int32_t> contexts({N, T});
@@ -199,7 +199,7 @@ NextLogProbs next_log_probs(const py::object& next, int64_t T, int64_t V) {
   };
 }
 
-// Tokens of one vocabulary are not those of another.
+// The LanguageModel `next`; throws unless it has this vocabulary.
 const LanguageModel& model_of(const py::object& next, const Vocabulary& vocabulary) {
   const auto& model = next.cast<const LanguageModel&>();
   if (!(model.vocabulary() == vocabulary)) {
@@ -260,8 +260,8 @@ class PySampler {
   SampleOptions options_;
   int64_t block_size_;
   std::vector<int32_t> prefix_;
-  NextLogProbs next_;               // of a model made in Python,
-  std::optional<Sampler> sampler_;  // or this
+  NextLogProbs next_;               // for a model made in Python
+  std::optional<Sampler> sampler_;  // for a LanguageModel
 };
 
 namespace {
@@ -318,18 +318,10 @@ py::tuple complete_(const py::object& next, const py::object& vocabulary,
 }  // namespace
 
 void bind_language_model(py::module_& m) {
-  auto language_model =
-      class_of<LanguageModel>(m, "LanguageModel", R"(A trained model that no longer changes.
-
-Any number of threads may use one object.
-
-Parameters
-----------
-saved : SavedModel
-    Copied.)");
+  auto language_model = class_of<LanguageModel>(
+      m, "LanguageModel", "See makemore_cpp.LanguageModel; it copies the SavedModel `saved`.");
   def_init(language_model, &make_language_model, "saved"_a);
-  language_model
-      .def_property_readonly("vocabulary", &LanguageModel::vocabulary, "Text to tokens and back.")
+  language_model.def_property_readonly("vocabulary", &LanguageModel::vocabulary, "The vocabulary.")
       .def_property_readonly(
           "sizes",
           [](const LanguageModel& model) {
@@ -339,110 +331,28 @@ saved : SavedModel
           "T, E, H and V.")
       .def_property_readonly(
           "direct", [](const LanguageModel& model) { return model.sizes().is_direct; },
-          "Whether the output layer sees the embeddings, too.")
+          "Whether there are direct connections from the embeddings to the output layer.")
       .def("log_probs", &log_probs, "X"_a, "threads"_a = py::none(),
-           R"(Return the log-probabilities of the token after each context.
-
-Parameters
-----------
-X : integer array, shape (N,T)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float32 array, shape (N,V)
-    Natural logarithms, the same bits as those of the model that was frozen.
-
-Raises
-------
-TypeError
-    X does not hold integers.
-ArgumentError
-    X has another shape.
-RangeError
-    A token is outside the vocabulary.)")
-      .def("next", &next, "prefix"_a, R"(Return the probabilities of the token after a prefix.
-
-Returns
--------
-float32 array, shape (V,)
-    The number of token 0 is the probability that the text ends.
-
-Raises
-------
-TypeError
-    `prefix` is not a str.
-ArgumentError
-    A character is not in the vocabulary, or is the boundary.)")
+           "See makemore_cpp.LanguageModel.log_probs.")
+      .def("next", &next, "prefix"_a, "See makemore_cpp.text.next_probs.")
       .def("score", &score, "texts"_a, "oov"_a = "error", "threads"_a = py::none(),
-           R"(Return the log-probability of each text and its end.
-
-Parameters
-----------
-texts : iterable of str, or object with __arrow_c_array__ or __arrow_c_stream__
-oov : {"error", "skip", "-inf"}
-    What becomes of tokens that are not in the vocabulary: an error, they are left out as if they
-    did not stand there, or the text's score is -inf.
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float64 array, shape (texts,)
-    In nats. A text's score is the same bits alone and among others; that of a null is NaN.
-
-Raises
-------
-TypeError
-    `texts` is a str, or holds something else than str.
-ArgumentError
-    A character is not in the vocabulary, and `oov` is "error"; or `oov` is unknown.)")
+           "See makemore_cpp.text.score.")
       .def("score_and_length", &score_and_length, "texts"_a, "oov"_a = "error",
-           "threads"_a = py::none(), R"(Return what `score` does, and the tokens of each text.
+           "threads"_a = py::none(), "See makemore_cpp.text.scoring.score_and_length.")
+      .def("per_char", &per_char, "text"_a, "See makemore_cpp.text.per_char.");
 
-Returns
--------
-scores : float64 array, shape (texts,)
-lengths : int64 array, shape (texts,)
-    Without those that `oov` skips; -1 for a null.)")
-      .def("per_char", &per_char, "text"_a, R"(Return how surprising each character and the end is.
-
-Parameters
-----------
-text : str, or object with __arrow_c_array__ or __arrow_c_stream__
-
-Returns
--------
-float64 array, shape (len(text) + 1,)
-    ``-ln p`` of each character after those before it and, last, of the end, in nats. For an Arrow
-    array these of all its texts, and an int64 array (texts + 1,): where those of each begin.
-
-Raises
-------
-TypeError
-    `text` is not a str.
-ArgumentError
-    A character is not in the vocabulary, or is the boundary.)");
-
-  auto sampler = class_of<PySampler>(m, "Sampler", R"(Samples of one model with the same options.
+  auto sampler =
+      class_of<PySampler>(m, "Sampler", R"(Draws samples of one model with the same options.
 
 Parameters
 ----------
 next : LanguageModel or function
-    Or a function from contexts X (N,T), int32, to log-probabilities (N,V), float32.
+    The function takes contexts X (N,T), int32, and returns log-probabilities (N,V), float32.
 vocabulary : Vocabulary
 block_size : int
-    T.
+    T, the number of tokens in a context.
 seed, temperature, top_k, top_p, prefix, min_length, max_length
-    See `makemore_cpp.sample`.
-
-Raises
-------
-TypeError
-    An argument is of another type.
-ArgumentError
-    An option is outside its range, or the prefix is not in the vocabulary.)");
+    The options of `makemore_cpp.text.sample`, which also says what raises an error.)");
   def_init(sampler, &make_sampler, "next"_a, "vocabulary"_a, "block_size"_a, py::kw_only(),
            "seed"_a = 42, "temperature"_a = 1.0, "top_k"_a = py::none(), "top_p"_a = 1.0,
            "prefix"_a = "", "min_length"_a = 0, "max_length"_a = 100);
@@ -453,39 +363,24 @@ Returns
 -------
 texts : TextColumn
 endings : uint8 array, shape (n,)
-    How each came to its end: 0 it ended, 1 it was cut at max_length, 2 it may not end yet, but the
-    model gives no other token a probability.
+    How each text ended: 0 the model drew the boundary; 1 the text reached max_length; 2 it may not
+    end yet, but the model gives no other token a probability.
 
 Raises
 ------
 ArgumentError
-    A number is outside its range, or what the model predicts is not a distribution.)");
+    A number is outside its range, or a prediction of the model is not a distribution.)");
 
   m.def("complete", &complete_, "next"_a, "vocabulary"_a, "block_size"_a, "prefix"_a, "k"_a,
-        "max_length"_a = 100, R"(Return the most probable texts that begin with a prefix.
-
-Parameters
-----------
-next, vocabulary, block_size
-    As for `Sampler`.
-prefix : str
-k : int
-    In [1, 1,000,000].
-max_length : int
-    Characters of the longest text considered.
+        "max_length"_a = 100,
+        R"(See makemore_cpp.text.complete; next, vocabulary and block_size are those of `Sampler`.
 
 Returns
 -------
 found : list of tuple (text, log_prob)
-    The k most probable first, or all where there are fewer.
+    The most probable first.
 gave_up : bool
-    The search became too large; those found are still the most probable.
-
-Raises
-------
-ArgumentError
-    A number is outside its range, a character is not in the vocabulary, or what the model predicts
-    is not a distribution.)");
+    Whether the search became too large; the texts found are still the most probable.)");
 }
 
 }  // namespace makemore::bindings

@@ -31,8 +31,8 @@ using CountArray = py::array_t<int64_t, py::array::c_style>;
 
 constexpr int64_t kDefaultBatchSize = 32;
 
-// rows: None, "all", or integers (steps, B), which `holder` then holds.  They say what B is, and a
-// batch_size beside them must not say another.
+// `rows` is None, "all", or integers (steps, B), which `holder` then keeps alive.  It determines B,
+// and a batch_size that is given too must be equal.
 Batches batches_of(py::handle rows, py::handle batch_size, int64_t steps, int64_t n_examples,
                    RowArray& holder) {
   const bool is_given = !batch_size.is_none();
@@ -56,16 +56,16 @@ Batches batches_of(py::handle rows, py::handle batch_size, int64_t steps, int64_
   return {Batches::Kind::given, holder.shape(1), holder.data()};
 }
 
-// The optimiser's state, and the arrays that hold it: the caller's dict may change in a long call.
+// The optimiser's state, with its arrays: the caller's dict may change during a long call.
 struct StateArguments {
   OptimizerState state;
   std::vector<FloatArray> arrays;
-  std::optional<CountArray> count;  // of the steps that it has seen
+  std::optional<CountArray> count;  // the number of steps that the state has seen
 };
 
 std::string name_in_state(std::string_view name) { return "state['" + show_text(name) + "']"; }
 
-// state['step'], an int64 that is changed in place.
+// Returns state['step'], an int64 that is changed in place.
 CountArray count_of(py::handle value) {
   const bool is_count = CountArray::check_(value) && py::array::ensure(value).size() == 1;
   if (!is_count) {
@@ -80,7 +80,7 @@ CountArray count_of(py::handle value) {
   return count;
 }
 
-// The number of the first step: the state's count, where it counts, which nobody may contradict.
+// The number of the first step: by default the state's count; it must not differ from that count.
 int64_t first_step_of(py::handle first_step, const StateArguments& state) {
   const int64_t count = state.count ? *state.count->data() : 0;
   if (first_step.is_none()) return count;
@@ -131,7 +131,7 @@ StateArguments state_of(py::handle state, const ParameterArguments& parameters) 
   return arguments;
 }
 
-// The value of an option, by the type of its field.
+// These read the value of an option by the type of its field.
 void read(const char* name, py::handle value, double& field) { field = number(name, value); }
 void read(const char* name, py::handle value, bool& field) { field = flag(name, value); }
 void read(const char* name, py::handle value, Optimizer& field) {
@@ -141,7 +141,7 @@ void read(const char* name, py::handle value, std::optional<int64_t>& field) {
   if (!value.is_none()) field = integer(name, value);
 }
 
-// The options that keyword arguments give.
+// The options of keyword arguments.
 TrainOptions options_of(const py::kwargs& given) {
   TrainOptions options;
   for (const auto& [key, value] : given) {
@@ -197,8 +197,8 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
   int64_t* const count = state_in.count ? state_in.count->mutable_data() : nullptr;
 
   // An exception of a signal handler or of should_stop ends the steps like a stop, so that the
-  // parameters hold the last completed one, and is raised after that.  But one of several ranks
-  // must not end alone as if all had.
+  // parameters hold the last completed step, and is raised afterwards.  But one of several ranks
+  // must not stop alone as if all had stopped.
   SignalPoll poll;
   std::exception_ptr interruption;
   const auto stop = [&]() -> bool {
@@ -216,7 +216,7 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
       return true;
     }
   };
-  // Made before the first step: without memory for it nothing has changed.
+  // The array is made before the first step: where memory is missing, nothing has changed.
   FloatArray losses = new_floats({steps});
   float* const losses_out = losses.mutable_data();
   int64_t done = 0;
@@ -272,78 +272,32 @@ void bind_model(py::module_& m) {
         py::arg("batch_size") = py::none(), py::arg("seed") = 1, py::arg("first_step") = py::none(),
         py::arg("rows") = py::none(), py::arg("state") = py::none(), threads,
         py::arg("should_stop") = py::none(), py::arg("exchange") = py::none(),
-        R"(Train the five arrays in place, one step per entry of `lr`.
+        R"(See makemore_cpp.MLP.train_steps, with these differences.
 
-Arguments and result are those of `MLP.train_steps`, with lr an array (steps,) and the options by
-the names of `for_each_option` in makemore/trainer.hpp: "beta1" and "beta2" are two.
+`lr` is an array (steps,).  `update` holds the options of `for_each_option` in
+makemore/trainer.hpp, where "beta1" and "beta2" are two options.
 
 Parameters
 ----------
 C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
-    C-contiguous and writable; no two share memory.  K = T*E.
+    The parameters, C-contiguous and writable; no two share memory.  K = T*E.
 exchange : object, optional
-    Of the ranks that make this call together, with `rank`, `size` and a function
-    all_gather(message, bytes): bytes[i] bytes of the uint8 array are rank i's, which it has filled;
-    afterwards they are there on every rank.
-
-Raises
-------
-DivergedError
-    A loss or parameter is not finite.
-RangeError
-    A token or row that is used is outside its range.
-ArgumentError
-    A shape or value does not fit, or another call that has not ended writes one of the arrays.
-    After any of these errors the parameters are as they were.)");
+    The ranks that make this call together; it has `rank`, `size` and a function
+    all_gather(message, bytes).  bytes[i] bytes of the uint8 array `message` are those of rank i;
+    each rank has filled its own, and the function fills those of the others.)");
   m.def(
       "moments_of",
       [](py::object optimizer) {
         return moments_of(optimizer_named(std::string(text("optimizer", optimizer))));
       },
       py::arg("optimizer"),
-      R"(Return what an optimiser remembers of each parameter: names like "velocity".)");
+      "Return the names of what an optimiser keeps for each parameter, such as 'velocity'.");
   m.def("mean_loss", &mean_loss_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
         py::arg("b2"), py::arg("X"), py::arg("Y"), threads, py::arg("exchange") = py::none(),
-        R"(Return the mean loss of targets Y after contexts X, in nats per token.
-
-Parameters
-----------
-C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
-X : integer array, shape (N,T)
-Y : integer array, shape (N,)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-exchange : object, optional
-    As in `train_steps`.
-
-Raises
-------
-RangeError
-    A token is outside the vocabulary.
-ArgumentError
-    A shape does not fit, or N = 0.)");
+        R"(See makemore_cpp.MLP.loss; the five arrays and `exchange` are those of `train_steps`.)");
   m.def("log_probs", &log_probs_, py::arg("C"), py::arg("W1"), py::arg("b1"), py::arg("W2"),
         py::arg("b2"), py::arg("X"), threads,
-        R"(Return the log-probabilities of the token after each context.
-
-Parameters
-----------
-C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
-X : integer array, shape (N,T)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float32 array, shape (N,V)
-    Natural logarithms.
-
-Raises
-------
-RangeError
-    A token is outside the vocabulary.
-ArgumentError
-    A shape does not fit.)");
+        "See makemore_cpp.MLP.log_probs; the five arrays are those of `train_steps`.");
 }
 
 }  // namespace makemore::bindings

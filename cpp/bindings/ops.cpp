@@ -40,7 +40,7 @@ FloatArray embedding_backward_(py::object demb, py::object X, py::object vocab_s
   return dC;
 }
 
-// linear_forward and linear_tanh_forward differ in the function they call.
+// The bindings of linear_forward and linear_tanh_forward differ only in the function they call.
 using Forward = void (*)(float*, const float*, const float*, const float*, int64_t, int64_t,
                          int64_t, int);
 
@@ -123,7 +123,7 @@ FloatArray log_softmax_(py::object logits, py::object threads) {
 
 void sgd_update_(py::object w, py::object dw, py::object lr, py::object weight_decay) {
   FloatArray w_in_place = float_in_place("w", w);
-  const int64_t size = w_in_place.size();  // now: whoever is asked for lr may give w another type
+  const int64_t size = w_in_place.size();  // read now: converting lr may run code that changes w
   const FloatArray dw_in = floats_of("dw", dw, shape_of(w_in_place));
   check_apart("w", w_in_place, "dw", dw_in);
   const double rate = number("lr", lr), decay = number("weight_decay", weight_decay);
@@ -150,201 +150,25 @@ py::array_t<int32_t> sample_tokens_(py::object log_probs, py::object u) {
 void bind_ops(py::module_& m) {
   const auto threads = py::arg("threads") = py::none();
   m.def("embedding_forward", &embedding_forward_, py::arg("C"), py::arg("X"), threads,
-        R"(Return the embeddings of tokens, emb = C[X].
-
-Parameters
-----------
-C : float32 array, shape (V,E)
-X : integer array, shape (N,T)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float32 array, shape (N,T,E)
-
-Raises
-------
-RangeError
-    A token is outside [0, V).)");
+        "See makemore_cpp.ops.embedding_forward; it takes no single row.");
   m.def("embedding_backward", &embedding_backward_, py::arg("demb"), py::arg("X"),
-        py::arg("vocab_size"), threads,
-        R"(Return dC, the sum of the rows of demb that belong to each token.
-
-Parameters
-----------
-demb : float32 array, shape (N,T,E)
-X : integer array, shape (N,T)
-vocab_size : int
-    V, in [1, 2**20].
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float32 array, shape (V,E)
-
-Raises
-------
-RangeError
-    A token is outside [0, V).
-ArgumentError
-    A shape does not fit, or `vocab_size` is outside its range.)");
+        py::arg("vocab_size"), threads, "See makemore_cpp.ops.embedding_backward.");
   m.def("linear_forward", &linear_forward_<linear_forward>, py::arg("x"), py::arg("W"),
-        py::arg("b"), threads, R"(Return y = x @ W + b.
-
-Parameters
-----------
-x : float32 array, shape (B,K)
-W : float32 array, shape (K,N)
-b : float32 array, shape (N,)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float32 array, shape (B,N)
-
-Raises
-------
-ArgumentError
-    A shape does not fit.)");
+        py::arg("b"), threads, "See makemore_cpp.ops.linear_forward; it takes no single row.");
   m.def("linear_backward", &linear_backward_, py::arg("dy"), py::arg("x"), py::arg("W"), threads,
-        R"(Return the gradients of y = x @ W + b.
-
-Parameters
-----------
-dy : float32 array, shape (B,N)
-x : float32 array, shape (B,K)
-W : float32 array, shape (K,N)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-dx, dW, db : float32 arrays, shapes (B,K), (K,N), (N,)
-    ``dy @ W.T``, ``x.T @ dy`` and ``dy.sum(axis=0)``.
-
-Raises
-------
-ArgumentError
-    A shape does not fit.)");
+        "See makemore_cpp.ops.linear_backward.");
   m.def("linear_tanh_forward", &linear_forward_<linear_tanh_forward>, py::arg("x"), py::arg("W"),
-        py::arg("b"), threads, R"(Return h = tanh(x @ W + b).
-
-Parameters
-----------
-x : float32 array, shape (B,K)
-W : float32 array, shape (K,H)
-b : float32 array, shape (H,)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float32 array, shape (B,H)
-
-Raises
-------
-ArgumentError
-    A shape does not fit.)");
+        py::arg("b"), threads, "See makemore_cpp.ops.linear_tanh_forward; it takes no single row.");
   m.def("linear_tanh_backward", &linear_tanh_backward_, py::arg("dh"), py::arg("h"), py::arg("x"),
-        py::arg("W"), threads, R"(Return the gradients of h = tanh(x @ W + b).
-
-Parameters
-----------
-dh, h : float32 arrays, shape (B,H)
-x : float32 array, shape (B,K)
-W : float32 array, shape (K,H)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-dx, dW, db : float32 arrays, shapes (B,K), (K,H), (H,)
-    The results of `linear_backward` for ``dy = dh * (1 - h**2)``.
-
-Raises
-------
-ArgumentError
-    A shape does not fit.)");
+        py::arg("W"), threads, "See makemore_cpp.ops.linear_tanh_backward.");
   m.def("cross_entropy", &cross_entropy_, py::arg("logits"), py::arg("Y"), threads,
-        R"(Return the mean loss of targets Y, and its gradient.
-
-Parameters
-----------
-logits : float32 array, shape (B,V)
-Y : integer array, shape (B,)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-loss : float
-    The mean of -ln softmax(logits[i])[Y[i]], in nats.
-dlogits : float32 array, shape (B,V)
-
-Raises
-------
-RangeError
-    A target is outside [0, V).
-ArgumentError
-    A shape does not fit, or B or V is 0.)");
+        "See makemore_cpp.ops.cross_entropy.");
   m.def("log_softmax", &log_softmax_, py::arg("logits"), threads,
-        R"(Return the logarithm of the softmax of each row.
-
-Parameters
-----------
-logits : float32 array, shape (B,V)
-threads : int, optional
-    By default the CPUs that this process may use; never changes a bit of the result.
-
-Returns
--------
-float32 array, shape (B,V)
-    Natural logarithms.
-
-Raises
-------
-ArgumentError
-    A shape does not fit, or V is 0.)");
+        "See makemore_cpp.ops.log_softmax; it takes no single row.");
   m.def("sgd_update", &sgd_update_, py::arg("w"), py::arg("dw"), py::arg("lr"),
-        py::arg("weight_decay") = 0.0,
-        R"(Update in place, w -= lr * (dw + weight_decay * w).
-
-Parameters
-----------
-w : float32 array of any shape
-    C-contiguous and writable.
-dw : float32 array of the same shape
-    Shares no memory with w.
-lr, weight_decay : float
-    Finite and not negative.
-
-Raises
-------
-ArgumentError
-    An array or number is not as described.)");
+        py::arg("weight_decay") = 0.0, "See makemore_cpp.ops.sgd_update.");
   m.def("sample_tokens", &sample_tokens_, py::arg("log_probs"), py::arg("u"),
-        R"(Return the first token of each row whose cumulative float64 probability exceeds u.
-
-Where rounding leaves none, the last token of positive probability.
-
-Parameters
-----------
-log_probs : float32 array, shape (N,V)
-    Natural logarithms of probabilities.
-u : array of real numbers, shape (N,)
-    In [0, 1).
-
-Returns
--------
-int32 array, shape (N,)
-
-Raises
-------
-ArgumentError
-    A shape does not fit, u is outside [0, 1), or a row is not a distribution.)");
+        "See makemore_cpp.ops.sample_tokens.");
 }
 
 }  // namespace makemore::bindings

@@ -1,4 +1,4 @@
-// What the library draws from its generator.
+// The numbers that the library draws from its generator, for Python.
 #include "makemore/random.hpp"
 
 #include <algorithm>
@@ -17,7 +17,7 @@ namespace makemore::bindings {
 
 namespace {
 
-// Numbers drawn in one call: 8 GiB of them.
+// The largest number of numbers drawn in one call: 8 GiB of them.
 constexpr int64_t kMaxDraws = 1 << 30;
 
 py::tuple initial_parameters_(py::object block_size, py::object n_embd, py::object n_hidden,
@@ -88,75 +88,11 @@ void bind_random(py::module_& m) {
   m.def("initial_parameters", &initial_parameters_, py::arg("block_size"), py::arg("n_embd"),
         py::arg("n_hidden"), py::arg("vocab_size"), py::arg("seed"), py::arg("init") = "scaled",
         py::arg("direct") = false,
-        R"(Return new arrays C, W1, b1, W2, b2 of initial parameters.
-
-Parameters
-----------
-block_size, n_embd, n_hidden, vocab_size : int
-    T, E, H and V.
-seed : int
-    In [0, 2**64).
-init : {"scaled", "lecture"}
-    scaled: C from N(0,1), W1 from N(0,1) times (5/3)/sqrt(T*E), W2 from N(0,1) times 0.01,
-    biases 0.  lecture: everything from N(0,1).
-direct : bool
-    Whether W2 has rows for the embeddings, behind those for the hidden units, whose numbers do not
-    depend on it; H may then be 0.
-
-Returns
--------
-tuple of float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
-    K = T*E; F = H, or H+K with direct connections.
-
-Raises
-------
-ArgumentError
-    A size is not positive or is absurd, or `init` is unknown.)");
+        "See makemore_cpp.reference.initial_parameters; H may be 0 with direct connections.");
   m.def("batch_rows", &batch_rows_, py::arg("seed"), py::arg("first_step"), py::arg("steps"),
-        py::arg("batch_size"), py::arg("n_examples"),
-        R"(Return the examples of the minibatches of many steps, drawn with replacement.
-
-Parameters
-----------
-seed : int
-    In [0, 2**64).
-first_step, steps : int
-    The number of the first step, and how many.
-batch_size : int
-n_examples : int
-    In [1, 2**32).
-
-Returns
--------
-int64 array, shape (steps, batch_size)
-    In [0, n_examples).
-
-Raises
-------
-ArgumentError
-    A number is outside its range.)");
+        py::arg("batch_size"), py::arg("n_examples"), "See makemore_cpp.reference.batch_rows.");
   m.def("sample_uniforms", &sample_uniforms, py::arg("seed"), py::arg("first_sample"),
-        py::arg("n_samples"), py::arg("position"),
-        R"(Return the uniform numbers by which samples choose their token at one position.
-
-Parameters
-----------
-seed : int
-    In [0, 2**64).
-first_sample, n_samples : int
-    The number of the first sample, and how many.
-position : int
-    Of the token in each sample, from 0.
-
-Returns
--------
-float64 array, shape (n_samples,)
-    In [0, 1).
-
-Raises
-------
-ArgumentError
-    A number is outside its range.)");
+        py::arg("n_samples"), py::arg("position"), "See makemore_cpp.reference.sample_uniforms.");
 }
 
 }  // namespace makemore::bindings

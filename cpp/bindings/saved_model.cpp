@@ -113,9 +113,9 @@ void bind_saved_model(py::module_& m) {
 Parameters
 ----------
 vocabulary : Vocabulary
-    Of V tokens.
+    It has V tokens.
 C, W1, b1, W2, b2 : float32 arrays, shapes (V,E), (K,H), (H,), (F,V), (V,)
-    Copied.  K is a multiple of E.
+    The parameters, which are copied.  K is a multiple of E.
 data : tuple (name, sha256, split_seed), optional
     The origin of the training data: a str, 64 hexadecimal digits, and an integer or None.
 
@@ -127,7 +127,8 @@ ArgumentError
            "data"_a = py::none());
   saved_model
       .def_property_readonly(
-          "vocabulary", [](const SavedModel& model) { return model.vocabulary; }, "A copy of it.")
+          "vocabulary", [](const SavedModel& model) { return model.vocabulary; },
+          "A copy of the vocabulary.")
       .def_property_readonly(
           "block_size", [](const SavedModel& model) { return model.sizes.block_size; },
           "T = K / E, the number of tokens in a context.")
@@ -137,21 +138,13 @@ ArgumentError
       .def("to_bytes", &to_bytes,
            "Return the bytes of the model's file; the same model always gives the same.")
       .def_static("from_bytes", &from_bytes, "data"_a, "name"_a = "bytes",
-                  R"(Return the model of a file's bytes, which errors call `name`.
+                  R"(Return the model of a file's bytes; errors call the bytes `name`.
 
 Raises
 ------
 FormatError
     The bytes are not a model's, or were changed.)")
-      .def("save", &save, "path"_a,
-           R"(Write the file, replacing one of that name atomically.
-
-As `write_file` does.
-
-Raises
-------
-FileError
-    As `write_file`.)")
+      .def("save", &save, "path"_a, "Write the file as `write_file` does.")
       .def_static("load", &load, "path"_a, R"(Return the model of a file.
 
 Raises

@@ -1,4 +1,4 @@
-// Vocabulary for Python: str in, NumPy arrays out, and back.
+// Vocabulary for Python: it takes str and returns NumPy arrays, and the other way round.
 #include "makemore/vocabulary.hpp"
 
 #include <pybind11/operators.h>
@@ -57,7 +57,7 @@ py::tuple encode_many(const Vocabulary& vocabulary, const py::object& texts) {
 }
 
 std::string decode(const Vocabulary& vocabulary, const py::object& tokens) {
-  // NumPy would take an empty list for one of floats.
+  // NumPy would make an array of floats of an empty list.
   if (py::isinstance<py::list>(tokens) && py::len(tokens) == 0) return "";
   return vocabulary.decode(tokens_of("tokens", tokens, {kAny}, vocabulary.size()).copy());
 }
@@ -65,16 +65,16 @@ std::string decode(const Vocabulary& vocabulary, const py::object& tokens) {
 }  // namespace
 
 void bind_vocabulary(py::module_& m) {
-  auto vocabulary = class_of<Vocabulary>(m, "Vocabulary",
-                                         "Text to tokens and back; makemore_cpp.Vocab tells how.");
+  auto vocabulary =
+      class_of<Vocabulary>(m, "Vocabulary", "The core of makemore_cpp.Vocab, which describes it.");
   def_init(vocabulary, &make_vocabulary, "tokens"_a, "boundary"_a = ".", "separator"_a = "",
            "unknown"_a = py::none());
-  vocabulary
-      .def_property_readonly("tokens", &Vocabulary::tokens, "Tokens 1, 2, ..., as a new list.")
-      .def_property_readonly("boundary", &Vocabulary::boundary, "How token 0 is shown.")
-      .def_property_readonly("separator", &Vocabulary::separator, "What stands between tokens.")
-      .def_property_readonly("unknown", &Vocabulary::unknown, "What stands for unknown tokens.")
-      .def_property_readonly("is_plain", &Vocabulary::is_plain, "No words, no unknown token.")
+  vocabulary.def_property_readonly("tokens", &Vocabulary::tokens, "See makemore_cpp.Vocab.tokens.")
+      .def_property_readonly("boundary", &Vocabulary::boundary, "See makemore_cpp.Vocab.boundary.")
+      .def_property_readonly("separator", &Vocabulary::separator,
+                             "See makemore_cpp.Vocab.separator.")
+      .def_property_readonly("unknown", &Vocabulary::unknown, "See makemore_cpp.Vocab.unknown.")
+      .def_property_readonly("is_plain", &Vocabulary::is_plain, "See makemore_cpp.Vocab.is_plain.")
       .def("__len__", &Vocabulary::size, "V, the number of tokens, token 0 included.")
       .def(py::self == py::self)
       .def("__repr__",
@@ -87,39 +87,9 @@ void bind_vocabulary(py::module_& m) {
           [](const Vocabulary& vocabulary, const py::object& value) {
             return array_of(vocabulary.encode(text("text", value)));
           },
-          "text"_a, R"(Return the tokens of a text.
-
-Returns
--------
-int32 array, shape (len(text),)
-
-Raises
-------
-ArgumentError
-    A character is not in the vocabulary, or is the boundary.)")
-      .def("encode_many", &encode_many, "texts"_a, R"(Return the tokens of many texts in one array.
-
-Returns
--------
-tokens : int32 array
-    The tokens of texts[i] are ``tokens[offsets[i]:offsets[i + 1]]``.
-offsets : int64 array, shape (len(texts) + 1,)
-
-Raises
-------
-ArgumentError
-    As `encode` does, naming the text.)")
-      .def("decode", &decode, "tokens"_a, R"(Return the text of tokens.
-
-Parameters
-----------
-tokens : integer array, shape (n,)
-    Token 0 gives the boundary.
-
-Raises
-------
-RangeError
-    A token is outside the vocabulary.)");
+          "text"_a, "See makemore_cpp.Vocab.encode.")
+      .def("encode_many", &encode_many, "texts"_a, "See makemore_cpp.Vocab.encode_many.")
+      .def("decode", &decode, "tokens"_a, "See makemore_cpp.Vocab.decode.");
 }
 
 }  // namespace makemore::bindings

@@ -1,4 +1,7 @@
-"""Types of the compiled module. Arrays: f32 = float32, written exactly; integers of any type."""
+"""Types of the compiled module; parameters are float32 exactly, tokens integers of any type.
+
+The docstrings of its functions and classes point to the Python ones that state their contracts.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
@@ -77,7 +80,7 @@ def log_softmax(logits: ArrayLike, threads: int | None = None) -> Float32: ...
 def sgd_update(w: Float32, dw: ArrayLike, lr: float, weight_decay: float = 0.0) -> None: ...
 
 # -- the model -----------------------------------------------------------------------------------
-PARAMETERS: tuple[tuple[str, str], ...]  # the arrays in their order: their names and shapes
+PARAMETERS: tuple[tuple[str, str], ...]  # the names and shapes, such as "KH", of the five arrays
 
 def train_steps(
     C: Float32,
@@ -207,7 +210,7 @@ class LanguageModel:
     @overload
     def per_char(self, text: ArrowTexts) -> tuple[Float64, Int64]: ...
 
-# Contexts X (N,T) int32 in, log-probabilities (N,V) out.
+# The function takes contexts X (N,T) and returns log-probabilities (N,V).
 _Next = LanguageModel | Callable[[Int32], Float32]
 
 class Sampler:

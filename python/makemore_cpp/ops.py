@@ -57,7 +57,10 @@ def embedding_forward(C: ArrayLike, X: ArrayLike, threads: int | None = None) ->
 def embedding_backward(
     demb: ArrayLike, X: ArrayLike, vocab_size: int, threads: int | None = None
 ) -> Float32:
-    """Return dC (V,E), the sum of the rows of demb (N,T,E) that belong to each token of X (N,T)."""
+    """Return dC (V,E), the sum of the rows of demb (N,T,E) that belong to each token of X (N,T).
+
+    V is `vocab_size`, in [1, 2**20].
+    """
     return _core.embedding_backward(demb, X, vocab_size, threads)
 
 
@@ -94,7 +97,10 @@ def linear_tanh_backward(
 def cross_entropy(
     logits: ArrayLike, Y: ArrayLike, threads: int | None = None
 ) -> tuple[float, Float32]:
-    """Return the mean loss of targets Y (N,) in nats, and its gradient in the logits (N,V)."""
+    """Return the mean loss of targets Y (N,) in nats, and its gradient in the logits (N,V).
+
+    Neither N nor V may be 0.
+    """
     return _core.cross_entropy(logits, Y, threads)
 
 
@@ -106,12 +112,20 @@ def log_softmax(logits: ArrayLike, threads: int | None = None) -> Float32:
 
 
 def sgd_update(w: Float32, dw: ArrayLike, lr: float, weight_decay: float = 0.0) -> None:
-    """Do w -= lr * (dw + weight_decay * w) in place; w (any shape) is float32 and contiguous."""
+    """Do w -= lr * (dw + weight_decay * w) in place.
+
+    w, of any shape, is float32, C-contiguous and writable, and shares no memory with dw; lr and
+    weight_decay are finite and not negative.
+    """
     _core.sgd_update(w, dw, lr, weight_decay)
 
 
 def sample_tokens(log_probs: Float32, u: Float64) -> Int32:
-    """Return tokens (N,): the first in each row of log_probs (N,V) where the sum exceeds u."""
+    """Return the first token (N,) of each row whose cumulative float64 probability exceeds u (N,).
+
+    Where rounding leaves no such token, it is the last one of positive probability. u is in [0, 1);
+    a row of log_probs (N,V) must be the logarithm of a distribution.
+    """
     return _core.sample_tokens(log_probs, u)
 
 

@@ -1,6 +1,6 @@
 """A model in other forms: C header, ONNX, the lecture's lists, makemore.py's state, a live page.
 
-It imports evaluation, training and what is below.
+It imports evaluation, training and the rooms below them.
 """
 
 from makemore_cpp.export.header import export_header

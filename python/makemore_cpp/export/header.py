@@ -1,4 +1,4 @@
-"""A trained net as one C header: the weights, and functions that score and sample."""
+"""Writes a trained net as one C header: the weights, and functions that score and sample."""
 
 import hashlib
 import os
@@ -16,10 +16,10 @@ from makemore_cpp.models.mlp import MLP
 TEMPLATE_FILE = "header_template.h"
 # About 80 MB of text, for which a compiler takes 20 seconds and 1 to 2.5 GB of memory.
 MAX_PARAMETERS = 5_000_000
-# Half of what some systems give a thread.
+# Half of the stack that some systems give a thread.
 MAX_STACK_BYTES = 1 << 18
-MAX_NAME = 40  # C promises to tell names apart by 63 characters; ours add up to 16
-MAX_SPANS = 100  # of the vocabulary, in the comment
+MAX_NAME = 40  # C tells names apart by 63 characters, of which the header adds up to 16
+MAX_SPANS = 100  # of the vocabulary in the comment
 NAME_RULE = (
     "cannot begin the names of a header: that takes a letter, then letters, digits and single "
     f"underscores between them, at most {MAX_NAME} of ASCII"
@@ -29,7 +29,7 @@ NAME_RULE = (
 def export_header(
     model: MLP, path: str | bytes | os.PathLike[str], name: str | None = None
 ) -> None:
-    """Write the model as one header, which C99 and C++11 compile without any library but C's.
+    """Write the model as one header for C99 and C++11, which needs only the standard C library.
 
     Its functions are ``<name>_score``, ``<name>_log_probs`` and ``<name>_sample``; the comment at
     its top shows how to use them. A failed write leaves an older file as it was.
@@ -40,13 +40,13 @@ def export_header(
     path : str, bytes or path
         The file.
     name : str, optional
-        With what every name in the header begins, so that one program can hold several models; by
+        The beginning of every name in the header, so that one program can hold several models; by
         default the name of the file without its ending.
 
     Raises
     ------
     TypeError
-        `model` is not an MLP, `path` no path or `name` no str.
+        `model` is not an MLP, `path` not a path, or `name` not a str.
     ArgumentError
         `name` cannot begin a C identifier, the model is too large for a header, or one of its
         parameters is not finite.
@@ -59,7 +59,7 @@ def export_header(
 
 
 def header_name(path: str) -> str:
-    """Return the name that a header in this file has by default; else ArgumentError."""
+    """Return the default name for a header in this file; raise ArgumentError if it is unusable."""
     stem = Path(path).stem
     if not _is_name(stem):
         raise ArgumentError(
@@ -107,13 +107,13 @@ def header_text(model: MLP, name: str) -> str:
 
 
 def _is_name(name: str) -> bool:
-    """Whether identifiers may begin so; those with two underscores in a row belong to C++."""
+    """Whether identifiers may begin with this; C++ reserves two underscores in a row."""
     is_identifier = re.fullmatch("[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", name)
     return is_identifier is not None and len(name) <= MAX_NAME
 
 
 def _stack_bytes(model: MLP) -> int:
-    """Return the size of what a call keeps: hidden units and logits in double, the context."""
+    """Return the stack of a call in bytes: hidden units and logits in double, and the context."""
     return 8 * (model.n_hidden + model.vocab_size) + 4 * model.block_size
 
 
@@ -132,7 +132,7 @@ def _check_size(model: MLP, stack_bytes: int) -> None:
 
 
 def _table(array: Float32) -> str:
-    """Return a C initializer of one or two dimensions that gives these very bits."""
+    """Return a C initializer of one or two dimensions that gives exactly these bits."""
     if array.ndim == 2:
         return "{\n" + ",\n".join(map(_table, array)) + "}"
     return _braces(map(_literal, array.tolist()))
@@ -153,8 +153,8 @@ def _braces(items: Iterable[str]) -> str:
 def _spans(code_points: list[int]) -> str:
     """Return the comment's lines on the vocabulary, like "a-z U+00E9".
 
-    Only letters and digits of ASCII stand for themselves, so that nothing can end the comment,
-    or rearrange what an editor shows.
+    Only ASCII letters and digits are shown as they are, so that nothing can end the comment or
+    rearrange an editor's lines.
     """
     spans: list[list[int]] = []
     for code_point in code_points:

@@ -1,4 +1,4 @@
-"""Parameters of the lecture's notebook and of makemore.py, made into an MLP and back."""
+"""Makes an MLP of the parameters of the lecture's notebook or of makemore.py, and back."""
 
 import contextlib
 from collections.abc import Iterable, Mapping
@@ -31,18 +31,19 @@ def from_lecture(vocab: Vocab, parameters: Iterable[ArrayLike]) -> MLP:
     Parameters
     ----------
     vocab : Vocab
-        ``Vocab.from_texts(texts)`` numbers characters as the lecture does, with "." as token 0;
-        of the lecture's ``itos`` it is ``Vocab([itos[i] for i in range(1, len(itos))])``.
+        ``Vocab.from_texts(texts)`` numbers characters as the lecture does, with "." as token 0; the
+        vocabulary of the lecture's ``itos`` is
+        ``Vocab([itos[i] for i in range(1, len(itos))])``.
     parameters : five arrays of floats, shapes (V,E), (K,H), (H,), (H,V), (V,)
-        Tensors of PyTorch in the CPU's memory, NumPy arrays, or what NumPy makes into one. They
-        are copied; other floats than float32 are rounded to the nearest float32.
+        Tensors of PyTorch in the CPU's memory, NumPy arrays, or objects that NumPy can convert.
+        They are copied, and floats of other types are rounded to the nearest float32.
 
     Raises
     ------
     TypeError
-        An array does not hold floats, or `parameters` holds no arrays.
+        An array does not hold floats, or `parameters` is not a list of arrays.
     ArgumentError
-        There are not five, the shapes do not fit each other and `vocab`, or a number is not
+        There are not five arrays, the shapes do not fit each other and `vocab`, or a number is not
         finite as float32.
     """
     check_vocab(vocab)
@@ -76,7 +77,7 @@ def _check_not_direct(model: MLP, other: str) -> None:
 
 
 def _hint(vocab: Vocab, C: Float32, W1: Float32, b1: Float32, W2: Float32, b2: Float32) -> str:
-    """Return how a sentence on shapes ends where weights are those of nn.Linear."""
+    """Return the end of a sentence on shapes: a hint where weights are transposed."""
     for name, some in (
         ("W1.T and W2.T", (C, W1.T, b1, W2.T, b2)),
         ("W1.T", (C, W1.T, b1, W2, b2)),
@@ -90,36 +91,35 @@ def _hint(vocab: Vocab, C: Float32, W1: Float32, b1: Float32, W2: Float32, b2: F
 
 # -- makemore.py ---------------------------------------------------------------------------------
 def from_makemore_py(vocab: Vocab, state_dict: Mapping[str, ArrayLike]) -> MLP:
-    """Return a model that computes what a model of ``makemore.py --type mlp`` does.
+    """Return a model that computes the same as a model of ``makemore.py --type mlp``.
 
-    That program (github.com/karpathy/makemore) builds the same net with other habits:
+    That program (github.com/karpathy/makemore) builds the same net with other conventions:
 
     - Its weights are those of nn.Linear, transposed: ``mlp.0.weight`` (H,K) is W1 (K,H).
     - It concatenates the embeddings of a context with the newest token first, we with the oldest.
-    - Token 0 starts a text once; at positions before it stands the token <BLANK>, the last row of
-      ``wte.weight`` (V+1,E). Our contexts are filled up with token 0.
+    - Token 0 stands once before a text; older positions hold the token <BLANK>, the last row of
+      ``wte.weight`` (V+1,E). We fill contexts up with token 0.
 
-    Where the rows of <BLANK> and of token 0 are the same, C is ``wte.weight`` without the last
-    row; so it is where T is 1, as no <BLANK> occurs then. Where they differ, the model has one
-    embedding dimension more, which is 1 for token 0 and 0 for all others. In a context of ours
-    token 0 at position t (the oldest is 0) means that it stands at all older ones too, and that
-    theirs has <BLANK> where ours has token 0 but for the last. So token 0 at position t adds what
-    <BLANK> would add at t - 1 beyond token 0:
-    ``(wte[V] - wte[0]) @ W1[t - 1]`` is the new dimension's row of W1 at position t, 0 at t = 0.
-    For all contexts that occur in texts, the sums are then the same but for rounding.
+    C is ``wte.weight`` without the last row if the rows of <BLANK> and token 0 are equal, and also
+    if T is 1, since no <BLANK> occurs then. Otherwise the model has one more embedding dimension,
+    which is 1 for token 0 and 0 for all other tokens. In a context, our token 0 stands at all
+    positions up to some t (the oldest is 0); theirs has token 0 at t and <BLANK> at the older ones.
+    So token 0 at position t has to add the difference between <BLANK> and token 0 at t - 1:
+    ``(wte[V] - wte[0]) @ W1[t - 1]`` is the new dimension's row of W1 at position t, and 0 at
+    t = 0. For all contexts that occur in texts, the sums are then the same except for rounding.
 
     Parameters
     ----------
     vocab : Vocab
-        Of V tokens. ``Vocab.from_texts(texts)`` numbers characters as makemore.py does.
+        It has V tokens. ``Vocab.from_texts(texts)`` numbers characters as makemore.py does.
     state_dict : mapping
         The five arrays by their names in makemore.py, as ``model.state_dict()`` returns them;
-        they are taken as `from_lecture` takes its own. Files are not read.
+        arrays are accepted as by `from_lecture`. Files are not read.
 
     Raises
     ------
     TypeError
-        `state_dict` is no mapping, or an array does not hold floats.
+        `state_dict` is not a mapping, or an array does not hold floats.
     ArgumentError
         A name is missing or unknown, the shapes do not fit each other and `vocab`, or a number is
         not finite as float32.
@@ -142,13 +142,13 @@ def from_makemore_py(vocab: Vocab, state_dict: Mapping[str, ArrayLike]) -> MLP:
 
 
 def to_makemore_py(model: MLP) -> dict[str, Float32]:
-    """Return new arrays for a model of ``makemore.py --type mlp`` that computes what `model` does.
+    """Return new arrays for a model of ``makemore.py --type mlp`` that computes the same.
 
     Nothing is rounded: <BLANK> gets the embedding of token 0, W1 and W2 are transposed, and the
     positions of W1 change their order; see `from_makemore_py`, which gives the same arrays back.
 
-    For PyTorch: ``{name: torch.from_numpy(a) for name, a in to_makemore_py(model).items()}`` is
-    what ``load_state_dict`` takes, in a model with block_size T, vocab_size V, n_embd E, n_embd2 H.
+    For PyTorch: ``load_state_dict`` of a model with block_size T, vocab_size V, n_embd E and
+    n_embd2 H takes ``{name: torch.from_numpy(a) for name, a in to_makemore_py(model).items()}``.
     """
     _check_not_direct(model, "that of makemore.py")
     C, W1, b1, W2, b2 = model.parameters.values()
@@ -175,9 +175,9 @@ def _state_arrays(state_dict: Mapping[str, ArrayLike]) -> dict[str, Float32]:
 
 # -- arrays --------------------------------------------------------------------------------------
 def _float32(name: str, values: Any) -> Float32:
-    """Return floats rounded to float32; numbers that are not finite as such are refused."""
+    """Return floats rounded to float32; refuse numbers that are then not finite."""
     array = checks.floats(name, values)
-    with np.errstate(all="ignore"):  # what overflows is found below, by name and place
+    with np.errstate(all="ignore"):  # an overflow is found below
         rounded = array.astype(np.float32)
     bad = np.argwhere(~np.isfinite(rounded))
     if len(bad):

@@ -1,4 +1,4 @@
-"""A model as an ONNX file, which runs wherever there is a runtime for that format."""
+"""Writes a model as an ONNX file, for any runtime of that format."""
 
 import hashlib
 import os
@@ -12,34 +12,34 @@ from makemore_cpp._core import ArgumentError, __version__
 from makemore_cpp.data.vocab import Vocab
 from makemore_cpp.models.mlp import MLP
 
-# The oldest version that will do, so that many runtimes read the file: LogSoftmax of one axis
-# came with 13.
+# The oldest version that suffices, so that many runtimes read the file: LogSoftmax of one axis came
+# with 13.
 OPSET, IR_VERSION = 13, 7
-MAX_BYTES = 2**31 - 2**20  # of parameters: the format ends below 2 GiB, and the rest is small
+MAX_BYTES = 2**31 - 2**20  # of parameters; the format's limit is 2 GiB, and the rest is small
 
 
 def export_onnx(model: MLP, path: str | bytes | os.PathLike[str]) -> None:
     """Write a model as an ONNX file, replacing one of that name atomically.
 
-    Its input is ``X``, int64, shape (N,T): tokens, the oldest first (`Vocab.encode` gives int32,
-    which ``astype(np.int64)`` makes fit); N may be anything. Its output is ``log_probs``, float32,
-    shape (N,V): the result of `MLP.log_probs` but for rounding, which differs between runtimes.
-    A token outside [0, V) is an error where the runtime checks the indices of its operator Gather,
-    as ONNX Runtime does on CPUs.
+    The model's input is ``X``, int64, shape (N,T): tokens, the oldest first. (`Vocab.encode` gives
+    int32, which ``astype(np.int64)`` converts.) N may be any number. The output is ``log_probs``,
+    float32, shape (N,V): the result of `MLP.log_probs` except for rounding, which differs between
+    runtimes. A token outside [0, V) is an error where the runtime checks the indices of its
+    operator Gather, as ONNX Runtime does on CPUs.
 
-    The file's metadata holds ``characters`` (the tokens 1 to V - 1, joined; for words ``words``,
-    joined by spaces), ``unknown`` where one of them stands for unknown tokens, ``boundary`` (of
-    token 0) and ``model_sha256``, the SHA-256 of the file that `MLP.save` writes. The same model
-    and the same release of this package give the same bytes.
+    The file's metadata holds ``characters`` (tokens 1 to V - 1, joined) or ``words`` (joined by
+    spaces), ``unknown`` if there is an unknown token, ``boundary`` (token 0) and ``model_sha256``,
+    the SHA-256 of the file that `MLP.save` writes. The same model and the same release of this
+    package give the same bytes.
 
     Raises
     ------
     ImportError
         The library onnx is not installed.
     TypeError
-        `model` is not an MLP, or `path` no path.
+        `model` is not an MLP, or `path` not a path.
     ArgumentError
-        A parameter is not finite, or all of them need more than 2 GiB.
+        A parameter is not finite, or the parameters need more than 2 GiB.
     FileError
         The file cannot be written; an older one is as it was.
     """
@@ -67,14 +67,14 @@ def _onnx_bytes(model: MLP) -> bytes:
         **model.parameters,
         "zero": np.array(0, np.int64),
         "V": np.array(V, np.int64),
-        "N_and_K": np.array([0, T * E], np.int64),  # 0: the size that there is, even if it is 0
+        "N_and_K": np.array([0, T * E], np.int64),  # 0 keeps the size of the input, N
     }
     features, concat = "h", []
     if model.direct:
         features = "h_and_x"
         concat = [helper.make_node("Concat", ["h", "x"], [features], axis=1)]
     nodes = [
-        # Gather counts negative indices from the end.  They become V, which it does refuse.
+        # Gather counts negative indices from the end: they become V, which it refuses.
         helper.make_node("Less", ["X", "zero"], ["is_negative"]),
         helper.make_node("Where", ["is_negative", "V", "X"], ["tokens"]),
         helper.make_node("Gather", ["C", "tokens"], ["emb"]),

@@ -1,4 +1,4 @@
-"""The questions of a page's last section, answered by what was measured on a run and its data."""
+"""The cards of a page's last section: questions that are answered by numbers of this run."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -15,12 +15,12 @@ from makemore_cpp.models.mlp import MLP
 from makemore_cpp.text.sampling import iter_samples
 
 LONGEST_CONTEXT = 9
-FREQUENT = 0.01  # of all tokens in train: rarer ones' embeddings have hardly moved
-GRADIENTS = 50  # of minibatches, whose directions are looked at
-MAX_EXAMPLES = 20_000  # of a gradient of "all"
-MAX_ELEMENTS = 20_000_000  # of its largest array
+FREQUENT = 0.01  # of all tokens in train; the embeddings of rarer ones have hardly moved
+GRADIENTS = 50  # minibatches whose gradients' directions are compared
+MAX_EXAMPLES = 20_000  # of the gradient of "all"
+MAX_ELEMENTS = 20_000_000  # of the largest array of that gradient
 N_SAMPLES = 1_000
-# Trainings of the card on more data, which a page should not wait long for.
+# The sizes of the trainings for the card on more data, which should not take long.
 STEPS, HIDDEN, MAX_VOCABULARY = 10_000, (20, 200), 256
 
 
@@ -35,7 +35,7 @@ class Card(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """What several cards look at."""
+    """The objects on which the answers of cards rest."""
 
     model: MLP
     data: Dataset
@@ -50,9 +50,9 @@ def cards(model: MLP, data: Dataset, findings: Diagnosis) -> list[Card]:
     ----------
     model : MLP
     data : Dataset
-        What the model was trained on.
+        The data on which the model was trained.
     findings : Diagnosis
-        Of this model and these data.
+        The diagnosis of this model on these data.
 
     Raises
     ------
@@ -330,7 +330,7 @@ def _novelty(evidence: Evidence) -> Card:
 
 
 def _unseen(data: Dataset) -> Bool:
-    """Return which contexts of dev, (N,), are not among those of train."""
+    """Return for each context of dev (N,) whether it is not among those of train."""
     train = {context.tobytes() for context in data.train.X}
     return np.array([context.tobytes() not in train for context in data.dev.X], np.bool_)
 
@@ -341,7 +341,7 @@ def _table(caption: str, headers: list[str], rows: list[list[Any]]) -> dict[str,
 
 
 def _signed(number: float, digits: int = 4) -> str:
-    """Return a number with a minus sign that is as long as a plus."""
+    """Return a number with the typographic minus sign."""
     return f"{number:.{digits}f}".replace("-", "\u2212")
 
 

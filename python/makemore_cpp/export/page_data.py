@@ -1,4 +1,4 @@
-"""What a page of `page` holds: a model, its run and its texts, as what JSON can say."""
+"""The data of a page: a model, its run and its texts, as types that JSON has."""
 
 import base64
 import math
@@ -21,19 +21,19 @@ from makemore_cpp.text.calibration import RARE
 from makemore_cpp.text.detector import Detector
 from makemore_cpp.training.course import Course
 
-MAX_TEXT_BYTES = 120_000  # of the texts that a page holds, of which there can be more
+MAX_TEXT_BYTES = 120_000  # of the texts in a page; where there are more, it holds some of them
 MAX_TEXT_LENGTH = 1_000  # characters
-MAX_KNOWN = 100_000  # texts whose hashes a page holds
-HASH_BITS = 12  # beyond those that number the texts: one new text in 4,096 seems to be known
-MAX_SHARED = 35  # characters with which a text begins as the one before; a digit says how many
+MAX_KNOWN = 100_000  # texts whose hashes a page can hold
+HASH_BITS = 12  # more than number the texts: one new text in 4,096 is taken for a known one
+MAX_SHARED = 35  # characters that a text shares with the beginning of the one before: one digit
 FALSE_POSITIVE_RATE = 0.01
 NO_DATA = "The texts that this model was trained on were not at hand when the page was made."
 
 
 def page_data(model: MLP, course: Course | None, data: Dataset | None) -> dict[str, Any]:
-    """Return all that the page's script is given.
+    """Return the data of the page's script.
 
-    ``missing`` maps the names of sections that the page has not, or not all of, to the reason.
+    ``missing`` maps the names of sections that are missing, or incomplete, to the reason.
     """
     T, E, H, V = model.sizes
     missing: dict[str, str] = {}
@@ -87,7 +87,7 @@ def page_data(model: MLP, course: Course | None, data: Dataset | None) -> dict[s
 
 # -- the model -----------------------------------------------------------------------------------
 def _base64(array: NDArray[Any]) -> str:
-    """Return the bytes of float32 numbers, the lowest first."""
+    """Return float32 numbers as little-endian bytes in base64."""
     return base64.b64encode(array.astype("<f4").tobytes()).decode()
 
 
@@ -97,12 +97,12 @@ def _vocab(vocab: Vocab) -> dict[str, Any]:
 
 
 def _map(model: MLP, course: Course | None) -> dict[str, Any]:
-    """Return where the embeddings are, and were, on the plane of the trained ones."""
+    """Return the points of the embeddings, and of all snapshots, on the final embeddings' plane."""
     plane = EmbeddingPlane.of(model.C)
     frames = [
         {"step": snapshot.step, "points": _rounded(plane.points(snapshot.C))}
         for snapshot in (() if course is None else course.snapshots)
-        if not np.allclose(snapshot.C, model.C, atol=1e-4)  # these are the last frame anyway
+        if not np.allclose(snapshot.C, model.C, atol=1e-4)  # the final embeddings come last anyway
     ]
     points = _rounded(plane.points(model.C))
     return {"axes": plane.labels, "points": points, "snapshots": frames}
@@ -117,7 +117,7 @@ def _curve(course: Course) -> dict[str, Any]:
 
 
 def _lines(model: MLP, findings: Diagnosis | None) -> list[dict[str, Any]]:
-    """Return what the loss is to be compared with: names, losses on train and dev."""
+    """Return the lines with which the loss is compared: names, losses on train and dev."""
     if findings is None:
         return [{"name": "uniform, ln V", "train": math.log(model.vocab_size), "dev": None}]
     floor = f"floor with {findings.block_size} tokens of context"
@@ -133,13 +133,13 @@ def _splits(data: Dataset) -> dict[str, int]:
 
 
 def _texts(texts: list[str], vocab: Vocab) -> dict[str, Any] | None:
-    """Return the texts sorted, each without what it shares with the one before; or some of them.
+    """Return texts, or some of them, sorted, each without the beginning shared with the one before.
 
-    Between them stands the boundary, which no text contains.
+    They are joined by the boundary, which no text contains.
     """
-    short = [text for text in texts if len(text) <= MAX_TEXT_LENGTH]  # not those of a stream
+    short = [text for text in texts if len(text) <= MAX_TEXT_LENGTH]  # a stream's are too long
     size = sum(len(text.encode()) + 2 for text in short)
-    every = -(-size // (2 * MAX_TEXT_BYTES))  # sorted, they take about half of it
+    every = -(-size // (2 * MAX_TEXT_BYTES))  # without shared beginnings they take about half
     shared, rests, before = [], [], ""
     for text in sorted(short)[:: max(every, 1)]:
         pairs = zip(before, text, strict=False)
@@ -158,7 +158,7 @@ def _texts(texts: list[str], vocab: Vocab) -> dict[str, Any] | None:
 
 
 def _known(texts: Iterable[str]) -> dict[str, Any]:
-    """Return a set of hashes: the differences of the sorted numbers, seven bits a byte."""
+    """Return a set of hashes as the differences of the sorted numbers, with seven bits a byte."""
     hashes = {text_hash(text) for text in texts}
     bits = min(32, max(1, len(hashes)).bit_length() + HASH_BITS)
     numbers = sorted({number >> (32 - bits) for number in hashes})
@@ -168,7 +168,7 @@ def _known(texts: Iterable[str]) -> dict[str, Any]:
             differences.append(difference & 127 | 128)
             difference >>= 7
         differences.append(difference)
-    share = len(numbers) / 2**bits  # of new texts, those that seem to be known
+    share = len(numbers) / 2**bits  # the share of new texts that are taken for known ones
     return {
         "bits": bits,
         "differences": base64.b64encode(differences).decode(),
@@ -187,7 +187,7 @@ def text_hash(text: str) -> int:
 
 
 def _detector(model: MLP, data: Dataset, missing: dict[str, str]) -> dict[str, Any] | None:
-    """Return a detector fitted to the dev texts that are not in train, where they are enough."""
+    """Return a detector fitted to the dev texts that are not in train, if there are enough."""
     good = new_texts(data.train.texts, data.dev.texts)
     least = round(1 / FALSE_POSITIVE_RATE)
     if len(good) < least:
@@ -211,5 +211,5 @@ def _detector(model: MLP, data: Dataset, missing: dict[str, str]) -> dict[str, A
 
 
 def _rounded(values: Any) -> Any:
-    """Return numbers with four decimals, which is all that can be seen of them."""
+    """Return numbers with four decimals, which suffice for a picture."""
     return np.round(np.asarray(values, np.float64), 4).tolist()

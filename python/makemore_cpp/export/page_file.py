@@ -1,4 +1,4 @@
-"""A trained model as one page for a browser, which needs no network: to play with, and to mail."""
+"""Writes a trained model as one page for a browser, which needs no network."""
 
 import base64
 import hashlib
@@ -26,10 +26,9 @@ SCRIPTS = (
     "section_training.js", "section_sampling.js", "section_nearest.js", "section_cards.js",
     "main.js",
 )  # fmt: skip
-# About 2.7 MB of page.
-MAX_PARAMETERS = 500_000
-# What ends a script element or a comment in one, what ends a line in JavaScript alone, and halves
-# of characters, which UTF-8 has not.
+MAX_PARAMETERS = 500_000  # about 2.7 MB of page
+# Characters that could end a script element or a comment in it, that end a line in JavaScript only,
+# and lone surrogates, which UTF-8 cannot hold.
 UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
@@ -42,21 +41,20 @@ def page(
 ) -> None:
     """Write the model as one HTML file, in which it can be watched at work and played with.
 
-    The file holds the parameters and all that the page does; it asks no network for anything, and
-    nothing in texts or tokens can become a part of the page. What `history` and `data` are needed
-    for is left out without them, with a sentence in its place. A failed write leaves an older file
-    as it was.
+    The file holds the parameters and the script; it needs no network, and nothing in texts or
+    tokens can become markup of the page. Without `history` or `data`, sections that need them are
+    replaced by a sentence. A failed write leaves an older file as it was.
 
     Parameters
     ----------
     model : MLP
-        Of at most 500,000 parameters.
+        It has at most 500,000 parameters.
     path : str, bytes or path
         The file.
     history : History or Course, optional
-        What `train` returns, or `runs.read_course` reads.
+        The result of `train` or of `runs.read_course`.
     data : Dataset, optional
-        What the model was trained on.
+        The data on which the model was trained.
 
     Raises
     ------
@@ -113,15 +111,15 @@ def page_text(content: dict[str, Any]) -> str:
 
 
 def part(name: str) -> str:
-    """Return what a file of the page's parts holds."""
+    """Return the text of a file in the folder ``page_parts``."""
     return (PARTS / name).read_text(encoding="utf-8")
 
 
 def policy(style: str, script: str | None = None) -> str:
-    """Return the policy by which a browser runs this script and applies this style, and no other.
+    """Return the policy by which a browser runs only this script and applies only this style.
 
-    A page without a script may hold pictures of its own instead. The last rules are for the day on
-    which the script has a fault: no text becomes markup.
+    Without a script, the page may hold pictures. The last rules are a second safeguard: even a
+    faulty script cannot turn text into markup.
     """
     return "; ".join(
         (
@@ -142,6 +140,6 @@ def _source(text: str) -> str:
 
 
 def as_script_data(content: Any) -> str:
-    """Return JSON that can stand in a script element, whatever its texts are."""
+    """Return JSON that can stand in a script element, whatever its texts hold."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,4 @@
-"""A weighted mean of the distributions of several models, nets and counts alike."""
+"""Mixtures: weighted means of the distributions of several models, nets and counts alike."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -15,7 +15,7 @@ from makemore_cpp.text.model import Model
 from makemore_cpp.text.predictor import check_model
 from makemore_cpp.text.saved import Saved, model_arrays, take_model
 
-SUM_TOLERANCE = 1e-6  # of given weights, which are then divided by their sum
+SUM_TOLERANCE = 1e-6  # of the sum of given weights, by which they are then divided
 MAX_ITERATIONS = 10_000
 TOLERANCE = 1e-6  # nats by which other weights could be better than the fitted ones
 
@@ -25,18 +25,18 @@ class Mixture(Model, Saved):
 
     Parameters
     ----------
-    models : list of models
-        At least one; they share the vocabulary. Their block sizes may differ: each gets the most
-        recent tokens of a context.
+    models : list of Model
+        At least one model; all have the same vocabulary. Their block sizes may differ: each gets
+        the most recent tokens of a context.
     weights : float array, shape (models,)
-        Not negative; their sum is 1.
+        The weights, which are not negative and have the sum 1.
 
     Raises
     ------
     TypeError
         An entry of `models` is not a model, or one of `weights` not a number.
     ArgumentError
-        There is no model, the vocabularies differ, or the weights are not those of a mean.
+        There is no model, the vocabularies differ, or the weights are not as described.
     """
 
     _KIND: ClassVar = "Mixture"
@@ -52,15 +52,15 @@ class Mixture(Model, Saved):
     def fit(cls, models: Sequence[Model], X: ArrayLike, Y: ArrayLike) -> "Mixture":
         """Return the mixture of least loss on targets Y (N,) after contexts X (N,T).
 
-        These should be examples that no model was trained on, such as those of the dev split.
+        No model should have been trained on these examples; take, for example, the dev split.
 
         Raises
         ------
         TypeError
             An entry of `models` is not a model, or X or Y does not hold integers.
         ArgumentError
-            There is no model, the vocabularies differ, N is 0, X or Y has another shape, or all
-            models give a target the probability 0 or one gives something that is no number.
+            There is no model, the vocabularies differ, N is 0, X or Y has another shape, or the
+            greatest log-probability that the models give to a target is not finite.
         RangeError
             A token is outside the vocabulary [0, V).
         """
@@ -77,7 +77,7 @@ class Mixture(Model, Saved):
         n = content.take("models", int)
         weights = content.array("weights", np.float64, n)
         mixture = cls([take_model(content, f"models[{i}]") for i in range(n)], weights)
-        mixture.weights = weights  # those of the file to the last bit: not divided once more
+        mixture.weights = weights  # the bits of the file, not divided by their sum once more
         return mixture
 
     def __repr__(self) -> str:
@@ -112,16 +112,16 @@ class Mixture(Model, Saved):
         for model, weight in zip(self.models, self.weights, strict=True):
             if weight > 0:
                 log_probs = model.log_probs(X[:, -model.block_size :]).astype(np.float64)
-                with np.errstate(invalid="ignore"):  # a member's NaN stays one
+                with np.errstate(invalid="ignore"):  # NaN of a model stays NaN
                     np.logaddexp(total, log_probs + np.log(weight), out=total)
         return total.astype(np.float32)
 
     def target_log_probs(self, X: ArrayLike, Y: ArrayLike) -> Float64:
-        """Return the log-probability (N,) of each target Y (N,), as `Model` says, without (N,V)."""
+        """Return the log-probability (N,) of each target Y (N,), as `Model` does, without (N,V)."""
         log_probs = self._members_log_probs(X, Y)
         used = self.weights > 0
         weighted = log_probs[used] + np.log(self.weights[used])[:, None]
-        with np.errstate(invalid="ignore"):  # a member's NaN stays one
+        with np.errstate(invalid="ignore"):  # NaN of a model stays NaN
             mixed: Float64 = np.logaddexp.reduce(weighted, axis=0)
         return mixed
 
@@ -133,10 +133,7 @@ class Mixture(Model, Saved):
         )
 
     def training_texts(self) -> frozenset[str] | None:
-        """Return the texts that the members were trained on, as far as these know them.
-
-        It is None where no member does.
-        """
+        """Return the texts on which the models were trained, as far as they know them, or None."""
         each = [model.training_texts() for model in self.models]
         known = [texts for texts in each if texts is not None]
         return frozenset().union(*known) if known else None
@@ -145,9 +142,9 @@ class Mixture(Model, Saved):
 def fit_weights(log_probs: Float64) -> Float64:
     """Return the weights (models,) of greatest likelihood, by expectation maximisation.
 
-    `log_probs` (models,N) are those of the targets. With g_m the mean over targets of p_m / p, each
-    iteration multiplies the weights by g. The loss of other weights w' cannot be lower than that
-    of w by more than log(max g): it is lower by mean(log(p' / p)) <= log(mean(p' / p)) =
+    `log_probs` (models,N) are those of the targets. If g_m is the mean over targets of p_m / p,
+    each iteration multiplies the weights by g. The loss of other weights w' cannot be lower than
+    that of w by more than log(max g): it is lower by mean(log(p' / p)) <= log(mean(p' / p)) =
     log(sum_m w'_m g_m).
     """
     best = log_probs.max(axis=0)
@@ -157,7 +154,7 @@ def fit_weights(log_probs: Float64) -> Float64:
             f"the greatest log-probability that a model gives to target {bad[0]} is "
             f"{best[bad[0]]}; weights need a finite one"
         )
-    p = np.exp(log_probs - best)  # a factor for each target changes no share
+    p = np.exp(log_probs - best)  # a common factor for each target changes no weight
     weights = np.full(len(p), 1 / len(p))
     for _ in range(MAX_ITERATIONS):
         g = (p / (weights @ p)).mean(axis=1)
