@@ -13,12 +13,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import mpi_training
+import numpy as np
 import pytest
 from command_line import command, environment, run
 
+import makemore_cpp as mm
 from makemore_cpp import training
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 from makemore_cpp.runs import checkpoint
@@ -144,6 +147,13 @@ def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
         time.sleep(0.01)
 
 
+def whole(place: Path) -> bytes:
+    """The model of the run that nobody interrupts."""
+    if not (place / "whole").exists():
+        run(place, "train", "--data", "texts.txt", *NET, "--steps", 1500, "--out", "whole")
+    return files_of(place / "whole")[MODEL_FILE]
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_rank_ends_the_others_and_the_run_goes_on(place: Path, victim: int) -> None:
     arguments = ("train", "--data", "texts.txt", *NET, "--steps", 1500, "--checkpoint-every", 50)
@@ -157,14 +167,32 @@ def test_a_killed_rank_ends_the_others_and_the_run_goes_on(place: Path, victim: 
         assert process.returncode != 0
         assert below(process.pid) == []
     assert len(checkpoint.load_run(place / name).state.losses) >= 50
-    if not (place / "whole").exists():
-        run(place, *arguments, "--out", "whole")
     if victim == 0:
         _, error, code = launch(3, command("train", "--resume", name, "--threads", 1), place)
         assert code == 0, error
     else:
         run(place, "train", "--resume", name)
-    assert files_of(place / name)[MODEL_FILE] == files_of(place / "whole")[MODEL_FILE]
+    assert files_of(place / name)[MODEL_FILE] == whole(place)
+
+
+@pytest.mark.parametrize("receiver", ["all", "the second"])
+def test_a_signal_to_any_rank_stops_all_after_the_same_step(place: Path, receiver: str) -> None:
+    name = receiver.replace(" ", "-")
+    given = (*NET, "--steps", 1500, "--checkpoint-every", 50, "--out", name)
+    with launched(2, command("train", "--data", "texts.txt", *given), place) as process:
+        wait_for(place / name / CHECKPOINT_FILE, process)
+        pids = ranks_below(process.pid)
+        for pid in pids.values() if receiver == "all" else [pids[1]]:
+            os.kill(pid, signal.SIGTERM)
+        sent = time.monotonic()
+        _, error = process.communicate(timeout=SECONDS)
+        assert time.monotonic() - sent < 10
+    assert process.returncode == 128 + signal.SIGTERM
+    assert len(sentences(error)) == 1, error
+    assert "terminated after " in error
+    assert f"train --resume {name} goes on" in error
+    run(place, "train", "--resume", name)
+    assert files_of(place / name)[MODEL_FILE] == whole(place)
 
 
 def sentences(error: str) -> list[str]:
@@ -193,6 +221,7 @@ def test_an_error_of_all_is_told_once(place: Path, options: Any, sentence: str) 
 
 FAILING = """
 import sys
+import makemore_cpp as mm
 from makemore_cpp import training
 from makemore_cpp.__main__ import main
 if training.Ranks.of_launch().rank == int(sys.argv.pop(1)):
@@ -263,3 +292,82 @@ def test_a_launch_without_the_library_or_of_another_mpi(place: Path) -> None:
     )  # fmt: skip
     assert result.returncode == 2
     assert "it belongs to another MPI than the launcher" in result.stderr
+
+
+class Fake:
+    """The first of two ranks, whose messages come from nobody."""
+
+    rank, size = 0, 2
+
+    def __init__(self, **members: Any) -> None:
+        self.messages: list[Any] = []
+        vars(self).update(members)
+
+    def all_gather(self, message: Any, counts: tuple[int, ...]) -> None:
+        assert len(message) == sum(counts)
+        self.messages.append(message)
+        message[:] = 255  # NaN, in each float
+
+
+def steps_with(exchange: Any, **options: Any) -> tuple[mm.MLP, mm.MLP, Any]:
+    """A model before and after three steps with an exchange, and what these raised."""
+    vocab = mm.Vocab([f"w{i}" for i in range(2999)], "</s>", " ")
+    model, before = (mm.MLP(vocab, 2, 4, 20) for _ in range(2))
+    X = np.arange(64).reshape(32, 2)
+    try:
+        model.train_steps(X, np.arange(32), [0.1] * 3, exchange=exchange, **options)
+    except BaseException as error:
+        return before, model, error
+    return before, model, None
+
+
+def all_gather_that_raises(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("exchange", "options", "kind", "sentence"),
+    [
+        (object(), {}, TypeError, "size of exchange must be an integer"),
+        (Fake(size=0), {}, mm.ArgumentError, "size of exchange = 0"),
+        (Fake(rank=2), {}, mm.ArgumentError, "rank of exchange = 2"),
+        (Fake(rank=None), {}, TypeError, "rank of exchange must be"),
+        (Fake(all_gather=3), {}, TypeError, "all_gather of exchange must be a function"),
+        (Fake(size=100), {}, mm.ArgumentError, "100 ranks cannot share this training"),
+        (Fake(), {"should_stop": lambda: False}, mm.ArgumentError, "should_stop cannot be given"),
+        (Fake(), {}, mm.DivergedError, "step 0: the loss is not finite"),
+        (Fake(), {"negatives": 2500}, mm.DivergedError, "step 0: the loss is not finite"),
+        (Fake(all_gather=all_gather_that_raises), {}, KeyboardInterrupt, ""),
+    ],
+)
+def test_an_exchange_that_is_none(exchange: Any, options: Any, kind: Any, sentence: str) -> None:
+    before, after, error = steps_with(exchange, **options)
+    assert isinstance(error, kind)
+    assert sentence in str(error)
+    assert "\n" not in str(error)
+    for name, array in before.parameters.items():
+        np.testing.assert_array_equal(after.parameters[name], array)
+
+
+def test_a_message_may_be_kept() -> None:
+    exchange = Fake()
+    steps_with(exchange)
+    assert len(exchange.messages) == 2
+    assert all((message == 255).all() for message in exchange.messages)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "cpus", "threads"),
+    [("aa", [{0, 1}, {0, 1}], 1), ("ab", [{0, 1}, {0, 1}], 2), ("aa", [{0, 1}, {2, 3}], 2),
+     ("aaa", [{0}, {0}, {0}], 1), ("aaab", [range(8), range(8), {3}, range(8)], 2)],
+)  # fmt: skip
+def test_ranks_share_the_cpus_of_their_machine(
+    hosts: str, cpus: Any, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranks = training.MpiRanks.__new__(training.MpiRanks)
+    of_all = [(host, set(its)) for host, its in zip(hosts, cpus, strict=True)]
+    ranks._comm = SimpleNamespace(allgather=lambda mine: [mine, *of_all[1:]])
+    monkeypatch.setattr("platform.node", lambda: hosts[0])
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: of_all[0][1], raising=False)
+    assert ranks.threads(None) == threads
+    assert ranks.threads(5) == 5

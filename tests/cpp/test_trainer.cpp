@@ -116,10 +116,16 @@ class ThreadRank : public Exchange {
     meeting_.barrier.arrive_and_wait();
     int64_t begin = 0;
     for (size_t i = 0; i < bytes.size(); ++i) {
+      if (meeting_.data[i] == nullptr) throw Error("a rank has left the others");
       if (i != self) std::copy_n(meeting_.data[i] + begin, bytes[i], meeting_.data[self] + begin);
       begin += bytes[i];
     }
     meeting_.barrier.arrive_and_wait();
+  }
+  // Ends the waiting of the others.
+  void leave() {
+    meeting_.data[static_cast<size_t>(rank)] = nullptr;
+    meeting_.barrier.arrive_and_drop();
   }
   int64_t exchanges = 0;
 
@@ -130,14 +136,21 @@ class ThreadRank : public Exchange {
 // Calls body(rank) on so many ranks at the same time.
 void on_ranks(int64_t size, const std::function<void(ThreadRank&)>& body) {
   Meeting meeting(size);
+  std::vector<std::string> sentences(static_cast<size_t>(size));
   std::vector<std::thread> threads;
   for (int64_t i = 0; i < size; ++i) {
     threads.emplace_back([&, i] {
       ThreadRank rank(i, meeting);
-      body(rank);
+      try {
+        body(rank);
+      } catch (const Error& error) {
+        sentences[static_cast<size_t>(i)] = error.what();
+      }
+      rank.leave();
     });
   }
   for (std::thread& thread : threads) thread.join();
+  for (const std::string& sentence : sentences) EXPECT_THAT(sentence.empty(), sentence);
 }
 
 // A problem with an optimiser that remembers.
