@@ -9,7 +9,7 @@ from typing import Any
 
 from makemore_cpp._core import __version__
 from makemore_cpp.export import page_file
-from makemore_cpp.lecture.walk import PARTS, Shown
+from makemore_cpp.lecture.walk import PARTS, Shown, filled
 
 
 def page_of(shown: Sequence[Shown]) -> str:
@@ -44,8 +44,13 @@ def _section(number: int, shown: Shown) -> str:
 <h2 id="title-{number}">{escape(title)} <small>{minutes}</small></h2>
 <p class="claim">{escape(part.claim)}</p>
 {_code(part.code)}
-{_values(shown)}{picture}<p class="finding">{escape(shown.sentence)}</p>
+{_values(shown)}{picture}<p class="finding">{filled(part, shown.values, escape, _field)}</p>
 </section>"""
+
+
+def _field(name: str, text: str) -> str:
+    """Return a value in a sentence, which says its name to whoever points at it."""
+    return f'<b title="{escape(name)}">{escape(text)}</b>'
 
 
 def _code(code: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import takewhile
 from pathlib import Path
+from string import Formatter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,8 +117,7 @@ def walk(
         started = time.perf_counter()
         values = _plain(run(part.code, namespace))
         _check(namespace.get("data"))
-        is_shown = all(value is not None for value in values.values())
-        sentence = part.sentence.format_map(values) if is_shown else NOTHING
+        sentence = filled(part, values)
         png, missing = None, ""
         if part.picture_code:
             try:
@@ -126,6 +126,24 @@ def walk(
             except Exception as error:  # whatever it is, the values are there
                 missing = f"{type(error).__name__}: {' '.join(str(error).split())}"
         yield Shown(part, values, sentence, png, missing, time.perf_counter() - started)
+
+
+def filled(
+    part: Segment,
+    values: dict[str, Any],
+    plain: Callable[[str], str] = str,
+    field: Callable[[str, str], str] = lambda name, text: text,
+) -> str:
+    """Return the sentence of a part with its values, or NOTHING if one of these is None.
+
+    `plain` is what becomes of the text between them, and `field` of a value's name and text.
+    """
+    if any(value is None for value in values.values()):
+        return plain(NOTHING)
+    return "".join(
+        plain(text) + ("" if name is None else field(name, format(values[name], form or "")))
+        for text, name, form, _ in Formatter().parse(part.sentence)
+    )
 
 
 def _check(data: Any) -> None:
