@@ -16,7 +16,7 @@ This module holds what most programs need; its submodules, the rooms of the pack
 ``export``      a model in other forms
 ``runs``        one training run on disk
 ``sweeps``      grids, the search of a learning rate, experiments
-``lecture``     the lecture's afternoon: its claims, the calls, what came out
+``lecture``     the lecture: its claims, the calls that show them, and their results
 ==============  ==================================================================================
 """
 

@@ -15,14 +15,14 @@ UInt8 = NDArray[np.uint8]
 
 
 class ArrowArray(Protocol):
-    """What gives an array by the Arrow C data interface."""
+    """An object that gives an array by the Arrow C data interface."""
 
     def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
         """Return capsules of a schema and an array."""
 
 
 class ArrowStream(Protocol):
-    """What gives arrays of one type, one after another, by the Arrow C stream interface."""
+    """An object that gives arrays of one type, one by one, by the Arrow C stream interface."""
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Return the capsule of a stream."""

@@ -1,7 +1,7 @@
 """The net and the detector as estimators of scikit-learn, which comes with the extra `sklearn`.
 
-Their parameters are the options of a recipe, `recipe.OPTIONS`, which says of each what it is, with
-the same defaults. They take texts where other estimators take rows of numbers.
+Their parameters and defaults are the options of a recipe, which `recipe.OPTIONS` describes. They
+take texts where other estimators take rows of numbers.
 """
 
 from collections.abc import Callable, Iterable
@@ -38,7 +38,7 @@ OF_A_RECIPE = names_of("model", "training", "update")
 def _constructor(**more: Any) -> Callable[..., None]:
     """Return an `__init__` that takes the options of a recipe and `more`, by keyword.
 
-    Its signature lists them, by which scikit-learn knows the parameters of an estimator.
+    Its signature lists them: scikit-learn finds the parameters of an estimator there.
     """
     defaults = {**{name: OPTIONS[name].default for name in OF_A_RECIPE}, **more}
 
@@ -58,7 +58,7 @@ def _constructor(**more: Any) -> Callable[..., None]:
 
 
 class _OfTexts(BaseEstimator):  # type: ignore[misc]
-    """What is fitted to texts by a recipe."""
+    """An estimator that trains a net on texts with a recipe."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -76,20 +76,20 @@ class _OfTexts(BaseEstimator):  # type: ignore[misc]
 
 
 class NameModel(_OfTexts):
-    """The net of Bengio et al. (2003), fitted to all texts that it is given.
+    """The net of Bengio et al. (2003), trained on all texts that it is given.
 
     Parameters
     ----------
     **parameters
-        Options of a recipe by name, as ``n_hidden=200`` or ``steps=200_000``.
+        Options of a recipe by name, such as ``n_hidden=200`` or ``steps=200_000``.
     oov : {"error", "skip", "-inf"}
-        What becomes of an unknown character in `score_samples` and `score`; see `text.score`. By
-        default its text is impossible.
+        How `score_samples` and `score` treat an unknown character; see `text.score`. By default its
+        text has the score -inf.
 
     Attributes
     ----------
     model_ : LanguageModel
-        After `fit`; it does not change.
+        The frozen net, which `fit` sets.
     """
 
     model_: LanguageModel
@@ -127,9 +127,9 @@ class NameModel(_OfTexts):
         return -scoring.mean_surprisal(self.model_, _texts(X), oov=self.oov)
 
     def sample(self, n: int = 1, **options: Unpack[SampleOptions]) -> list[str]:
-        """Return n new texts, by the seed of the training unless the `options` of `text.sample` do.
+        """Return n new texts; `options` and errors are those of `text.sample`.
 
-        Its errors are those of `text.sample`.
+        The seed is by default that of the training.
         """
         check_is_fitted(self)
         chosen: SampleOptions = {"seed": self._recipe().seed, **options}
@@ -137,23 +137,23 @@ class NameModel(_OfTexts):
 
 
 class NameDetector(OutlierMixin, _OfTexts):  # type: ignore[misc]
-    """Tells texts that are unlike those that it was fitted to, fair to their length: `Detector`.
+    """Detects texts that are unlike those of `fit`, fairly for every length; see `Detector`.
 
-    Four fifths of the texts train a net, and the others calibrate what is usual.
+    Four fifths of the texts train a net, and the others calibrate the detector.
 
     Parameters
     ----------
     **parameters
-        Options of a recipe by name, as ``n_hidden=200`` or ``steps=200_000``.
+        Options of a recipe by name, such as ``n_hidden=200`` or ``steps=200_000``.
     false_positive_rate : float
         The share of good texts that is flagged, by default 0.01.
 
     Attributes
     ----------
     detector_ : Detector
-        After `fit`.
+        The detector, which `fit` sets.
     offset_ : float
-        Texts with lower scores are outliers.
+        The score below which texts are outliers, which `fit` sets.
     """
 
     detector_: Detector
@@ -162,7 +162,7 @@ class NameDetector(OutlierMixin, _OfTexts):  # type: ignore[misc]
     __init__ = _constructor(false_positive_rate=0.01)
 
     def fit(self, X: Iterable[str], y: object = None) -> "NameDetector":
-        """Train a net on most of the texts X (n,), and calibrate it on the others.
+        """Train a net on most of the texts X (n,), and calibrate the detector on the others.
 
         Raises
         ------
@@ -187,12 +187,12 @@ class NameDetector(OutlierMixin, _OfTexts):  # type: ignore[misc]
         return self
 
     def score_samples(self, X: Iterable[str]) -> Float64:
-        """Return the standardised score (n,) of each text: 0 is the mean of its length."""
+        """Return the standardised score (n,) of each text; 0 is the mean for its length."""
         check_is_fitted(self)
         return self.detector_.scores(_texts(X))
 
     def decision_function(self, X: Iterable[str]) -> Float64:
-        """Return the scores (n,) less `offset_`: below 0 for outliers."""
+        """Return the scores (n,) minus `offset_`, which are negative for outliers."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Iterable[str]) -> Int64:

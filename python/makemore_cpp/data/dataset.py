@@ -1,4 +1,4 @@
-"""From texts to contexts and targets (X, Y), split in three."""
+"""Turns texts into contexts and targets (X, Y), split in three."""
 
 import random
 import re
@@ -17,7 +17,7 @@ from makemore_cpp.data.vocab import Level, Vocab, check_vocab, lowered
 
 MAX_BLOCK_SIZE = 1 << 16
 MAX_CONTEXT_TOKENS = 1 << 30  # elements of X, 4 GiB
-# The words of a `Preparation` that is more than a shuffle; see `DataOrigin`.
+# The words for a `Preparation` that is more than a shuffle; see `DataOrigin`.
 PREPARATION = re.compile(
     r"(?:lower )?stream (?P<train>[0-9]{1,10}) (?P<dev>[0-9]{1,10})(?P<ends> line ends)?"
     r"|lower (?P<seed>[0-9]{1,20})"
@@ -64,15 +64,16 @@ def build_dataset(texts: AnyTexts, vocab: Vocab, block_size: int = 3) -> tuple[I
 
 
 def sliding_contexts(tokens: Int32, lengths: Int64, block_size: int) -> tuple[Int32, Int64, Int32]:
-    """Return contexts that need no memory of their own, and the targets after them.
+    """Return contexts as a view, which needs little memory, and the targets after them.
 
     Parameters
     ----------
     tokens : int32 array
         The tokens of all texts, one after another.
     lengths : int64 array, shape (texts,)
+        The number of tokens of each text.
     block_size : int
-        T.
+        T, the number of tokens in a context.
 
     Returns
     -------
@@ -82,8 +83,8 @@ def sliding_contexts(tokens: Int32, lengths: Int64, block_size: int) -> tuple[In
     Y : int32 array, shape (N,)
     """
     T, n_texts = block_size, len(lengths)
-    # One stream: T boundaries, then each text followed by T boundaries. The first of these ends
-    # the text, and all of them are the first context of the next.
+    # The stream is T boundaries, then each text followed by T boundaries. The first of these is the
+    # text's end, and all of them are the first context of the next text.
     stream = np.zeros(T + len(tokens) + n_texts * T, np.int32)
     text_of_token = np.repeat(np.arange(n_texts), lengths)
     stream[T + np.arange(len(tokens)) + text_of_token * T] = tokens
@@ -121,22 +122,22 @@ def cut_stream(
 
 
 def with_line_ends(texts: list[str], separator: str) -> list[str]:
-    """Return the texts, each with the token for its end behind it."""
+    """Return the texts, each followed by the token for the end of a line."""
     end = f"{separator}<eos>" if separator else "\n"
     return [text + end for text in texts]
 
 
 class Preparation(NamedTuple):
-    """How texts were made ready and cut: what `DataOrigin` calls the split_seed."""
+    """How texts were prepared and cut, which the `split_seed` of `DataOrigin` encodes."""
 
     lower: bool
-    seed: int | None  # of the shuffle, or None for a stream
-    sizes: tuple[int, int] | None = None  # of a stream: the tokens in train and in dev
-    line_ends: bool = False  # of a stream: whether the end of a text is a token
+    seed: int | None  # the seed of the shuffle, or None for a stream
+    sizes: tuple[int, int] | None = None  # the tokens of a stream in train and in dev
+    line_ends: bool = False  # whether the end of a text is a token of a stream
 
     @classmethod
     def of(cls, how: int | str) -> "Preparation":
-        """Return what `split_seed` says."""
+        """Return the preparation that a `split_seed` encodes."""
         if isinstance(how, int):
             return cls(False, how)
         found = PREPARATION.fullmatch(how)
@@ -150,7 +151,7 @@ class Preparation(NamedTuple):
 
     @property
     def split_seed(self) -> int | str:
-        """A number for a shuffle alone, else words."""
+        """The code for this preparation: a number for a shuffle alone, else words."""
         if self.sizes is not None:
             words = "lower " * self.lower + "stream {} {}".format(*self.sizes)
             return words + " line ends" * self.line_ends
@@ -173,7 +174,7 @@ def new_texts(train: Iterable[str], dev: Iterable[str]) -> list[str]:
 
 
 def encode_texts(name: str, texts: list[str], vocab: Vocab) -> tuple[Int32, Int64]:
-    """Return tokens and offsets as `Vocab.encode_many` does, but errors name the text."""
+    """Return tokens and offsets as `Vocab.encode_many` does, with errors that show the text."""
     try:
         return check_vocab(vocab).encode_many(texts)
     except ArgumentError:
@@ -194,7 +195,7 @@ class Split:
     Y: Int32
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what a pickle holds; older ones call the texts words."""
+        """Take the state of a pickle; older pickles have ``words`` for ``texts``."""
         self.__dict__.update({"texts" if k == "words" else k: v for k, v in state.items()})
 
     def __repr__(self) -> str:
@@ -203,7 +204,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Texts cut into train, dev and test, with the vocabulary and block size they share."""
+    """Texts cut into train, dev and test, with their vocabulary and block size."""
 
     vocab: Vocab
     block_size: int
@@ -237,18 +238,18 @@ class Dataset:
         Parameters
         ----------
         texts : list of str, or Arrow strings
-            At least one text; the list is not changed. The train split is never empty; dev and
-            test are when there are too few texts.
+            At least one text; the list is not changed. The train split is never empty; dev and test
+            are empty when there are too few texts.
         block_size : int
             T, the number of tokens in a context.
         seed : int
-            Of the shuffle, ``random.Random(seed).shuffle``.
+            The seed of the shuffle, ``random.Random(seed).shuffle``.
         boundary, level, min_count, max_size
-            Of the vocabulary, which is made of all texts as `Vocab.from_texts` does.
+            The options of `Vocab.from_texts`, which makes the vocabulary of all texts.
         lower : bool
-            Take the texts in lower case.
+            Whether to take the texts in lower case.
         vocab : Vocab, optional
-            Use this one instead.
+            The vocabulary to use instead.
 
         Raises
         ------
@@ -266,7 +267,7 @@ class Dataset:
                 listed, boundary, level=level, min_count=min_count, max_size=max_size
             )
         else:
-            # Now, as errors give the text's place in the caller's list.
+            # Texts are checked here, so that errors give their place in the caller's list.
             encode_texts("texts", listed, vocab)
         parts = cut_texts(listed, seed)
         return cls._of(parts, texts, Preparation(lower, seed).split_seed, vocab, block_size)
@@ -286,26 +287,26 @@ class Dataset:
         lower: bool = False,
         line_ends: bool = False,
     ) -> "Dataset":
-        """Cut texts, one after another, by the position of their tokens.
+        """Join the texts to one stream, and cut it by the position of tokens.
 
-        So do Bengio et al. (2003). Contexts run across the ends of texts, which leave no trace
-        unless `line_ends` asks for one: each split is one text.
+        Bengio et al. (2003) do the same. Each split is one text: contexts run across the ends of
+        the given texts, which leave no trace without `line_ends`.
 
         Parameters
         ----------
         texts : list of str, or Arrow strings
         sizes : (int, int), optional
             The number of tokens in train and in dev; the rest is test. Train is not empty. By
-            default 80 % and 10 % of all.
+            default they are 80 % and 10 % of all.
         block_size : int
             T, the number of tokens in a context.
         vocab : Vocab, optional
-            Without it, that of `boundary`, `level`, `min_count` and `max_size`; see
-            `Vocab.from_texts`.
+            The vocabulary; without it, `Vocab.from_texts` makes one with the options `boundary`,
+            `level`, `min_count` and `max_size`.
         lower : bool
-            Take the texts in lower case.
+            Whether to take the texts in lower case.
         line_ends : bool
-            Let a token stand at the end of each text, also of the last: a newline where tokens are
+            Whether each text, also the last, ends with a token: a newline where tokens are
             characters, ``"<eos>"`` where they are words.
 
         Raises
@@ -334,12 +335,12 @@ class Dataset:
 
     @classmethod
     def again(cls, texts: AnyTexts, block_size: int, how: int | str, vocab: Vocab) -> "Dataset":
-        """Cut texts as they were cut before, which their `DataOrigin` calls the split_seed.
+        """Cut texts as they were cut before; `how` is the `split_seed` of a `DataOrigin`.
 
         Raises
         ------
         ArgumentError
-            A token is not in `vocab`, or it is not said how.
+            A token is not in `vocab`, or `how` is not a known preparation.
         """
         listed = checks.string_list("texts", texts)
         if isinstance(how, int):  # errors give the text's place in the caller's list
@@ -362,7 +363,7 @@ class Dataset:
         return cls(vocab, block_size, train, dev, test, origin)
 
     def check_fits(self, vocab: Vocab, block_size: int) -> None:
-        """Raise ArgumentError unless the data are of these tokens and contexts, a model's."""
+        """Raise ArgumentError unless the data have this vocabulary and block size of a model."""
         if vocab != self.vocab:
             raise ArgumentError(f"model has the {vocab!r}, but data has the {self.vocab!r}")
         if block_size != self.block_size:

@@ -1,6 +1,6 @@
-"""The lecture's afternoon in one walk: what it claims, the calls that show it, what came out.
+"""The lecture in one walk: its claims, the calls that show them, and their results.
 
-It imports everything but the command line; its script, ``parts/afternoon.py``, is read as text.
+It imports every room except the command line; its script, ``parts/afternoon.py``, is read as text.
 """
 
 from makemore_cpp.lecture.folder import NOTEBOOK_FILE, PAGE_FILE, picture_file, save

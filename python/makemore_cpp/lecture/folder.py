@@ -1,4 +1,4 @@
-"""What a lecture leaves in a folder: a page, a notebook and pictures."""
+"""Writes a lecture into a folder: a page, a notebook and pictures."""
 
 import os
 import re
@@ -20,14 +20,14 @@ def save(folder: str | bytes | os.PathLike[str], shown: Sequence[Shown]) -> None
     Parameters
     ----------
     folder : str, bytes or path
-        Made where it does not exist; files of the same names are replaced.
+        The folder, which is made if there is none; files of the same names are replaced.
     shown : list of Shown
-        What `walk` yields.
+        The results of `walk`.
 
     Raises
     ------
     TypeError
-        `folder` is no path.
+        `folder` is not a path.
     FileError
         A file cannot be written; an older one is as it was.
     """
@@ -41,6 +41,6 @@ def save(folder: str | bytes | os.PathLike[str], shown: Sequence[Shown]) -> None
 
 
 def picture_file(number: int, shown: Shown) -> str:
-    """Return the name of the picture of a part, which is the one of this number."""
+    """Return the file name of the picture of a part, which has this number."""
     words = re.findall(r"[a-z0-9]+", shown.segment.title.partition("(")[0].lower())
     return f"{number:02}-{'-'.join(words)}.png"

@@ -1,4 +1,4 @@
-"""The lecture as a notebook, of format 4.5: the same code, and what came out of it."""
+"""The lecture as a notebook of format 4.5: the same code and its results."""
 
 import base64
 import json
@@ -8,12 +8,12 @@ from typing import Any
 
 from makemore_cpp.lecture.walk import Shown
 
-# What Markdown takes for its own, in texts that are anybody's.
+# Characters that mean something in Markdown, which texts and tokens may hold.
 MARKDOWN = re.compile(r"([!-/:-@\[-`{-~])")
 INTRODUCTION = """\
 # The lecture's afternoon
 
-What “Building makemore, part 2: MLP” claims, the calls that show it, and what came out."""
+The claims of “Building makemore, part 2: MLP”, the calls that show them, and their results."""
 
 
 def notebook_of(shown: Sequence[Shown]) -> str:

@@ -13,7 +13,7 @@ from makemore_cpp.lecture.walk import PARTS, Shown, filled
 
 
 def page_of(shown: Sequence[Shown]) -> str:
-    """Return the page; nothing in texts, tokens or paths can become a part of its markup."""
+    """Return the page as HTML; nothing in texts, tokens or paths can become markup."""
     style = page_file.part("page.css") + (PARTS / "lecture.css").read_text(encoding="utf-8")
     seconds = sum(one.seconds for one in shown)
     return Template((PARTS / "lecture.html").read_text(encoding="utf-8")).substitute(
@@ -29,7 +29,7 @@ def page_of(shown: Sequence[Shown]) -> str:
 
 
 def _parted(title: str) -> tuple[str, str]:
-    """Return the title without the minutes, and these."""
+    """Return the title without the minutes of the lecture, and the minutes."""
     found = re.fullmatch(r"(.*) \((\d+:\d+)\)", title)
     return (title, "") if found is None else (found[1], found[2])
 
@@ -69,7 +69,7 @@ def _figure(shown: Shown) -> str:
 
 
 def _values(shown: Shown) -> str:
-    """Return the values but for one that is the whole sentence."""
+    """Return the values as a list, without a value that is the whole sentence."""
     rows = [_value(n, value) for n, value in shown.values.items() if value != shown.sentence]
     return f'<dl class="values">\n{"".join(rows)}</dl>\n' if rows else ""
 
@@ -98,7 +98,7 @@ def _cells(tag: str, texts: Iterable[str]) -> str:
 
 
 def text_of(value: Any) -> str:
-    """Return a value for people."""
+    """Return a value as text for people."""
     if value is None:
         return "n/a"
     if isinstance(value, float) and len(repr(value)) > 8:

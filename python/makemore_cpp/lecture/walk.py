@@ -1,4 +1,4 @@
-"""From the script of the lecture to its parts, and from these to what they show."""
+"""Reads the parts of the lecture from its script, and runs them."""
 
 import ast
 import math
@@ -26,9 +26,9 @@ NOTHING = "These texts have nothing to show here."
 class Segment(NamedTuple):
     """A part of the lecture: code that is run, shown and written into the notebook as it is.
 
-    The last expression of `code` is a dict of values by name, which the braces of `sentence` refer
-    to; that of `picture_code` is a picture that a notebook shows. What has no picture has two empty
-    texts for it.
+    The last expression of `code` is a dict of values by name, to which the braces of `sentence`
+    refer; the last expression of `picture_code` is a picture. A part without a picture has two
+    empty texts for it.
     """
 
     title: str
@@ -40,13 +40,13 @@ class Segment(NamedTuple):
 
 
 class Shown(NamedTuple):
-    """What came out of a segment."""
+    """The results of a segment."""
 
     segment: Segment
-    values: dict[str, Any]  # as JSON knows them
+    values: dict[str, Any]  # of types that JSON has
     sentence: str
     png: bytes | None
-    missing: str  # why there is no picture, where there should be one
+    missing: str  # the reason why a picture is missing
     seconds: float
 
 
@@ -60,9 +60,9 @@ def segments(
     path : str, optional
         A file of texts; without it the bundled names.
     seed : int
-        Of initial parameters, minibatches and samples.
+        The seed of initial parameters, minibatches and samples.
     steps : int
-        Of the lecture's training; other trainings have shares of them.
+        The steps of the lecture's training; other trainings have shares of them.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def walk(
     ----------
     parts : list of Segment
     drawing : callable
-        Its contexts are what pictures are drawn in.
+        A function that returns the context manager in which a picture is drawn.
 
     Raises
     ------
@@ -123,7 +123,7 @@ def walk(
             try:
                 with drawing():
                     png = run(part.picture_code, namespace)._repr_png_()
-            except Exception as error:  # whatever it is, the values are there
+            except Exception as error:  # of any kind: the values are there already
                 missing = f"{type(error).__name__}: {' '.join(str(error).split())}"
         yield Shown(part, values, sentence, png, missing, time.perf_counter() - started)
 
@@ -147,7 +147,7 @@ def filled(
 
 
 def _check(data: Any) -> None:
-    """Refuse texts with which there is not enough to see, or for which the walk is too long."""
+    """Refuse texts that are too few to show much, or whose vocabulary makes the walk too long."""
     if not isinstance(data, Dataset):
         return
     if len(data.texts) < MIN_TEXTS:
@@ -172,7 +172,7 @@ def run(code: str, namespace: dict[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON knows it: plain numbers, lists and dicts, and None for no number."""
+    """Return a value as types that JSON has; a number that is not finite becomes None."""
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, np.generic | np.ndarray):

@@ -1,4 +1,4 @@
-"""A bar that shows how far a training is: in a notebook, and on a terminal."""
+"""A bar that shows the progress of a training in a notebook or on a terminal."""
 
 import sys
 import time
@@ -8,14 +8,14 @@ from typing import Any
 
 from makemore_cpp.training.history import Progress
 
-SECONDS_PER_UPDATE = 0.1  # of a notebook, which keeps every message
+SECONDS_PER_UPDATE = 0.1  # in a notebook, which stores every message
 
 
 @contextmanager
 def live_bar(steps: int) -> Iterator[Callable[[Progress], object] | None]:
     """Show a live bar with loss, speed and time left; give None where nobody would see it.
 
-    A notebook's stays there as it was at the end; that of a terminal, on stderr, goes.
+    At the end the bar stays in a notebook, and disappears on a terminal (stderr).
     """
     if _is_notebook():
         with _notebook_bar() as show:
@@ -28,7 +28,7 @@ def live_bar(steps: int) -> Iterator[Callable[[Progress], object] | None]:
 
 
 def _is_notebook() -> bool:
-    """Return whether this is a kernel that a notebook talks to, which has loaded IPython then."""
+    """Return whether this process is the kernel of a notebook, which has loaded IPython."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return hasattr(shell, "kernel")
@@ -36,7 +36,7 @@ def _is_notebook() -> bool:
 
 @contextmanager
 def _notebook_bar() -> Iterator[Callable[[Progress], object]]:
-    """Show what every front end has, an HTML element, and no widget that has to be installed."""
+    """Show an HTML element, which every front end has: widgets would have to be installed."""
     from IPython.display import DisplayHandle
 
     handle = DisplayHandle()

@@ -1,21 +1,20 @@
-"""The ranks of an MPI launch, which train one model together.
+"""The ranks of an MPI launch: processes that train one model together.
 
 ``mpirun -n 2 python -m makemore_cpp train --level word ...`` is the command of one process with
 mpirun before it, and ends in the same bytes. As in section 3.2 of Bengio et al. (2003), each rank
-owns some of the output layer's words, that is, whole groups of tokens (`makemore_cpp info` has none
-where the vocabulary is small: such a net is refused), and everything else is done by all of them.
-A step has two exchanges: the greatest logits and the sums of exponentials, B x 2 numbers of each
-group, and the groups' parts of dh, B x H numbers of each (with a sampled softmax also the gradients
-of the candidates). They are not added up before, as then the order of additions, and with it the
-bits, would depend on the number of ranks.
+owns some words of the output layer: whole groups of tokens. (`makemore_cpp info` shows them; a
+small vocabulary has none, and its net is refused.) All ranks do everything else. A step has two
+exchanges: of the greatest logits and the sums of exponentials, B x 2 numbers of each group, and of
+the groups' parts of dh, B x H numbers of each (with a sampled softmax also the gradients of the
+candidates). A rank does not add up its groups' parts first, since then the order of additions, and
+with it the bits, would depend on the number of ranks.
 
-Every rank has room for all of W2 and its moments, as one process has; in the course of a call of
-the core only its own rows change, and at the end each gets the others'. So between calls every
-rank has the whole model, any may save it, and a checkpoint knows nothing of ranks.
+Every rank has room for all of W2 and its moments, as one process has. During a call of the core
+only its own rows change, and at the end it receives the others'. So between calls every rank has
+the whole model, any rank may save it, and a checkpoint does not depend on the ranks.
 
-A rank that fails alone ends the others, and one that is killed is the launcher's task: both
-mpiexec of MPICH and of Open MPI then end the rest. Ranks that all fail of the same end by
-themselves.
+A rank that fails alone ends the others. When a rank is killed, the mpiexec of MPICH and that of
+Open MPI end the others. Ranks that all have the same error end by themselves.
 """
 
 import os
@@ -31,30 +30,31 @@ from makemore_cpp.models.mlp import MLP
 
 Value = TypeVar("Value")
 
-# How many ranks there are, said by the launchers of MPICH and what is made of it, and of Open MPI.
+# Variables with the number of ranks, set by the launchers of MPICH (and its derivatives) and Open
+# MPI.
 LAUNCHED = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE")
-# How long a rank that fails waits for the others to fail as well, before it ends them.
+# The time for which a rank that fails waits for the others to fail too, before it ends them.
 SECONDS_TO_FAIL = 2.0
 SECONDS_BETWEEN_LOOKS = 0.02
 
 
 class Ranks:
-    """The ranks that train a model together; of this class, one process alone.
+    """The ranks that train a model together; an object of this class is one process alone.
 
     All ranks call the methods in the same order.
 
     Attributes
     ----------
     rank, size : int
-        Which rank this process is, and how many there are.
+        The number of this process among the ranks, from 0, and the number of ranks.
     exchange : object or None
-        Of `MLP.train_steps`.
+        The argument `exchange` of the core's functions.
     """
 
     rank, size = 0, 1
     exchange: Any = None
-    # How long one call of the core should take: short enough for a stop to seem immediate, while
-    # the 40 us that a call costs do not count.
+    # The time that one call of the core should take: so short that a stop seems immediate, and so
+    # long that the 40 us that a call costs do not count.
     seconds_per_call = 0.05
 
     @staticmethod
@@ -72,7 +72,7 @@ class Ranks:
             return Ranks()
         try:
             from mpi4py import MPI
-        except (ImportError, RuntimeError) as error:  # the latter where there is no MPI
+        except (ImportError, RuntimeError) as error:  # RuntimeError where there is no MPI
             raise ArgumentError(
                 f"{started} ranks were launched, but they need the library mpi4py ({error}); "
                 "install makemore_cpp[mpi]"
@@ -91,23 +91,23 @@ class Ranks:
         return self.rank == 0
 
     def agreed(self, value: Value) -> Value:
-        """Return what the first rank says."""
+        """Return the value of the first rank, on all ranks."""
         return value
 
     def any_of(self, flag: bool) -> bool:
-        """Return whether any rank says so."""
+        """Return whether the flag of any rank is true."""
         return flag
 
     def threads(self, wanted: int | None) -> int | None:
-        """Return the threads of this rank: those that are wanted, or its share of the CPUs."""
+        """Return the number of threads of this rank: `wanted`, or its share of the CPUs."""
         return wanted
 
     def loss(self, model: MLP, X: Int32, Y: Int32, threads: int | None) -> float:
-        """Return the loss as of `MLP.loss`, for which the ranks share the examples."""
+        """Return the result of `MLP.loss`; the ranks share the examples."""
         return model.loss(X, Y, threads)
 
     def check_same(self, values: Mapping[str, str]) -> None:
-        """Raise ArgumentError, on all ranks, where they have not the same values."""
+        """Raise ArgumentError, on all ranks, unless all have the same values."""
 
     @contextmanager
     def ended_together(self) -> Iterator[None]:
@@ -116,8 +116,8 @@ class Ranks:
         Raises
         ------
         FailedAloneError
-            Instead of the error, where others have not ended soon after it: they wait for this
-            rank, and `abort` is what is left.
+            This rank has failed and the others have not ended soon after: they wait for it, and
+            only `abort` can end them.
         """
         yield
 
@@ -128,7 +128,7 @@ class Ranks:
 class MpiRanks(Ranks):
     """The ranks of an MPI communicator of the library mpi4py."""
 
-    # At the end of a call ranks exchange W2 and its moments.
+    # A call is longer than for one process, because ranks exchange W2 and its moments at its end.
     seconds_per_call = 0.5
 
     def __init__(self, comm: Any) -> None:
@@ -137,17 +137,17 @@ class MpiRanks(Ranks):
         self._mpi = MPI
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self._comm = comm.Dup()
-        self._ends = comm.Dup()  # apart: a rank may end while others are in the middle of a step
+        self._ends = comm.Dup()  # separate: a rank may end while others are in the middle of a step
         self.exchange = self
 
     def all_gather(self, message: UInt8, counts: Sequence[int]) -> None:
         """Fill a message of which this rank has filled its counts[rank] bytes.
 
-        Where there are more ranks than CPUs, those that wait must not keep out those that are
-        waited for, as MPI does: 12 ms for what takes 150 of its blocking call.
+        Where there are more ranks than CPUs, ranks that wait should give their CPU to the others.
+        MPI's blocking call does not: it took 150 ms where this loop takes 12.
         """
-        parts = (counts, None)  # one behind the other
-        # Kept, and the message with it: an interrupt may come while MPI writes there.
+        parts = (counts, None)  # the parts lie one behind the other
+        # The request keeps the message alive: an interrupt may come while MPI writes there.
         self._request = self._comm.Iallgatherv(self._mpi.IN_PLACE, [message, parts, self._mpi.BYTE])
         while not self._request.Test():
             os.sched_yield()
