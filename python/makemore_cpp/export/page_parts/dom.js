@@ -1,4 +1,4 @@
-// Elements of the page.  Texts and tokens become text nodes, and never markup.
+// Makes the elements of the page.  Texts and tokens become text nodes, and never markup.
 
 const byId = (id) => document.getElementById(id);
 
@@ -19,14 +19,14 @@ function filled(node, attributes, children) {
   return node;
 }
 
-// A token or text of the model's, which changes the direction of nothing around it.
+// An element for a token or text of the model, which cannot change the direction of others.
 const data = (text) => element("bdi", {}, visible(text));
 
 const fixed = (number, digits = 4) => number.toFixed(digits).replace("-", "\u2212");
 const countOf = (count, what) => `${grouped(count)} ${what}${count === 1 ? "" : "s"}`;
 const grouped = (number) => number.toLocaleString("en");
 
-// Puts one line in the place of what a section cannot have.
+// Replaces a part that a section cannot have by a sentence.
 function leaveOut(id, sentence) {
   const section = byId(id);
   section.replaceChildren(
@@ -34,8 +34,8 @@ function leaveOut(id, sentence) {
   );
 }
 
-// Lets one of many small parts be chosen by pointing at it, or with the arrow keys, as on a slider;
-// describe(i) returns what is said of part i.
+// Lets the reader choose one of many small parts by pointing, or with the arrow keys as on a slider;
+// describe(i) returns the description of part i.
 function makeExplorable(box, parts, label, describe) {
   const attributes = {
     role: "slider", tabindex: 0, "aria-label": label, "aria-orientation": "horizontal",
@@ -72,7 +72,7 @@ function makeExplorable(box, parts, label, describe) {
   return () => say(parts[current].classList.contains("current"));
 }
 
-// Calls draw(width) now and whenever the width of a box changes; in units that grow with the text.
+// Calls draw(width) now and whenever the width of a box changes; units grow with the text's size.
 function onWidth(box, draw) {
   let before = 0;
   new ResizeObserver(() => {
@@ -80,11 +80,11 @@ function onWidth(box, draw) {
     const width = Math.max(Math.round(box.clientWidth / unit), 200);
     if (width === before) return;
     before = width;
-    requestAnimationFrame(() => draw(width)); // to draw at once could change what is observed
+    requestAnimationFrame(() => draw(width)); // drawing at once could change the observed width
   }).observe(box);
 }
 
-// A table with a header for each column; numbers are set to the right.
+// A table with a header for each column; numbers are aligned to the right.
 function table(caption, headers, rows) {
   const isNumber = headers.map((_, i) => rows.every(
     (row) => typeof row[i] === "number" || /^[\d,.]+%?$/.test(row[i] ?? "0"),

@@ -22,7 +22,7 @@ function main() {
   else leaveOut("cards", missing.cards);
 }
 
-// The page's texts and their tokens, which are made when they are asked for.
+// The page's texts and their tokens, which are made at the first use.
 function trainingTexts({content, vocab}) {
   let tokens = null;
   return {

@@ -1,4 +1,4 @@
-// The model in JavaScript: random numbers, forward pass, sampling and training; no page is needed.
+// The model in JavaScript: random numbers, forward pass, sampling and training, without a page.
 //
 // A net is {T, E, H, V, direct, C, W1, b1, W2, b2}: sizes and typed arrays in row-major order, C (V,E),
 // W1 (K,H), b1 (H), W2 (F,V), b2 (V), with K = T*E.  F is H, or H + K where the embeddings are directly
@@ -17,7 +17,7 @@ function highProduct(a, b) {
   return a1 * b1 + (middle >>> 16) + (low >>> 16);
 }
 
-// Writes the four words of a block into words[0..3]: a pure function of what is counted and the seed.
+// Writes the four words of a block into words[0..3]: a pure function of the counter and the seed.
 function philox(words, block, purpose, index, seed) {
   let c0 = block >>> 0, c1 = PURPOSES[purpose];
   let c2 = index >>> 0, c3 = Math.floor(index / TWO_32) >>> 0;
@@ -46,7 +46,7 @@ function sampleUniform(seed, index, position) {
   return (high * 2097152 + (low >>> 11)) / 9007199254740992;
 }
 
-// Rows of a step's minibatch: number b, a 64-bit r, gives row floor(r * n / 2^64).
+// The rows of a step's minibatch: number b of the stream, a 64-bit r, gives row floor(r * n / 2^64).
 function batchRows(rows, seed, step, n) {
   const words = [0, 0, 0, 0];
   for (let b = 0; b < rows.length; b++) {
@@ -147,7 +147,7 @@ function logits(net, h, x) {
   return linear(net.direct ? [...h, ...x] : h, net.W2, net.b2);
 }
 
-// log p = z - ln(sum(exp(z))), with the greatest logit subtracted first, for the exponentials' sake.
+// log p = z - ln(sum(exp(z))); the greatest logit is subtracted first, so that no exp overflows.
 function logSoftmax(z) {
   const greatest = z.reduce((a, b) => Math.max(a, b), -Infinity);
   const sum = z.reduce((total, value) => total + Math.exp(value - greatest), 0);
@@ -160,18 +160,18 @@ function logProbs(net, context) {
   return logSoftmax(logits(net, hidden(net, x), x));
 }
 
-// The T tokens before a position of a text, which boundaries (0) fill up.
+// The T tokens before a position of a text, filled up with boundaries (0).
 function contextAt(tokens, position, T) {
   return Array.from({length: T}, (_, t) => tokens[position - T + t] ?? 0);
 }
 
-// Surprisals -log p, in nats, of each token and of the end.
+// The surprisals -log p, in nats, of each token and of the end.
 function surprisals(net, tokens) {
   return [...tokens, 0].map((token, i) => -logProbs(net, contextAt(tokens, i, net.T))[token]);
 }
 
 // -- sampling ------------------------------------------------------------------------------------
-// The first token whose cumulative weight exceeds u times that of all.
+// The first token whose cumulative weight exceeds u times the total.
 function chooseToken(logP, u, temperature) {
   const best = logP.reduce((a, b) => Math.max(a, b), -Infinity);
   if (temperature === 0) return logP.indexOf(best);
@@ -184,7 +184,7 @@ function chooseToken(logP, u, temperature) {
   return token >= 0 ? token : cumulative.indexOf(sum);
 }
 
-// Tokens of sample number `index` of a seed, which begin with a prefix; cut at maxLength.
+// The tokens of sample number `index` of a seed; they begin with a prefix and are cut at maxLength.
 function sampleTokens(net, seed, index, temperature, prefix, maxLength) {
   const tokens = [...prefix];
   while (tokens.length < maxLength) {
@@ -211,7 +211,7 @@ function buildDataset(texts, T) {
   return {X, Y, T, N};
 }
 
-// What trains a net in place by minibatch descent; step() takes one step and returns its loss.
+// A trainer of a net, in place, by minibatch descent; step() takes one step and returns its loss.
 function newTrainer(net, data, batchSize, seed) {
   const names = ["C", "W1", "b1", "W2", "b2"], gradients = {};
   for (const name of names) gradients[name] = new Float64Array(net[name].length);
@@ -267,7 +267,7 @@ function addGradients(net, data, row, weight, gradients, {x, h, features, p, dfe
   return loss;
 }
 
-// y = x @ W + b, into an array that is there.
+// y = x @ W + b, written into the array y.
 function linearInto(y, x, W, b) {
   const m = y.length;
   for (let j = 0; j < m; j++) y[j] = b[j];

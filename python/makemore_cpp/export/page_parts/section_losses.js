@@ -1,4 +1,4 @@
-// Section "How the loss fell": the run's curve between what is to be beaten and the floor.
+// Section "How the loss fell": the run's curve between the baselines and the floor.
 
 const CHART = {height: 340, left: 36, right: 92, top: 12, bottom: 30, label: 15};
 
@@ -18,7 +18,7 @@ function showLosses({content}) {
   const losses = [...train, ...dev].map(([, loss]) => loss).concat(across.map(({loss}) => loss));
   const steps = train.at(-1)[0];
   const low = losses.reduce((a, b) => Math.min(a, b)) - 0.05;
-  // A bad start is left outside the picture, or it would flatten the rest.
+  // A bad start is left outside the picture, since it would flatten the rest.
   const sorted = [...losses].sort((a, b) => a - b);
   const high = Math.max(sorted[Math.floor(0.98 * (sorted.length - 1))],
     ...across.map(({loss}) => loss)) + 0.1;
@@ -68,7 +68,7 @@ function newChart(width, steps, low, high, label) {
     dots: (points, kind) => svg.append(...points.map(
       ([step, loss]) => svgElement("circle", {class: kind, cx: x(step), cy: y(loss), r: 4.5}),
     )),
-    // Lines from left to right, with their names behind them, one above the other.
+    // The lines run from left to right, with their names behind them, one above the other.
     across(lines) {
       const sorted = [...lines].sort((a, b) => b.loss - a.loss);
       const places = apart(sorted.map(({loss}) => y(loss)), CHART.label, height - bottom);
@@ -80,7 +80,7 @@ function newChart(width, steps, low, high, label) {
   };
 }
 
-// Rising places, moved so that neighbours are at least so far apart, and none is beyond the last.
+// Moves rising places so that neighbours are at least so far apart, and none is beyond the last.
 function apart(places, distance, last) {
   const moved = [...places];
   for (let i = 1; i < moved.length; i++) moved[i] = Math.max(moved[i], moved[i - 1] + distance);
@@ -90,7 +90,7 @@ function apart(places, distance, last) {
   return moved;
 }
 
-// About so many round numbers between two others.
+// Round numbers, about `count` of them, between two others.
 function niceNumbers(low, high, count) {
   const rough = (high - low) / count, power = 10 ** Math.floor(Math.log10(rough));
   const by = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;

@@ -33,7 +33,7 @@ function showMap({net, vocab, content}) {
   if (snapshots.length) showScrubber(frames, show);
 }
 
-// What takes a point of the plane to one of the picture; both axes have one scale.
+// The function from a point of the plane to one of the picture; both axes have the same scale.
 function mapScale(points) {
   const [low, high] = [Math.min, Math.max].map((best) => [0, 1].map(
     (axis) => points.reduce((found, point) => best(found, point[axis]), points[0][axis]),
@@ -46,7 +46,7 @@ function mapScale(points) {
   ];
 }
 
-// Cosine of the angle between two embeddings, 0 where one of them has no direction.
+// The cosine of the angle between two embeddings, 0 where one of them has no direction.
 function cosine(net, a, b) {
   let dot = 0, aa = 0, bb = 0;
   for (let e = 0; e < net.E; e++) {

@@ -25,7 +25,7 @@ function showNearestContexts({net, vocab, texts, typing}) {
       ? `Of the ${grouped(memory.contexts.size)} contexts one in ${memory.every} was looked at.`
       : `All ${grouped(memory.contexts.size)} contexts were looked at.`;
   };
-  // Only once the section is seen, as the first time takes a moment.
+  // The work waits until the section is seen, because the first time takes a moment.
   const observer = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     observer.disconnect();
@@ -36,8 +36,8 @@ function showNearestContexts({net, vocab, texts, typing}) {
 
 const times = (count) => (count === 1 ? "once" : `${grouped(count)} times`);
 
-// Every context of the texts with what followed it, and the hidden units of as many as there is
-// time for.
+// All contexts of the texts with the tokens that followed, and the hidden units of as many contexts
+// as there is time for.
 function rememberContexts(net, texts) {
   const contexts = new Map();
   for (const tokens of texts) {
@@ -67,7 +67,7 @@ function nearestContexts({entries, units}, {H}, h, own, count) {
   return found.filter(({entry}) => entry !== own).sort((a, b) => a.distance - b.distance).slice(0, count);
 }
 
-// What followed a context, the most frequent first: "l 12, n 5, the end 3".
+// The tokens that followed a context, the most frequent first: "l 12, n 5, the end 3".
 function following({counts}, vocab) {
   const sorted = Array.from(counts).sort((a, b) => b[1] - a[1]);
   const some = sorted.slice(0, N_FOLLOWING).flatMap(([token, count], i) => [

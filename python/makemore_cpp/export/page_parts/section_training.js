@@ -9,7 +9,7 @@ function showTraining({vocab, content, texts}) {
   const bigram = content.lines.find(({name}) => name === "bigram counts");
   let runs = [], frame = 0, current = null, width = 200;
 
-  // What is to be learnt: lines of one's own, or the texts of the page.
+  // The texts to be learnt: the reader's own lines, or the texts of the page.
   const source = () => {
     const lines = byId("own-lines").value.split("\n").map((line) => line.trim()).filter(Boolean);
     if (lines.length === 0) {

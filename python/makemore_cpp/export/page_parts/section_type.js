@@ -121,7 +121,7 @@ function showTyping({net, vocab, content}) {
   }};
 }
 
-// The lecture's own example where the vocabulary has it, else what the model makes up.
+// The lecture's example if the vocabulary has its letters, else a sample of the model.
 function exampleText(net, vocab) {
   if (vocab.separator === "" && vocab.encode("emma").tokens) return "emma";
   return vocab.decode(sampleTokens(net, 42, 0, 1, [], 20));
@@ -147,7 +147,7 @@ function stage(title, code, box, note) {
   );
 }
 
-// Small squares whose colour says how far a number is below or above 0.
+// Small squares whose colours show how far numbers are below or above 0.
 function newCells(count) {
   const parts = Array.from({length: Math.min(count, MAX_CELLS)}, () => element("i"));
   const box = element("div", {class: "cells"}, ...parts);

@@ -1,6 +1,6 @@
-// From the page's data to arrays, tokens and texts; no page is needed.
+// Makes arrays, tokens and texts of the page's data, without a page.
 
-// Numbers that were written as the bytes of little-endian float32.
+// Reads numbers from the bytes of little-endian float32.
 function floats(base64) {
   return new Float32Array(bytesOf(base64).buffer);
 }
@@ -17,7 +17,7 @@ function netOf(data) {
 }
 
 // -- tokens --------------------------------------------------------------------------------------
-// What makes tokens of texts and texts of tokens; token 0 is the boundary, which is in no text.
+// A codec between texts and tokens; token 0 is the boundary, which is in no text.
 function newVocab({itos, separator, unknown}) {
   const stoi = new Map(itos.map((token, number) => [token, number]));
   stoi.delete(itos[0]);
@@ -25,7 +25,7 @@ function newVocab({itos, separator, unknown}) {
     itos,
     separator,
     cut: (text) => (separator ? text.split(/\s+/u).filter(Boolean) : Array.from(text)),
-    // The tokens of a text, or the first that is not in the vocabulary as {stranger}.
+    // The tokens of a text, or {stranger}: the first character or word not in the vocabulary.
     encode(text) {
       const tokens = this.cut(text).map((token) => stoi.get(token) ?? unknown ?? token);
       const stranger = tokens.find((token) => typeof token === "string");
@@ -35,7 +35,7 @@ function newVocab({itos, separator, unknown}) {
   };
 }
 
-// How a token or a text is shown: what cannot be seen by its code point, but for spaces in a text.
+// Shows a token or a text: invisible characters as code points, except spaces in a text.
 function visible(text) {
   if (text === " ") return "\u2423";
   return Array.from(text, (character) => {
@@ -46,7 +46,7 @@ function visible(text) {
 }
 
 // -- texts ---------------------------------------------------------------------------------------
-// Sorted texts of which each says, in one digit, how much of the one before it begins it too.
+// Reads sorted texts: a digit tells how many characters each shares with the beginning of the last.
 function textsOf({shared, rests, boundary}) {
   let before = [];
   return rests.split(boundary).map((rest, i) => {
@@ -64,7 +64,7 @@ function hashOf(text) {
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-// The set of rising numbers whose differences stand in seven bits a byte, the lowest first.
+// Reads a set of rising numbers, stored as differences with seven bits a byte, the lowest first.
 function knownTexts({bits, differences}) {
   const numbers = new Set();
   let number = 0, difference = 0, shift = 1;
