@@ -4,7 +4,6 @@ import os
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import click
@@ -52,16 +51,17 @@ def lecture(data: str | None, steps: int, seed: int, out: str | None, as_json: b
     if as_json:
         console.print_json({"folder": str(folder), "parts": _records(shown)})
         return
-    _note_missing(folder, shown)
+    for number, one in enumerate(shown, 1):
+        if one.missing:
+            path = folder / lectures.picture_file(number, one)
+            console.note(f"the picture {path} is missing: {one.missing}")
     console.print_line(f"lecture folder: {folder}, with {lectures.PAGE_FILE}")
 
 
 def _records(shown: Sequence[Shown]) -> list[dict[str, Any]]:
     return [
         {
-            "title": one.segment.title,
-            "claim": one.segment.claim,
-            "code": one.segment.code,
+            **one.segment._asdict(),
             "values": one.values,
             "sentence": one.sentence,
             "picture": None if one.png is None else lectures.picture_file(number, one),
@@ -69,10 +69,3 @@ def _records(shown: Sequence[Shown]) -> list[dict[str, Any]]:
         }
         for number, one in enumerate(shown, 1)
     ]
-
-
-def _note_missing(folder: Path, shown: Sequence[Shown]) -> None:
-    for number, one in enumerate(shown, 1):
-        if one.missing:
-            path = folder / lectures.picture_file(number, one)
-            console.note(f"the picture {path} is missing: {one.missing}")
