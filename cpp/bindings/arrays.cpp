@@ -17,7 +17,7 @@ namespace makemore::bindings {
 
 namespace {
 
-// A shape for a sentence, with letters for sizes that may be any.
+// A shape as errors show it, with letters for the sizes that are kAny.
 std::string text_of(const Shape& shape) {
   constexpr const char* kLetters[] = {"N", "M", "K"};
   std::string text = "(";
@@ -28,7 +28,7 @@ std::string text_of(const Shape& shape) {
   return text + (shape.size() == 1 ? ",)" : ")");
 }
 
-// Of a structured array that is long.
+// The dtype as errors show it, shortened: that of a structured array may be long.
 std::string shown_type(const py::array& array) {
   return show_text(std::string(py::str(array.dtype())));
 }
@@ -45,10 +45,10 @@ void check_shape(const char* name, const py::array& array, const Shape& expected
   }
 }
 
-// Whatever NumPy makes an array of, when its elements are of one of these kinds.
+// The value as an array, where NumPy can make one whose dtype.kind is among `kinds`.
 py::array array_of_kinds(const char* name, py::handle value, const std::string& kinds,
                          const std::string& elements) {
-  // As py::array::ensure does, which loses the error.
+  // py::array::ensure does the same but loses the error.
   const auto array = py::reinterpret_steal<py::array>(py::detail::npy_api::get().PyArray_FromAny_(
       value.ptr(), nullptr, 0, 0, py::detail::npy_api::NPY_ARRAY_ENSUREARRAY_, nullptr));
   if (!array) {
@@ -74,7 +74,7 @@ py::array_t<float> float_array(const char* name, py::handle value) {
   return py::reinterpret_borrow<py::array_t<float>>(value);
 }
 
-// NumPy's own conversion.  (A method `copy` may be a subclass's, which returns what it likes.)
+// NumPy's own conversion.  (An array's method `copy` may be a subclass's, which returns anything.)
 template <typename T>
 using Converted = py::array_t<T, py::array::c_style | py::array::forcecast |
                                      py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
@@ -138,11 +138,11 @@ void check_apart(const char* a_name, const FloatArray& a, const char* b_name, co
 
 namespace {
 
-// Claimed memory, of all calls; touched only by who has Python's lock.
+// Memory that a call has claimed.  Only a thread with Python's lock reads or changes `claims`.
 struct Claim {
   const WrittenMemory* owner;
   uintptr_t begin, end;
-  pid_t process;  // a child that is forked meanwhile has no call that would end
+  pid_t process;  // in a child forked meanwhile the call never ends, so its claims do not count
 };
 std::vector<Claim> claims;
 

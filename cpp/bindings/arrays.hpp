@@ -1,4 +1,4 @@
-// From NumPy's arrays to the core's pointers and sizes: every conversion and check of an array.
+// Every conversion and check of a NumPy array that Python gives to the core.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -22,25 +22,25 @@ using Shape = std::vector<int64_t>;
 // A dimension that may have any length.
 constexpr int64_t kAny = -1;
 
-// Each takes what errors call the array.  TypeError for another type, ArgumentError for another
-// shape.
+// `name` is what errors call the array.  Every function throws TypeError for another type and
+// ArgumentError for another shape.
 
 // A float32 array that is only read: a copy of it when it is not contiguous.
 FloatArray float_input(const char* name, py::handle value, const Shape& shape);
 
-// The same of any real numbers, in an array or in lists, which are rounded to float32.
-// ArgumentError for one that is beyond its range.
+// Any real numbers, in an array or in lists, rounded to float32.  ArgumentError also for a number
+// beyond the range of float32.
 FloatArray floats_of(const char* name, py::handle value, const Shape& shape);
 
 // A float32 array that is written in place: contiguous and writable, never a copy.
 FloatArray float_in_place(const char* name, py::handle value, const Shape& shape);
 FloatArray float_in_place(const char* name, py::handle value);  // of any shape
 
-// Throws ArgumentError when the two share memory, for arrays of which one is written in place.
+// Throws ArgumentError when two arrays share memory, of which one is written in place.
 void check_apart(const char* a_name, const FloatArray& a, const char* b_name, const FloatArray& b);
 
-// The memory that a call writes in place, while it lives: in other threads, and in functions that
-// the call calls back, no other call may write it, as the last to end would undo the other.
+// The memory that a call writes in place.  While the object lives, no other call may write there,
+// neither in another thread nor in a function that the call calls back.
 class WrittenMemory {
  public:
   WrittenMemory() = default;
@@ -48,7 +48,7 @@ class WrittenMemory {
   WrittenMemory(const WrittenMemory&) = delete;
   WrittenMemory& operator=(const WrittenMemory&) = delete;
 
-  // Throws ArgumentError where another call writes any of it.
+  // Adds the array's memory.  ArgumentError where another call writes any of it.
   void claim(const std::string& name, const py::array& array);
 };
 
@@ -56,8 +56,8 @@ class WrittenMemory {
 using DoubleArray = py::array_t<double, py::array::c_style>;
 DoubleArray numbers_of(const char* name, py::handle value, const Shape& shape);
 
-// An array of integers of any type, as int32.  Where it is not int32 and contiguous already it is
-// converted, after a check that every value is in [0, limit).
+// An array of integers of any type, as int32.  An array that is int32 and contiguous is taken as it
+// is, unchecked; any other is converted, with a check that every value is in [0, limit).
 struct Tokens {
   py::array_t<int32_t, py::array::c_style> array;
   const int32_t* data() const { return array.data(); }
@@ -65,19 +65,18 @@ struct Tokens {
 };
 Tokens tokens_of(const char* name, py::handle value, const Shape& shape, int64_t limit);
 
-// An array (steps, B) of integers of any type that number examples, as int64.  RangeError for what
-// int64 cannot hold; whether the others are in [0, n_examples) is checked where they are used.
+// An array (steps, B) of integers of any type, the numbers of examples, as int64.  RangeError for a
+// value that int64 cannot hold; whether it is in [0, n_examples) is checked where it is used.
 using RowArray = py::array_t<int64_t, py::array::c_style>;
 RowArray rows_of(py::handle value, int64_t steps, int64_t n_examples);
 
-// The shape of an array.
 Shape shape_of(const py::array& array);
 
-// A new array.
+// A new array, whose elements are not set.
 FloatArray new_floats(const Shape& shape);
 
-// A new array that holds a copy.  (Where there is no memory for it, pybind11's own way returns none
-// in place of an error.)
+// A new array that holds a copy of the values.  (pybind11's constructor from values returns no
+// error where there is no memory.)
 template <typename T>
 py::array_t<T> array_of(const T* values, const Shape& shape) {
   py::array_t<T> array(shape);
@@ -88,7 +87,7 @@ template <typename T>
 py::array_t<T> array_of(const std::vector<T>& values) {
   return array_of(values.data(), {std::ssize(values)});
 }
-// A new array that takes the memory over.
+// A new array that takes over the memory of the values.
 template <typename T>
 py::array_t<T> array_of(GrowingBuffer<T>& values) {
   const int64_t n = values.size();

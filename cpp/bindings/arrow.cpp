@@ -1,4 +1,5 @@
-// Capsules are taken as the specification says: moved out, marked as released, released once.
+// A struct is taken out of its capsule as the specification demands: it is moved, the original is
+// marked as released, and the moved one is released once.
 #include "arrow.hpp"
 
 #include "base/utf8.hpp"
@@ -17,7 +18,7 @@ namespace {
 
 constexpr int64_t kAtOnce = 1 << 18;  // texts and bytes that are read at a time
 
-// What a method of an Arrow producer gives; no object where the library that it needs is missing.
+// The result of a producer's method; no object where the library that it needs is missing.
 py::object answer_of(const std::string& name, const py::object& method) {
   try {
     return call(method, nullptr, 0);
@@ -137,7 +138,7 @@ bool ArrowSource::next_chunk() {
   if (stream_.is_released()) return false;
   first_ += texts_.count();
   at_ = 0;
-  texts_ = ArrowTexts();  // before there are more
+  texts_ = ArrowTexts();  // views of the chunk, so they go first
   chunk_ = ArrowOwned<ArrowArray>();
   ArrowArray given{};
   const int code = stream_->get_next(stream_.get(), &given);
@@ -199,7 +200,7 @@ py::list strings_of(const TextColumn& column) {
 
 namespace {
 
-// Reads one source piece by piece for Python, for one caller at a time.
+// Reads one source for Python piece by piece, and refuses a second call at the same time.
 class Reader {
  public:
   Reader(ArrowSource source, std::string name)
@@ -214,7 +215,7 @@ class Reader {
       is_reading_ = false;
       return strings;
     } catch (...) {
-      source_.reset();  // now, not when nobody looks at the error any more
+      source_.reset();  // the caught error keeps this reader alive, which need not keep the source
       is_reading_ = false;
       throw;
     }

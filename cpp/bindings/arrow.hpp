@@ -1,4 +1,4 @@
-// Texts from and for the data tools of others, by the capsules of the Arrow C data interface.
+// Texts from and for other libraries' columns, by the capsules of the Arrow C data interface.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -19,17 +19,17 @@ namespace makemore::bindings {
 
 namespace py = pybind11;
 
-// The texts of an object with __arrow_c_array__ or __arrow_c_stream__, read where they lie.
+// Reads the texts of an object with __arrow_c_array__ or __arrow_c_stream__, without copies.
 class ArrowSource {
  public:
-  // None where the object has neither method, or misses the library that would answer.  Errors call
-  // it `name`.  TypeError where it holds something else than texts, ArgumentError where what it
-  // gives is malformed.
+  // No source where the object has neither method, or lacks the library that the method needs.
+  // Errors call the object `name`.  TypeError where it holds something else than texts,
+  // ArgumentError where its Arrow structures are malformed.
   static std::optional<ArrowSource> of(const std::string& name, py::handle value);
 
-  // The next texts, which last until the next call, or none behind the last.  Not checked to be
-  // UTF-8; one without data() is null.  To be called without Python's lock, as others may need it
-  // to answer.  ArgumentError for a malformed array, or where a stream fails.
+  // The next texts, which last until the next call; no texts after the last.  They are not checked
+  // to be UTF-8, and a null has no data().  The caller must not hold Python's lock, which the
+  // producer of a stream may need.  ArgumentError for a malformed array, or where a stream fails.
   std::span<const std::string_view> next();
 
  private:
@@ -46,7 +46,7 @@ class ArrowSource {
   ArrowOwned<ArrowArrayStream> stream_;
   ArrowOwned<ArrowArray> chunk_;
   ArrowTexts texts_;            // of the chunk
-  int64_t first_ = 0, at_ = 0;  // the number of its first text, and of those read of it
+  int64_t first_ = 0, at_ = 0;  // the number of the chunk's first text; how many of it are read
   std::vector<std::string_view> read_;
 };
 
@@ -55,13 +55,13 @@ class ArrowSource {
 py::list strings_of(std::span<const std::string_view> texts, const std::string& name,
                     int64_t first);
 
-// The texts that a function gives as a column.  Once given away as an Arrow array it does not
-// change any more.
+// Python's TextColumn.  Its texts do not change any more once they were given away as an Arrow
+// array, which shares their memory.
 struct PyTextColumn {
   std::shared_ptr<TextColumn> texts = std::make_shared<TextColumn>();
 };
 
-// All its texts as str.
+// All texts of a column as str.
 py::list strings_of(const TextColumn& column);
 
 }  // namespace makemore::bindings

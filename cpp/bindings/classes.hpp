@@ -1,5 +1,5 @@
-// The classes that the core gives to Python.  None of their objects is used before its constructor
-// has run, which Python allows to leave out: Class.__new__(Class), or a subclass that forgets.
+// The classes that the core gives to Python.  No object is used before its constructor has run:
+// Python allows to leave that out, by Class.__new__(Class) or in a subclass's __init__.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -35,7 +35,8 @@ constexpr bool is_class_for_python =
 
 namespace pybind11::detail {
 
-// pybind11's own would take memory that nobody wrote for the object.
+// Refuses an object whose constructor has not run, for which pybind11's own caster would hand on
+// memory that was never written.
 template <typename T>
 class type_caster<T, std::enable_if_t<makemore::bindings::is_class_for_python<T>>>
     : public type_caster_base<T> {
@@ -60,15 +61,15 @@ class type_caster<T, std::enable_if_t<makemore::bindings::is_class_for_python<T>
 
 namespace makemore::bindings {
 
-// Whether it is one, whatever it says of its class: a mock names another, which isinstance
-// believes.
+// Whether the value's type is T or derives from it.  (isinstance would believe the __class__ that
+// an object claims, as a mock does.)
 template <typename T>
 bool is_a(py::handle value) {
   return PyObject_TypeCheck(value.ptr(),
                             reinterpret_cast<PyTypeObject*>(py::type::of<T>().ptr())) != 0;
 }
 
-// The object of that class; TypeError for another.
+// The value as a T; TypeError where it is none.
 template <typename T>
 const T& object_of(const char* name, py::handle value) {
   if (is_a<T>(value)) return value.cast<const T&>();
@@ -77,7 +78,8 @@ const T& object_of(const char* name, py::handle value) {
                        type_name(value));
 }
 
-// Makes an object without its value, and translates what pybind11 throws, which no C can pass on.
+// Makes an object whose constructor has not run (tp_new).  Python's C code calls it, through which
+// no C++ exception may pass, so pybind11's become Python's here.
 inline PyObject* new_object(PyTypeObject* type, PyObject*, PyObject*) {
   try {
     return py::detail::make_new_instance(type);
@@ -96,8 +98,8 @@ py::class_<T> class_of(const py::module_& m, const char* name, const char* doc) 
           py::custom_type_setup([](PyHeapTypeObject* type) { type->ht_type.tp_new = new_object; })};
 }
 
-// The constructor, as py::init makes it, but for two cases: arguments that construct the same
-// object while they are looked at, and no memory for the last that pybind11 notes of an object.
+// Defines the constructor as py::init does, but safe in two cases: an argument whose conversion
+// constructs the same object again, and no memory for pybind11's own entry of the object.
 template <typename T, typename... Arguments, typename... Extra>
 void def_init(py::class_<T>& of, T (*make)(Arguments...), const Extra&... extra) {
   of.def(

@@ -10,7 +10,7 @@ namespace py = pybind11;
 
 namespace {
 
-// Owned by the module, which lives as long as the process.
+// The classes are owned by the module, which lives as long as the process.
 struct ErrorClasses {
   PyObject *error, *argument, *range, *format, *file, *diverged;
 } classes;
@@ -50,7 +50,7 @@ void translate(std::exception_ptr pointer) {
   } catch (const Error& error) {
     PyErr_SetString(classes.error, error.what());
   } catch (const std::runtime_error&) {
-    // pybind11's own, about a list or bytes that Python had no memory for and has said so.
+    // pybind11 throws this where Python had no memory for a list or bytes; MemoryError is set.
     if (PyErr_Occurred() == nullptr || !PyErr_ExceptionMatches(PyExc_MemoryError)) throw;
   }
 }

@@ -1,4 +1,5 @@
-// The ranks of a launch that Python reaches: any object with `rank`, `size` and `all_gather`.
+// An exchange whose all_gather is a Python object's: any object with `rank`, `size` and
+// `all_gather`, as makemore_cpp.MPIRanks has.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -23,8 +24,8 @@ class PyExchange : public Exchange {
   PyExchange(int64_t rank, int64_t size, py::object all_gather)
       : Exchange(rank, size), all_gather_(std::move(all_gather)) {}
 
-  // Calls all_gather(message, bytes): a uint8 array, and how many bytes of it are each rank's.  The
-  // array is Python's own, as nobody knows how long it is kept there.
+  // Calls Python's all_gather(message, bytes) with a uint8 array and the number of its bytes that
+  // each rank fills.  The array's memory is Python's, because the function may keep the array.
   void all_gather(void* data, const std::vector<int64_t>& bytes) override {
     const int64_t total = std::accumulate(bytes.begin(), bytes.end(), int64_t{0});
     const int64_t begin = std::accumulate(bytes.begin(), bytes.begin() + rank, int64_t{0});
@@ -49,7 +50,8 @@ class PyExchange : public Exchange {
   Bytes memory_;  // of the longest message so far
 };
 
-// None is no exchange.
+// The exchange by an object of Python; null for None.  TypeError or ArgumentError where one of its
+// three members is wrong.
 inline std::unique_ptr<PyExchange> exchange_of(py::handle ranks) {
   if (ranks.is_none()) return nullptr;
   const auto member = [&](const char* name) { return py::getattr(ranks, name, py::none()); };

@@ -40,7 +40,7 @@ py::bytes write_tensors(const py::object& metadata, const py::object& tensors) {
   }
   TensorFile file;
   file.metadata = text("metadata", metadata);
-  std::vector<py::array> arrays;  // whose data the file refers to
+  std::vector<py::array> arrays;  // the file refers to their data
   for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(tensors)) {
     const std::string name(text("the name of a tensor", key));
     if (!py::isinstance<py::array>(value)) {
@@ -62,7 +62,7 @@ py::bytes write_tensors(const py::object& metadata, const py::object& tensors) {
   return py::bytes(bytes);
 }
 
-// The text and a dict of new arrays.
+// The metadata and a dict of new arrays.
 py::tuple unpacked(const TensorFile& file) {
   py::dict tensors;
   for (const Tensor& tensor : file.tensors) {
@@ -98,10 +98,11 @@ py::bytes read_file_of_tensors(const py::object& path) {
 
 void bind_files(py::module_& m) {
   m.def("write_file", &write_file, "path"_a, "data"_a, "See makemore_cpp.files.replace.");
-  m.def("write_tensors", &write_tensors, "metadata"_a, "tensors"_a,
-        R"(Return the bytes of a file of named arrays and one text, with a digest over all of it.
+  m.def(
+      "write_tensors", &write_tensors, "metadata"_a, "tensors"_a,
+      R"(Return the bytes of a safetensors file of named arrays and one text, with a digest of all.
 
-It is a safetensors file; the same content gives the same bytes, always.
+The same content always gives the same bytes.
 
 Parameters
 ----------
@@ -115,23 +116,23 @@ Raises
 ArgumentError
     A number is not finite, or the metadata are no object.)");
   m.def("read_tensors", &read_tensors, "data"_a, "name"_a = "bytes",
-        R"(Return the text and the arrays of bytes that `write_tensors` returned, and of no others.
+        R"(Return the text and the arrays from bytes that `write_tensors` returned.
 
 Errors call the bytes `name`.
 
 Raises
 ------
 FormatError
-    The bytes are not such a file's, or were changed.)");
+    `write_tensors` did not make the bytes, or they were changed.)");
   m.def("read_tensor_file", &read_file_of_tensors, "path"_a,
-        R"(Return the bytes of such a file, which its header says how many there are.
+        R"(Return the bytes of a file that `write_tensors` made, as many as its header says.
 
 Raises
 ------
 FileError
     The file cannot be read.
 FormatError
-    It does not begin with such a header.)");
+    The file does not begin with the header of such a file.)");
 }
 
 }  // namespace makemore::bindings

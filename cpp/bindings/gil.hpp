@@ -12,21 +12,21 @@
 
 namespace makemore::bindings {
 
-// Calls what may wait for the lock.
+// Makes a call that may wait for the lock.
 template <typename Call>
 auto or_sleep(const Call& call) {
   try {
     return call();
   } catch (...) {
-    if (std::current_exception() != nullptr) throw;  // which the unwinding of pthread_exit is not
+    if (std::current_exception() != nullptr) throw;  // pthread_exit's unwinding is no exception
     for (;;) ::pause();
   }
 }
 
-// The Python thread of this thread, while it has given the lock away.
+// Python's state of this thread, while the thread has given the lock away.
 inline thread_local PyThreadState* without_lock = nullptr;
 
-// While it lives, other threads may run Python.
+// Gives the lock away while the object lives, so that other threads may run Python.
 class GilRelease {
  public:
   GilRelease() { without_lock = PyEval_SaveThread(); }
@@ -37,8 +37,8 @@ class GilRelease {
   GilRelease& operator=(const GilRelease&) = delete;
 };
 
-// While it lives, a thread inside a GilRelease has the lock again.  (PyGILState_Ensure would ask
-// the interpreter for the thread's state, and crash once there is no interpreter any more.)
+// Takes the lock back while the object lives, in a thread inside a GilRelease.  (PyGILState_Ensure
+// would ask the interpreter for the thread's state, and crash once the interpreter is gone.)
 class GilAcquire {
  public:
   GilAcquire() {
@@ -49,7 +49,7 @@ class GilAcquire {
   GilAcquire& operator=(const GilAcquire&) = delete;
 };
 
-// function(*arguments), an array of n; throws Python's exception.
+// Calls function(*arguments), where `arguments` is an array of n; throws Python's exception.
 inline pybind11::object call(pybind11::handle function, PyObject* const* arguments, size_t n) {
   PyObject* const result =
       or_sleep([&] { return PyObject_Vectorcall(function.ptr(), arguments, n, nullptr); });

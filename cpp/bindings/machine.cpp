@@ -49,7 +49,7 @@ py::dict how_cut(py::object batch_size, py::object block_size, py::object n_embd
 
 void bind_machine(py::module_& m) {
   m.def("build_info", &build_info,
-        R"(Return what this build holds and what this machine runs.
+        R"(Return the version and compiler of this build and what it uses of this machine.
 
 Returns
 -------
@@ -69,15 +69,15 @@ Returns
 -------
 dict
     hidden_blocks : list of int, the hidden units of each block.  token_groups : list of int, the
-    tokens of each group of the output layer, where that is cut along tokens because there are
-    many; empty where the blocks of hidden units own it.  tile_tokens : int, the tokens of a group
-    that stay in cache together, at most; 0 without groups.  chunk_rows : int, the examples that go
-    through the net together.
+    tokens of each group of the output layer, which is cut along tokens where there are many;
+    empty where it is cut along the hidden units instead.  tile_tokens : int, at most so many
+    tokens of a group stay in cache together; 0 without groups.  chunk_rows : int, the examples
+    that go through the net together.
 
 Raises
 ------
 ArgumentError
-    A size is not positive or is absurd.)");
+    A size is not positive or too large.)");
   m.def(
       "_peak_operations",
       [](int64_t rounds) {
@@ -86,9 +86,9 @@ ArgumentError
         return kernels().peak(sink, rounds);
       },
       py::arg("rounds"),
-      "Does floating-point operations at the machine's peak and returns how many; for benchmarks.");
+      "Do floating-point operations at the machine's peak and return how many; for benchmarks.");
   m.def("_set_isa", &use_isa, py::arg("name"),
-        "Switches the process to an instruction set; for tests and benchmarks.");
+        "Switch the process to an instruction set; for tests and benchmarks.");
 }
 
 }  // namespace makemore::bindings

@@ -1,4 +1,4 @@
-// The module's table of contents.
+// The module _core, part by part.
 #include "bindings.hpp"
 
 PYBIND11_MODULE(core_of_main_interpreter, m) {
@@ -17,7 +17,7 @@ PYBIND11_MODULE(core_of_main_interpreter, m) {
   bind_language_model(m);
 }
 
-// In another interpreter of the process pybind11 would wait for ever for the lock that it holds.
+// Refuses a subinterpreter, in which pybind11 would wait for ever for a lock that it holds itself.
 extern "C" PYBIND11_EXPORT PyObject* PyInit__core() {
   if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
     return PyInit_core_of_main_interpreter();

@@ -1,4 +1,4 @@
-// The five parameter arrays as arguments: that they fit each other is checked here only.
+// The parameter arrays as arguments: that they fit each other is checked here only.
 #pragma once
 
 #include "arrays.hpp"
@@ -21,11 +21,12 @@ py::tuple tuple_of(const PerParameter<FloatArray>& arrays);
 // How each array is taken: float_input, or float_in_place.
 using Take = FloatArray (*)(const char* name, py::handle value, const Shape& shape);
 
-// TypeError unless all are float32, ArgumentError unless the shapes fit each other and V.
+// Takes all arrays.  TypeError unless all are float32, ArgumentError unless the shapes fit each
+// other and V.
 ParameterArguments parameters_of(Take take, const PerParameter<py::handle>& given,
                                  int64_t V = kAny);
 
-// The same for arrays that are written in place, of which no two share memory.
+// Takes arrays that are written in place.  ArgumentError also where two of them share memory.
 ParameterArguments parameters_in_place(const PerParameter<py::handle>& given);
 
 }  // namespace makemore::bindings

@@ -67,7 +67,8 @@ int threads_of(py::handle value) {
 }
 
 double number(const char* name, py::handle value) {
-  // Not whatever has __float__: NumPy's complex numbers have it, and lose their imaginary part.
+  // A method __float__ is not enough: NumPy's complex numbers have it, and lose their imaginary
+  // part in it.
   if (!py::isinstance(value, py::module_::import("numbers").attr("Real"))) {
     throw py::type_error(std::string(name) + " must be a real number, not " + type_name(value));
   }

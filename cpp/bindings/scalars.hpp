@@ -1,4 +1,4 @@
-// From Python's numbers and texts to the core's: every conversion and check of a single value.
+// Every conversion and check of a single value, a number or a text, that Python gives to the core.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -15,8 +15,8 @@ namespace py = pybind11;
 
 std::string type_name(py::handle value);
 
-// Clears the error that Python has set about a value, for a sentence of ours to take its place;
-// throws it where it is of another kind: an interrupt, or no memory.
+// Clears the error that Python has set about a value, so that one of ours can take its place.
+// Throws an error that is not about the value: an interrupt, or no memory.
 void clear_error_of_value();
 
 // An integer (anything with __index__).  TypeError for another type, ArgumentError out of int64.

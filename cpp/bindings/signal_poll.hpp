@@ -14,7 +14,7 @@ class SignalPoll {
  public:
   // Throws the handler's exception.
   void operator()() {
-    // Well below what a person notices, well above what acquiring the GIL costs.
+    // The interval is far below what a person notices and far above what acquiring the GIL costs.
     constexpr auto kInterval = std::chrono::milliseconds(50);
     const auto now = std::chrono::steady_clock::now();
     if (now - last_ < kInterval) return;

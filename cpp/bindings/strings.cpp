@@ -1,4 +1,4 @@
-// Code points are read where Python keeps them, one, two or four bytes each.
+// The code points of a str are read where Python keeps them, in one, two or four bytes each.
 #include "strings.hpp"
 
 #include <span>
@@ -29,7 +29,7 @@ bool append_code_points(std::vector<int32_t>& tokens, const Vocabulary& vocabula
   return true;
 }
 
-// A lone surrogate is no part of a word: false.
+// Appends the tokens of a str of words; false for an unknown word or a lone surrogate.
 bool append_words(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
                   Unknown unknown) {
   Py_ssize_t bytes = 0;

@@ -18,21 +18,19 @@ namespace py = pybind11;
 class Elements {
  public:
   Elements(const char* name, py::handle iterable);  // TypeError when it is none
-  bool next();                                      // false behind the last
+  bool next();                                      // false after the last
   py::handle value() const { return value_; }
 
  private:
   py::object iterator_, value_;
 };
 
-// Appends the tokens of a str.  `place` is called for what errors call it.  TypeError for another
-// type; ArgumentError as Vocabulary::encode, where a lone surrogate is an unknown character.
+// Appends the tokens of a str.  place() returns the name of the str in errors.  TypeError for
+// another type; ArgumentError as by Vocabulary::encode.  A lone surrogate counts as an unknown
+// character, and is refused in words.
 template <typename Place>
 void append_tokens(std::vector<int32_t>& tokens, const Vocabulary& vocabulary, py::handle string,
                    Unknown unknown, const Place& place);
-
-// -- implementation
-// --------------------------------------------------------------------------------
 
 // Throws the error for a str that cannot be encoded.
 [[noreturn]] void throw_encoding_error(const Vocabulary& vocabulary, py::handle string,

@@ -1,4 +1,4 @@
-// The few lines of test harness that the C++ tests share: named cases, counted checks.
+// The test harness of the C++ tests: named cases, counted checks.
 #pragma once
 
 #include <chrono>
@@ -36,7 +36,7 @@ inline void expect(bool ok, const std::string& sentence, const char* file, int l
   if (++failures <= 50) std::printf("%s:%d: %s\n", file, line, sentence.c_str());
 }
 
-// Runs every case; to be returned from main.
+// Runs every case and returns the exit code of main.
 inline int run() {
   for (const Case& test : cases()) {
     const int before = failures;

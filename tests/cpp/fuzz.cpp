@@ -1,4 +1,4 @@
-// A mutation fuzzer for everything that reads somebody else's bytes: fuzz [executions] [seed].
+// A mutation fuzzer for every function that reads untrusted bytes: fuzz [executions] [seed].
 //
 // The same seed gives the same bytes.  A sanitizer finds what must not happen; the checks here find
 // what must not be accepted.  A new target is a function over bytes and a line in `targets`.
@@ -32,8 +32,7 @@ void expect(bool ok, const char* sentence) {
   if (!ok) fail(sentence);
 }
 
-// -- mutations
-// --------------------------------------------------------------------------------------
+// -- mutations --
 
 using Random = std::mt19937_64;
 
@@ -92,7 +91,8 @@ const std::vector<std::string> kWords = {"{",
                                          std::string(300, '['),
                                          std::string(70, '{')};
 
-// One change: of a bit, a byte or an integer, or a piece left out, repeated, put in or moved.
+// Makes one change: a bit, byte or integer changes, or a piece is removed, repeated, inserted or
+// moved.
 void mutate(std::string& bytes, Random& random, const std::vector<std::string>& seeds) {
   const size_t at = below(random, bytes.size() + 1);
   const size_t length = below(random, std::min<size_t>(64, bytes.size() - at) + 1);
@@ -122,7 +122,7 @@ void mutate(std::string& bytes, Random& random, const std::vector<std::string>& 
     case 6:
       bytes.insert(at, kWords[below(random, kWords.size())]);
       break;
-    case 7: {  // in place of as many bytes, so that what follows stays where it is
+    case 7: {  // overwrites as many bytes, so that the rest stays where it is
       const std::string& word = kWords[below(random, kWords.size())];
       if (word.size() <= bytes.size() - at) bytes.replace(at, word.size(), word);
       break;
@@ -134,10 +134,9 @@ void mutate(std::string& bytes, Random& random, const std::vector<std::string>& 
   }
 }
 
-// -- targets
-// ----------------------------------------------------------------------------------------
+// -- targets --
 
-// Each returns whether the bytes were accepted.  They stand in memory of exactly their size, so
+// Each target returns whether it accepted the bytes, which lie in memory of exactly their size, so
 // that a sanitizer sees a read past the end.
 using Target = bool (*)(std::string_view bytes);
 
@@ -183,7 +182,7 @@ bool read_tensors(std::string_view bytes) {
       "");
 }
 
-// A string in the canonical form is what writing it again gives, and no other text is accepted.
+// Only a string in the canonical form is accepted, which is the form that writing it gives again.
 bool read_json(std::string_view bytes) {
   return accepts<makemore::ArgumentError>(
       [&] {
@@ -219,8 +218,7 @@ bool read_text(std::string_view bytes) {
   return known;
 }
 
-// -- seeds
-// ------------------------------------------------------------------------------------------
+// -- seeds --
 
 std::string model_bytes(const Vocabulary& vocabulary, int64_t n_hidden,
                         std::optional<makemore::DataOrigin> data) {
@@ -256,7 +254,7 @@ std::vector<std::string> tensor_seeds() {
   return seeds;
 }
 
-// Gives a file the digest that its bytes should have, so that what is behind that check is reached.
+// Gives a file the right digest for its bytes, so that the fuzzer gets past that check.
 void sign(std::string& bytes) {
   const std::string before = "\\\"digest\\\":\\\"";
   const size_t place = bytes.find(before);

@@ -1,5 +1,5 @@
-// The frozen model without Python: against the forward pass and plain definitions, before and after
-// its table is made, alone and in batches, from many threads at once.
+// The frozen model without Python: it is compared with the forward pass and plain definitions,
+// before and after its table is made, alone and in batches, from many threads at once.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -23,7 +23,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 Vocabulary letters(int64_t vocab_size) {
   std::vector<std::string> characters;
   for (int64_t v = 1; v < vocab_size; ++v) {
-    // From "a" on, then from U+4E00 on, three bytes each.
+    // The characters run on from "a", then from U+4E00, of three bytes each.
     const int64_t code = v <= 26 ? 'a' + v - 1 : 0x4E00 + v;
     std::string character(1, static_cast<char>(code));
     if (v > 26) {
@@ -43,8 +43,8 @@ SavedModel model_of(const Sizes& sizes) {
   return model;
 }
 
-// The lecture's; one without a table; one with one token of context; one whose tokens are so many
-// that it goes through them by tiles; one that is not even folded.
+// The lecture's model; one without a table; one with one token of context; one with so many tokens
+// that it goes through them by tiles; one whose embeddings are not folded into W1.
 const Sizes kLecture{3, 10, 40, 27}, kLong{8, 6, 24, 27}, kBigram{1, 3, 17, 5},
     kTiled{2, 3, 20, 1003}, kUnfolded{2, 1, 300, 30000};
 
@@ -75,7 +75,7 @@ struct Texts {
   }
 };
 
-// The definition: contexts one by one through the forward pass.
+// The scores by definition: contexts one by one through the forward pass.
 std::vector<float> log_probs_of(const SavedModel& model, std::span<const int32_t> tokens) {
   const auto [T, E, H, V, is_direct] = model.sizes;
   std::vector<int32_t> X;
@@ -117,7 +117,7 @@ bool same(const Samples& a, const Samples& b) {
   return a.tokens == b.tokens && a.offsets == b.offsets && a.endings == b.endings;
 }
 
-// One sample by nothing but the definition.
+// One sample by definition.
 std::vector<int32_t> drawn_by_definition(const SavedModel& model, const SampleOptions& options,
                                          std::vector<int32_t> text, uint64_t sample) {
   const auto [T, E, H, V, is_direct] = model.sizes;
@@ -194,7 +194,7 @@ TEST_CASE("log-probabilities are the bits of the forward pass, before and after 
   for (const Sizes& sizes : {kLecture, kLong, kBigram, kTiled, kUnfolded}) {
     const SavedModel saved = model_of(sizes);
     const LanguageModel model(saved);
-    // Of many tokens, several panels of contexts.
+    // With many tokens there are several panels of contexts.
     const int64_t T = sizes.block_size, V = sizes.vocab_size, N = V > 1000 ? 150 : 700;
     std::vector<int32_t> X;
     for (int64_t i = 0; i < N * T; ++i) X.push_back(static_cast<int32_t>(word(i, V)));
@@ -425,7 +425,7 @@ TEST_CASE("completions are the most probable of all texts") {
 }
 
 TEST_CASE("a search that would never end gives up with the best so far") {
-  // Every token is as probable as the end, which makes each longer text less probable.
+  // Every character is more probable than the end, so that texts never want to end.
   const NextLogProbs endless = [](float* out, const int32_t*, int64_t) {
     out[0] = std::log(1e-9f);
     out[1] = out[2] = std::log(0.5f);

@@ -1,4 +1,4 @@
-// The model file and what it stands on: SHA-256, JSON, files that are replaced atomically.
+// The model file and the parts it is made of: SHA-256, JSON, files that are replaced atomically.
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,7 +53,7 @@ bool same(const SavedModel& a, const SavedModel& b) {
                             [](const auto* x, const auto* y) { return *x == *y; });
 }
 
-// Whether the bytes are refused in the promised way.
+// Whether the bytes are refused with a FormatError.
 bool is_refused(std::string_view bytes) {
   try {
     makemore::model_from_bytes(bytes, "some.file");

@@ -31,10 +31,10 @@ std::vector<int32_t> tokens(int64_t n, int64_t V, uint64_t seed) {
   return {rows.begin(), rows.end()};
 }
 
-// Exactly as large as it must be, so that a sanitizer sees a byte too many; never null.
+// n elements and no more, so that a sanitizer sees an access past the end.
 Floats outputs(int64_t n) { return Floats(static_cast<size_t>(n), NAN); }
 
-// Every result of every operation on B examples, T tokens, E, H and V.
+// Every result of every operation, by one number of threads, in the sizes B, T, E, H and V.
 struct Results {
   Floats emb, dC, h, logits, dx, dW1, db1, dh, dW2, db2, dlogits, log_p;
   double loss = 0;

@@ -1,4 +1,4 @@
-// The generator's known answers, and what is drawn from it.
+// The generator's known answers, and the draws that are made of its bits.
 #include <cmath>
 #include <vector>
 

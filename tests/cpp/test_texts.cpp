@@ -1,5 +1,5 @@
-// Texts on their way in and out, without Python: tokens that many threads make, columns that are
-// given away as Arrow arrays, and arrays that are read where they lie.
+// Reading and writing of texts without Python: tokens that many threads make, columns that are
+// given away as Arrow arrays, and Arrow arrays that are read without copies.
 #include <cstring>
 #include <string>
 #include <vector>

@@ -103,7 +103,7 @@ TEST_CASE("a job inside a job, and jobs from several callers, run all the same")
   EXPECT(calls == 16 + 4 * 200 * 3);
 }
 
-#if !defined(__SANITIZE_THREAD__)  // which does not follow threads into a fork
+#if !defined(__SANITIZE_THREAD__)  // the thread sanitizer does not follow threads into a fork
 TEST_CASE("a child of fork has a pool of its own") {
   for_each_block(4, 2, [](int64_t) {});
   const pid_t child = fork();

@@ -1,5 +1,5 @@
-// The trainer and the forward pass without Python: against scalar loops in float64, and against
-// themselves with other threads, divisions into calls and instruction sets.
+// The trainer and the forward pass without Python: they are compared with scalar loops in float64,
+// and with themselves under other threads, divisions into calls and instruction sets.
 #include <algorithm>
 #include <atomic>
 #include <barrier>
@@ -96,7 +96,7 @@ double loss_by_definition(const Problem& p) {
   return sum / static_cast<double>(p.count);
 }
 
-// Where ranks that are threads of this process exchange.
+// The place where ranks that are threads of this process exchange.
 struct Meeting {
   explicit Meeting(int64_t size) : barrier(size), data(static_cast<size_t>(size)) {}
   std::barrier<> barrier;
@@ -122,7 +122,7 @@ class ThreadRank : public Exchange {
     }
     meeting_.barrier.arrive_and_wait();
   }
-  // Ends the waiting of the others.
+  // Leaves the other ranks, so that none waits for this one.
   void leave() {
     meeting_.data[static_cast<size_t>(rank)] = nullptr;
     meeting_.barrier.arrive_and_drop();
@@ -133,7 +133,7 @@ class ThreadRank : public Exchange {
   Meeting& meeting_;
 };
 
-// Calls body(rank) on so many ranks at the same time.
+// Calls body(rank) on `size` ranks at the same time.
 void on_ranks(int64_t size, const std::function<void(ThreadRank&)>& body) {
   Meeting meeting(size);
   std::vector<std::string> sentences(static_cast<size_t>(size));
@@ -153,7 +153,7 @@ void on_ranks(int64_t size, const std::function<void(ThreadRank&)>& body) {
   for (const std::string& sentence : sentences) EXPECT_THAT(sentence.empty(), sentence);
 }
 
-// A problem with an optimiser that remembers.
+// A problem with an optimiser that has a state.
 struct Run {
   Problem problem;
   ParameterArrays m, v;
@@ -387,7 +387,7 @@ void check_ranks(const Sizes& sizes, int64_t batch_size, TrainOptions options) {
   EXPECT(cut_step(batch_size, sizes, options.negatives.value_or(0)).token_groups.size() >= 4);
   Run one(sizes);
   const std::vector<float> losses = one.train(options, batches, 5);
-  std::mutex mutex;  // of the checks, which are counted
+  std::mutex mutex;  // guards the counts of the checks
   for (const int64_t size : {1, 2, 3, 4}) {
     on_ranks(size, [&](ThreadRank& rank) {
       TrainOptions shared = options;
@@ -568,7 +568,7 @@ TEST_CASE("late threads count the same chunks, whose number differs from batch t
   Problem one = start;
   const std::vector<float> losses = one.train(lr, batches, on_threads(1));
   for (const int threads : {2, 4}) {
-    std::vector<std::thread> others;  // which keep threads of the team from their processors
+    std::vector<std::thread> others;  // compete with the team for the processors
     std::atomic<bool> done{false};
     for (int i = 0; i < 4; ++i) {
       others.emplace_back([&] {

@@ -38,22 +38,22 @@ Made by:     makemore_cpp $version, export_header
 enum {
   /* V tokens: token 0 is the end of a text, the others are characters. */
   NAME_vocab_size = $V,
-  /* T: the next token depends on so many before it. */
+  /* T tokens of context: the next token depends on the T tokens before it. */
   NAME_block_size = $T,
   /* E numbers in an embedding. */
   NAME_n_embd = $E,
   /* H hidden units. */
   NAME_n_hidden = $H,
-  /* No character takes more bytes in UTF-8. */
+  /* The bytes in UTF-8 of the longest character. */
   NAME_max_bytes = $max_bytes,
-  /* What can be wrong with a call. */
+  /* The errors that a function returns. */
   NAME_not_utf8 = -1,       /* the text is not UTF-8, or has overlong forms or surrogates */
   NAME_unknown = -2,        /* a character of the text is not in the vocabulary */
   NAME_no_space = -3,       /* the buffer is too small */
   NAME_bad_temperature = -4 /* the temperature is negative or not a number */
 };
 
-/* What to call. */
+/* The functions to call. */
 
 /* *score = ln p(text), in nats: the log-probabilities of all its characters and of the end.
    The text has `length` bytes of UTF-8, and zeros are characters like others.
@@ -92,9 +92,9 @@ static const float NAME_b1[NAME_n_hidden] = $b1;
 static const float NAME_W2[NAME_n_hidden][NAME_vocab_size] = $W2;
 static const float NAME_b2[NAME_vocab_size] = $b2;
 
-/* From text to tokens and back. */
+/* Conversion between text and tokens. */
 
-/* Returns the token of the character at text[*at] and moves *at behind it; else what is wrong. */
+/* Returns the token of the character at text[*at] and moves *at behind it, or an error. */
 static inline int32_t NAME_decode(const char* text, size_t length, size_t* at) {
   static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000}; /* below: overlong */
   const unsigned char* bytes = (const unsigned char*)text + *at;
