@@ -1,10 +1,10 @@
 """The same training step in several frameworks, each as its users would write it.
 
-Started by measuring.py as a process of its own, one for each candidate and number of threads:
+measuring.py starts this script as a process for each candidate and number of threads:
 
     python benchmarks/candidates.py NAME THREADS
 
-It reads a JSON command a line from stdin and answers with a line of JSON on stdout.  Every
+It reads one JSON command per line from stdin and answers with a line of JSON on stdout.  Every
 candidate is a function of the first parameters, the examples, {"all": (X, Y), "dev": (X, Y)}, and
 the optimiser, "sgd" or "adamw" with a weight decay of `DECAY` on C, W1 and W2; it returns
 
@@ -24,16 +24,16 @@ import numpy as np
 OURS = "makemore_cpp"
 AVX2 = "makemore_cpp avx2"  # ours, forced to AVX2 where it would choose a wider instruction set
 NAMES = (OURS, AVX2, "numpy", "torch eager", "torch compile", "jax scan")
-# The others take so long for a step that they get fewer of them, lest a turn take minutes.
+# The other candidates take so long for a step that they do fewer, lest a turn take minutes.
 FAST = (OURS, AVX2, "jax scan")
 PARAMETERS = ("C", "W1", "b1", "W2", "b2")
 MOMENTS = {"sgd": (), "adamw": ("m", "v")}
 DECAY = 0.01
-LOGITS = 2**27  # that a framework computes at once for a loss: half a gigabyte
+LOGITS = 2**27  # at most so many are computed at once for a loss: half a gigabyte
 
 
 def own_module(name):
-    """Ours and its reference: modules of the same functions, which change arrays in place."""
+    """Return the maker of a candidate by a module of makemore_cpp: `_core` or `reference`."""
 
     def make(parameters, splits, optimizer):
         module = importlib.import_module(f"makemore_cpp.{name}")
@@ -97,7 +97,9 @@ def torch_step(compiled):
                     {"params": [C, W1, W2], "weight_decay": DECAY},
                     {"params": [b1, b2], "weight_decay": 0.0},
                 ]
-                adamw = torch.optim.AdamW(groups, fused=True)  # the fastest of its three ways
+                adamw = torch.optim.AdamW(
+                    groups, fused=True
+                )  # faster than its foreach and plain loops
             with torch.no_grad():
                 for p, first in zip(tensors, parameters, strict=True):
                     p.copy_(torch.tensor(first))
@@ -169,7 +171,7 @@ def jax_scan(parameters, splits, optimizer):
         return (tuple(map(updated, p, ms, vs)), ms, vs, t), loss
 
     step = adamw if optimizer == "adamw" else sgd
-    # The state is overwritten in place, as that of a training loop may be.
+    # JAX may overwrite the old state, which a training loop does not need any more.
     train = jax.jit(lambda state, rows, lr: jax.lax.scan(step, state, (rows, lr)), donate_argnums=0)
     mean_loss = jax.jit(loss_of)
     state = ()
@@ -196,7 +198,7 @@ def jax_scan(parameters, splits, optimizer):
 
 
 def mean_of_chunks(loss_of, n, V):
-    """Return the mean of the n examples' losses, of which a framework holds so many logits."""
+    """Return the mean of the n examples' losses, with at most `LOGITS` logits at a time."""
     size = max(1, LOGITS // V)
     chunks = [slice(i, min(i + size, n)) for i in range(0, n, size)]
     return sum(loss_of(part) * (part.stop - part.start) for part in chunks) / n
@@ -216,7 +218,9 @@ class Server:
     """One candidate with its problem; every method but the first answers one command."""
 
     def __init__(self, name, file):
-        self.problem = dict(np.load(file))  # read once: the file gives an array anew each time
+        self.problem = dict(
+            np.load(file)
+        )  # dict, as every access to the file would read an array again
         X, Y, dev = (self.problem[key] for key in ("X", "Y", "dev"))
         splits = {"all": (X, Y), "dev": (X[slice(*dev)], Y[slice(*dev)])}
         parameters = [self.problem[p] for p in PARAMETERS]
@@ -229,25 +233,25 @@ class Server:
         return self.run(self.problem["rows"][first:last], self.problem["lr"][first:last])
 
     def verify(self):
-        """Losses of the first 20 steps, and of two splits after them."""
+        """Return the losses of the first 20 steps, and of two splits after them."""
         self.start()
         losses = self.train(0, 20).tolist()
         return {"losses": losses, "mean_loss": self.loss("all"), "dev_loss": self.loss("dev")}
 
     def steps(self, n):
-        """Seconds of n steps."""
+        """Time n steps."""
         started = time.perf_counter()
         self.train(0, n)
         return {"seconds": time.perf_counter() - started}
 
     def mean_loss(self):
-        """Seconds of the mean loss of all examples."""
+        """Time the mean loss of all examples."""
         started = time.perf_counter()
         self.loss("all")
         return {"seconds": time.perf_counter() - started}
 
     def train_until(self, target, every):
-        """Seconds until the dev loss, which is looked at `every` so many steps, is `target`."""
+        """Time a training until the dev loss, evaluated after `every` steps, reaches `target`."""
         self.train(0, every)  # compiles
         self.loss("dev")
         self.start()
@@ -261,11 +265,11 @@ class Server:
 
 
 def serve(name, threads):
-    """Answer commands until stdin ends; "load" comes first and says whether all is installed."""
-    # Before any framework is imported: each sizes its thread pool by the CPUs that it may use.
+    """Answer commands until stdin ends; the first is "load", which imports the framework."""
+    # The CPUs are set before the import: a framework sizes its thread pool by them.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a framework prints must not look like an answer
+    os.dup2(2, 1)  # a framework's own output must not look like an answer
 
     server = None
     for line in sys.stdin:

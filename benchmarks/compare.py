@@ -26,13 +26,13 @@ LECTURE = "lecture"
 
 
 class Shape(NamedTuple):
-    """Of a step: B, T, E, H and, where it is not that of the texts, V; the steps of one turn."""
+    """The sizes of a training step, and how it is measured."""
 
-    sizes: tuple
-    steps: int
+    sizes: tuple  # B, T, E, H and, unless it is the texts' own, V
+    steps: int  # of one turn
     optimizer: str = "sgd"
-    mean_loss: bool = False  # whether to time that too
-    avx2: bool = False  # whether to measure ours with that instruction set too
+    mean_loss: bool = False  # whether to time the mean loss too
+    avx2: bool = False  # whether to measure ours forced to AVX2 too
 
 
 SHAPES = {
@@ -50,7 +50,7 @@ SHAPES = {
 
 
 class Results:
-    """What has been measured, printed as it comes and kept for JSON."""
+    """The measurements so far, printed as they come and kept for JSON."""
 
     def __init__(self):
         self.tables, self.sentences = {}, {}
@@ -80,7 +80,7 @@ def names_for(shape_name):
 
 
 def run_shape(shape_name, texts, options, results):
-    """Measure one shape; of the lecture's, the time until its loss is reached too."""
+    """Measure one shape; for the lecture's also the time until its loss is reached."""
     shape = SHAPES[shape_name]
     lecture = shape_name == LECTURE
     with tempfile.TemporaryDirectory() as folder:
@@ -117,7 +117,7 @@ def main():
         "--jobs",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="time whole trainings and imports too",
+        help="also time whole trainings and imports",
     )
     parser.add_argument("--target", type=float, default=2.17, help="dev loss to train until")
     parser.add_argument("--json", help="write the results to this file")

@@ -1,4 +1,4 @@
-"""Adds to pytest-benchmark's table what counts: GFLOP/s and the share of the measured peak."""
+"""Adds GFLOP/s and the share of the measured peak to pytest-benchmark's table."""
 
 import pytest
 from flops import measured_peak

@@ -1,4 +1,4 @@
-"""Compares two results of compare.py, of two commits say, and tells change from noise.
+"""Compares two results of compare.py, for example of two commits, and tells change from noise.
 
     python benchmarks/compare.py --shapes lecture --json before.json
     ...

@@ -1,4 +1,4 @@
-"""What a training step's speed is compared with: its naive arithmetic and the machine's peak."""
+"""The measures of a training step's speed: its naive arithmetic and the machine's peak."""
 
 import statistics
 import time
@@ -6,16 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from makemore_cpp import _core
 
-ROUNDS = 2_000_000  # of the peak's loop: some milliseconds, against which starting it is nothing
+ROUNDS = 2_000_000  # of the peak's loop, some milliseconds: starting it does not count
 
 
 def naive_flop(B, T, E, H, V):
-    """Operations of one step: three products for each of the two layers, nothing saved."""
+    """Return the operations of one step: three full matrix products for each of two layers."""
     return 6 * B * H * (T * E + V)
 
 
 def measured_peak(isa, cpus=1):
-    """GFLOP/s of this many CPUs by multiply-adds in registers: the median of nine short runs."""
+    """Return the GFLOP/s of multiply-adds in registers on `cpus` CPUs: the median of 9 runs."""
     before = _core.build_info()["isa"]["used"]
     _core._set_isa(isa)
     rates = []

@@ -1,6 +1,6 @@
 """Prints how the time of a training step grows with each size of the model and of the batch.
 
-    python benchmarks/growth.py            # --markdown for the README's tables
+    python benchmarks/growth.py            # --markdown for the tables of .readme/speed.md
 
 One size at a time is changed, around the lecture's shape.  The points of a table take turns, with
 one thread and with two, and the median of the turns is shown.  With the vocabulary of the texts
@@ -27,11 +27,11 @@ SIZES = {
     "T": [1, 2, 3, 5, 8, 16],
 }
 THREADS = (1, 2)
-TURN_SECONDS = 0.1  # of one point with one number of threads
-MIN_STEPS = 40  # of a turn: parameters of tens of megabytes take long to be copied at its start
+TURN_SECONDS = 0.1  # for one point with one number of threads
+MIN_STEPS = 40  # in a turn, at whose start tens of megabytes of parameters may be copied
 # A point that costs this many times more per operation than the one before it is a cliff.
 CLIFF = 1.3
-# Below this many MFLOP a step is mostly what does not depend on its sizes.
+# Below this many MFLOP most of a step's time does not depend on its sizes.
 CLIFF_MFLOP = 1.0
 COLUMNS = ("us, 1 thread", "us, 2 threads", "naive MFLOP", "naive GFLOP/s, 1 thread")
 

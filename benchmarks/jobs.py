@@ -14,7 +14,7 @@ EVALUATE_EVERY = 5000  # steps
 
 
 def commands(folder, data):
-    """Return {name: command}: what is run from the start of its process to its exit."""
+    """Return {name: command} of the processes to time from start to exit."""
     train = [sys.executable, "-m", "makemore_cpp", "train", "--steps", str(LECTURE_STEPS)]
     train += ["--out", f"{folder}/run", "--overwrite"] + (["--data", data] if data else [])
     found = {"makemore_cpp train": train, "python": [sys.executable, "-c", ""]}
@@ -25,7 +25,7 @@ def commands(folder, data):
 
 
 def time_commands(data, turns):
-    """Return {who: seconds of each turn} of the commands, which take turns."""
+    """Let the commands take turns and return {who: seconds of each turn}."""
     found = defaultdict(list)
     with tempfile.TemporaryDirectory() as folder:
         for turn in range(turns + 1):  # the first fills the caches of files and fonts
@@ -39,9 +39,10 @@ def time_commands(data, turns):
 
 
 def time_to_loss(running, target, turns):
-    """Return {who: seconds of each turn} to the dev loss, and {who: (steps, loss reached)}.
+    """Train to the dev loss; return {who: seconds of each turn} and {who: (steps, loss reached)}.
 
-    Training and evaluations count, imports and compilation do not.  Slow candidates train once.
+    Training and evaluations are timed, imports and compilation are not.  Slow candidates train
+    once.
     """
     found, ends = defaultdict(list), {}
     for turn in range(turns):

@@ -1,4 +1,4 @@
-"""The candidates as processes that take turns: the problem, their answers, their times."""
+"""Runs the candidates as processes that take turns, checks their losses and takes their times."""
 
 import json
 import os
@@ -20,7 +20,7 @@ import makemore_cpp as mm
 from makemore_cpp import _core
 
 LECTURE_STEPS, LECTURE_RATE = 200_000, 0.1
-# Threads of some frameworks spin for a while after their work; the next candidate waits so long.
+# Threads of some frameworks spin for a while after their work; the next candidate waits this long.
 SETTLE_SECONDS = 0.25
 ADAMW_RATE = 1e-3
 N_OF_LARGE = 20_000  # examples of a large vocabulary, whose loss takes a second
@@ -28,7 +28,7 @@ ALL_CPUS = len(os.sched_getaffinity(0))
 
 
 class Candidate:
-    """A process that runs one framework with some CPUs; `who` is its name and their number."""
+    """A process that runs one framework with some CPUs; `who` is (name, number of CPUs)."""
 
     def __init__(self, name, cpus):
         self.name, self.who = name, (name, cpus)
@@ -42,7 +42,7 @@ class Candidate:
         )
 
     def ask(self, do, **command):
-        """Send a command, once the threads of the others sleep, and return its answer."""
+        """Wait until the other candidates' threads sleep, send a command, return its answer."""
         time.sleep(SETTLE_SECONDS)
         print(json.dumps({"do": do, **command}), file=self.process.stdin, flush=True)
         line = self.process.stdout.readline()
@@ -51,7 +51,7 @@ class Candidate:
         return json.loads(line)
 
     def us_per_step(self, steps):
-        """Time so many steps, or a tenth of them with a slow candidate."""
+        """Time `steps` steps, or a tenth of them with a slow candidate."""
         n = max(1, steps // (1 if self.name in FAST else 10))
         return self.ask("steps", n=n)["seconds"] / n * 1e6
 
@@ -61,7 +61,7 @@ class Candidate:
 
 
 def machine():
-    """What the figures were measured on."""
+    """Return a description of this machine and of the versions."""
     model = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -92,9 +92,9 @@ def why_not_avx2(isa):
 def write_problem(file, sizes, texts, steps, optimizer="sgd"):
     """Save first parameters, examples and the rows and rates of every step; return V.
 
-    The examples are those of train, dev and test, one after the other; "dev" holds where those of
-    dev begin and end.  Minibatches come from train.  Where the sizes name a vocabulary, the tokens
-    are as rare as words.
+    The examples are those of train, dev and test, one after the other; "dev" holds dev's first
+    row and the row after its last.  Minibatches come from train.  Where the sizes give V, the
+    tokens are as rare as words.
     """
     B, T, E, H, *large = sizes
     if large:
@@ -149,8 +149,8 @@ def verify(answers):
 
 @contextmanager
 def busy_cpu():
-    """Let another process, which is handed out, keep one of our CPUs busy."""
-    spin = "while os.getppid() == parent: sum(range(10_000))"  # ends with us, whatever happens
+    """Let another process keep one of our CPUs busy, and yield it."""
+    spin = "while os.getppid() == parent: sum(range(10_000))"  # ends with its parent
     cpu = max(os.sched_getaffinity(0))
     code = f"import os; os.sched_setaffinity(0, [{cpu}]); parent = {os.getpid()}; print(flush=True)"
     process = subprocess.Popen([sys.executable, "-c", f"{code}\n{spin}"], stdout=subprocess.PIPE)
@@ -163,7 +163,7 @@ def busy_cpu():
 
 
 def one_turn(running, steps, mean_loss, busy):
-    """Yield (what, who, value): times of a step, of the mean loss and beside a busy process."""
+    """Yield (what, who, value) for a step, the mean loss, a busy process and the peak."""
     for candidate in running:
         yield "us per step", candidate.who, candidate.us_per_step(steps)
         if mean_loss:
@@ -181,9 +181,9 @@ def one_turn(running, steps, mean_loss, busy):
 
 
 def measure(running, steps, turns, mean_loss=False, busy=False):
-    """Return {what: {who: one number a turn}}."""
+    """Let the candidates take turns and return {what: {who: one number per turn}}."""
     found = defaultdict(lambda: defaultdict(list))
-    for turn in range(turns + 1):  # the first warms up
+    for turn in range(turns + 1):  # turn 0 warms up
         for what, who, value in one_turn(running, steps, mean_loss, busy):
             if turn > 0:
                 found[what][who].append(value)

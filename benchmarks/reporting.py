@@ -8,12 +8,12 @@ FRAMEWORKS = ("torch", "jax")
 
 
 def medians(found):
-    """{who: values} -> {who: their median}."""
+    """Return {who: median} of {who: values}."""
     return {who: statistics.median(values) for who, values in found.items()}
 
 
 def rows(found):
-    """The same for JSON: a row for each candidate and number of CPUs."""
+    """Return {who: values} as rows for JSON, one for each candidate and number of CPUs."""
     middle = medians(found)
     return [
         {"name": who[0], "cpus": who[1], "median": middle[who], "all": values}
@@ -22,7 +22,7 @@ def rows(found):
 
 
 def report(title, found):
-    """Print medians, spreads and how many times faster than each of its peers the core is."""
+    """Print medians, spreads and the ratios of the medians to the core's."""
     print(f"\n{title}")
     middle = medians(found)
     ours = {cpus: median for (name, cpus), median in middle.items() if name == OURS}
@@ -41,7 +41,7 @@ def counted(cpus):
 
 
 def best(middle, *names):
-    """Who of those whose name begins so is fastest, as ("jax scan, 2 CPUs", median); or None."""
+    """Return the fastest whose name begins with one of `names`, with its median, or None."""
     found = [(median, who) for who, median in middle.items() if who[0].startswith(names)]
     if not found:
         return None
@@ -50,9 +50,9 @@ def best(middle, *names):
 
 
 def summaries(found, flop):
-    """Yield (sentence, number) for what the tables of one shape come to.
+    """Yield (sentence, number) pairs that summarise the tables of one shape.
 
-    found {what: {who: values}}; flop of one step done naively.
+    found {what: {who: values}}; flop: the operations of one step done naively.
     """
     steps = medians(found["us per step"])
     peaks = {cpus: median for (_, cpus), median in medians(found["peak GFLOP/s"]).items()}
@@ -76,7 +76,7 @@ def summaries(found, flop):
 
 
 def job_summaries(found):
-    """Yield (sentence, number) for the commands of {who: seconds}."""
+    """Yield (sentence, number) pairs for the commands of {who: seconds}."""
     middle = {name: median for (name, _), median in medians(found).items()}
     train = middle["makemore_cpp train"]
     for module in FRAMEWORKS:

@@ -3,8 +3,8 @@
     pytest benchmarks/test_ops.py --benchmark-only --benchmark-sort=name
 
 The shapes are those of a minibatch of 256 with the lecture's sizes.  The tiles of the output layer
-of many tokens have no operation of their own: they are timed by what does little else, a mean loss
-(one pass over the tiles) and a training step (two).  `flop` counts multiply-adds as two operations
+of many tokens have no operation of their own: a mean loss (one pass over the tiles) and a training
+step (two) are timed instead, which do little else.  `flop` counts multiply-adds as two operations
 and everything else as none.
 """
 

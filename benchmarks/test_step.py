@@ -2,7 +2,8 @@
 
     pytest benchmarks/test_step.py --benchmark-only --benchmark-sort=name
 
-One round is as many steps in one call as `steps` among the extra info of --benchmark-json says.
+One round is one call of several steps; their number is `steps` in the extra info of
+--benchmark-json.
 Every case is first checked to compute the reference's losses.
 """
 
@@ -24,12 +25,12 @@ SHAPES = (
     ]
     + [LECTURE | {"B": 256, "V": 16_384} | sampled for sampled in ({}, {"negatives": 1024})]
 )
-ROUND_FLOP = 1e9  # a round then takes some milliseconds
+ROUND_FLOP = 1e9  # some milliseconds
 CHECKED_STEPS = 5
 
 
 class Problem:
-    """Examples and parameters of one shape, and how many steps make a round."""
+    """Examples and parameters of one shape, and the number of steps in a round."""
 
     def __init__(self, B, T, H, V, negatives=None):
         rng = np.random.default_rng(0)
@@ -37,17 +38,17 @@ class Problem:
         self.Y = rng.integers(0, V, N_EXAMPLES)
         self.parameters = _core.initial_parameters(T, N_EMBD, H, V, seed=1)
         self.options = {"batch_size": B, "negatives": negatives}
-        flop = naive_flop(B, T, N_EMBD, H, V)  # of the full softmax, sampled or not
+        flop = naive_flop(B, T, N_EMBD, H, V)  # of the full softmax, also where it is sampled
         self.steps = max(CHECKED_STEPS, round(ROUND_FLOP / flop))
         self.flop = flop * self.steps
 
     def train(self, train_steps, steps, **options):
-        """Do steps on the parameters in place and return their losses."""
+        """Do training steps on the parameters in place and return their losses."""
         lr = np.full(steps, 0.01)
         return train_steps(*self.parameters, self.X, self.Y, lr, **self.options, **options)
 
     def check(self, **options):
-        """Compare the losses of some steps with the reference's, and go back to the start."""
+        """Compare the losses of some steps with the reference's, then restore the parameters."""
         first = [p.copy() for p in self.parameters]
         losses = self.train(_core.train_steps, CHECKED_STEPS, **options)
         self.parameters = [p.copy() for p in first]

@@ -21,10 +21,10 @@ import makemore_cpp as mm
 
 MILLION = 1_000_000
 UNSEEN = 100_000
-LECTURE_NAMES = 200  # of the lecture's loop, which is slow
+LECTURE_NAMES = 200  # sampled by the lecture's loop, which is slow
 NEXT_CALLS = 20_000
-BATCHES = (1 << 12, 1 << 15, None)  # of PyTorch's scores; None: all at once
-TOLERANCE = 1e-3  # between scores in float32; they are about -20
+BATCHES = (1 << 12, 1 << 15, None)  # sizes for PyTorch's scores; None: all at once
+TOLERANCE = 1e-3  # between scores in float32, which are about -20
 
 
 def trained(texts, block_size, n_hidden, steps):
@@ -67,7 +67,7 @@ def our_jobs(model, long_model, texts):
 
 
 def torch_jobs(model, long_model, texts):
-    """Return the same of PyTorch, and its scores of the texts by the long model."""
+    """Return the same jobs in PyTorch, and its scores of the texts by the long model."""
     import torch
 
     def tensors(net):
@@ -115,7 +115,7 @@ def torch_jobs(model, long_model, texts):
 def measure(jobs, turns):
     """Return the seconds of every turn of each job."""
     seconds = defaultdict(list)
-    for turn in range(turns + 1):  # the first warms up
+    for turn in range(turns + 1):  # turn 0 warms up
         for what, (run, _) in jobs.items():
             time.sleep(SETTLE_SECONDS)  # threads of some frameworks spin for a while
             started = time.perf_counter()
@@ -126,7 +126,7 @@ def measure(jobs, turns):
 
 
 def report(jobs, seconds):
-    """Print a line for each job, and return the microseconds of one thing of each."""
+    """Print a line for each job and return {what: microseconds for each thing}."""
     each = {}
     for what, (_, count) in jobs.items():
         middle = statistics.median(seconds[what])

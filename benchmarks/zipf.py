@@ -1,4 +1,4 @@
-"""Examples with a vocabulary larger than that of names: tokens as rare as words."""
+"""Examples with a large vocabulary, whose tokens are as rare as words."""
 
 import numpy as np
 
