@@ -1,4 +1,4 @@
-"""The rules of the house: what may include or import what, and what the stub must say.
+"""The rules of the architecture: which parts may use which, and what the stub must say.
 
 Each rule is a function from a folder to a list of violations, one sentence each.
 """
@@ -20,7 +20,7 @@ PACKAGE = "makemore_cpp"
 
 # The rooms, lowest first: each may use those before it.
 CPP_ROOMS = ["kernels", "base", "net", "train", "files", "text", "bindings", "example"]
-# Public headers that have no source file, by which all others get their room.
+# The rooms of public headers that have no source file; the others are in their source file's room.
 HEADER_ROOMS = {"error": "base", "poll": "base", "machine": "base", "exchange": "base"}
 PYTHON_ROOMS = [
     "_core", "arrays", "early_ctrl_c", "checks", "package_paths", "ops", "reference", "files",
@@ -32,9 +32,10 @@ TOP_LEVEL = {
     "cpp", "python", "tests", "benchmarks",
 }  # fmt: skip
 KERNEL_HEADERS = {"cstdint", "stdint.h", "immintrin.h", "arm_neon.h"}
-# Who may write to stdout and stderr: the one door, which escapes, and the streams below it.
+# The modules that may write to stdout and stderr: the console, which escapes, the streams below
+# it, and the progress bar.
 DOORS = {"cli/console", "files/streams", "training/bar"}
-# Who may import a library that is slow to load, or of use to few: rooms and modules.
+# The rooms and modules that may import a library that is slow to load or of use to few.
 GUESTS = {
     "matplotlib": {"plots", "sweeps/pictures", "cli/pictures"},
     "click": {"cli"},
@@ -45,7 +46,7 @@ GUESTS = {
     "mpi4py": {"training/ranks"},
     "sklearn": {"estimators"},
 }
-# What draws is loaded by those who draw, inside of their functions.
+# Modules that draw are imported inside functions only.
 PLOTTING = {"plots", "sweeps.pictures"}
 
 
@@ -64,7 +65,7 @@ def strangers_at_the_top(root: Path) -> list[str]:
 
 # -- C++ -----------------------------------------------------------------------------------------
 def includes(path: Path) -> list[tuple[str, bool]]:
-    """Each included name, and whether it stands in quotes."""
+    """Return each included name and whether it stands in quotes."""
     found = re.findall(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', path.read_text(), re.MULTILINE)
     return [(name, mark == '"') for mark, name in found]
 
@@ -74,7 +75,7 @@ def sources(root: Path, folder: str) -> Iterator[Path]:
 
 
 def cpp_room(root: Path, place: Path) -> str | None:
-    """The room of a file of ours, or of one that an include names."""
+    """Return the room of a source file, or of a header that an include names."""
     for part in place.parts:
         if part in CPP_ROOMS:
             return part
@@ -105,7 +106,7 @@ def upward_includes(root: Path) -> list[str]:
 
 
 def circles(graph: dict[str, set[str]]) -> list[str]:
-    """One sentence for each node from which a way leads back to it."""
+    """Return one sentence for each node from which a way leads back to it."""
     found = []
     for start in sorted(graph):
         seen, to_see = set(), list(graph[start])
@@ -130,7 +131,10 @@ def python_outside_bindings(root: Path) -> list[str]:
 
 
 def guests_of_kernels(root: Path) -> list[str]:
-    """An inline library function compiled with AVX flags may be the copy kept for everybody."""
+    """Find headers of libraries in kernels.
+
+    An inline function compiled there with AVX flags may be the copy that the linker keeps for all.
+    """
     folder = "cpp/src/kernels"
     return [
         f"{path.relative_to(root)} includes {name}"
@@ -142,7 +146,7 @@ def guests_of_kernels(root: Path) -> list[str]:
 
 
 def private_parts_in_public(root: Path) -> list[str]:
-    """Public headers, and the example with them, need public headers and the standard's only."""
+    """Find includes in public headers and the example that are neither public nor standard."""
     return [
         f"{path.relative_to(root)} includes {name}"
         for path in [*sources(root, "cpp/include/makemore"), *sources(root, "cpp/example")]
@@ -158,7 +162,7 @@ def without_comments_and_strings(text: str) -> str:
 
 
 def library_manners(root: Path) -> list[str]:
-    """A library neither prints nor ends its host."""
+    """Find calls that print or end the process, which a library leaves to its host."""
     pattern = r"\bstd::(?:cout|cerr|clog)\b|(?<!\.)\b(?:f?printf|puts|abort|_?exit|terminate)\s*\("
     found = []
     for path in [*sources(root, "cpp/src"), *sources(root, "cpp/include"),
@@ -169,7 +173,7 @@ def library_manners(root: Path) -> list[str]:
 
 
 def unguarded_classes(root: Path) -> list[str]:
-    """A class is made where none of its objects can be used without its constructor."""
+    """Find classes made otherwise than by `class_of`, which guards objects without constructor."""
     return [
         f"{path.relative_to(root)} has {match}"
         for path in sources(root, "cpp/bindings")
@@ -183,9 +187,9 @@ def unguarded_classes(root: Path) -> list[str]:
 
 # -- Python --------------------------------------------------------------------------------------
 def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Each imported module (ours without the package's name), and whether at module level.
+    """Return each imported module (ours without the package's name), and if at module level.
 
-    What is imported from one of our modules may be a module too; its name follows after a dot.
+    A name imported from one of our modules may be a module too, so it follows after a dot.
     """
     tree = ast.parse(path.read_text())
     inside_functions = {
@@ -208,13 +212,13 @@ def imports(path: Path) -> Iterator[tuple[str, bool]]:
 
 
 def python_files(root: Path) -> list[Path]:
-    """The modules; what lies in a folder of parts is read as text, and not imported."""
+    """Return the modules; a folder of parts holds text that is not imported."""
     files = (root / "python" / PACKAGE).rglob("*.py")
     return sorted(path for path in files if path.parent.name != "parts")
 
 
 def place_of(root: Path, path: Path) -> str:
-    """A module's name inside of the package, as "models/mlp"."""
+    """Return a module's name inside the package, as "models/mlp"."""
     return path.relative_to(root / "python" / PACKAGE).with_suffix("").as_posix()
 
 
@@ -248,7 +252,7 @@ def upward_imports(root: Path) -> list[str]:
 
 
 def guests_in_the_wrong_place(root: Path) -> list[str]:
-    """Slow libraries, and plotting which needs one, are loaded by those who use them."""
+    """Find imports of slow libraries, or of plotting, outside the rooms and functions for them."""
     found = []
     for path in python_files(root):
         place = place_of(root, path)
@@ -263,7 +267,7 @@ def guests_in_the_wrong_place(root: Path) -> list[str]:
 
 
 def prints_beside_the_door(root: Path) -> list[str]:
-    """What is shown without `console` would reach a terminal as it is, with all that it obeys."""
+    """Find output beside `console`, which escapes the control characters a terminal obeys."""
     found = []
     for path in python_files(root):
         if place_of(root, path) in DOORS:
@@ -286,7 +290,7 @@ def prints_beside_the_door(root: Path) -> list[str]:
 
 
 def loaded_by(statement: str, names: Iterable[str]) -> list[str]:
-    """Which of these modules a fresh interpreter has loaded after a statement."""
+    """Return which of these modules a fresh interpreter has loaded after a statement."""
     code = f"import sys; {statement}; print(*[n for n in {list(names)!r} if n in sys.modules])"
     paths = f"import sys; sys.path[:] = {sys.path!r}; "
     run = subprocess.run(
@@ -300,7 +304,10 @@ Signatures = dict[str, list[str]]
 
 
 def stub_signatures(stub: Path) -> Signatures:
-    """Parameter names of every function and method, "*" where keywords begin; classes are bare."""
+    """Return the parameter names of functions and methods, "*" where keywords begin.
+
+    A class has none.
+    """
 
     def parameters(function: ast.FunctionDef) -> list[str]:
         a = function.args
@@ -327,7 +334,7 @@ def stub_signatures(stub: Path) -> Signatures:
 
 
 def split_parameters(text: str) -> list[str]:
-    """Parameter names of what stands between the parentheses of a docstring's signature."""
+    """Return the parameter names in the text between the parentheses of a signature."""
     parts, depth = [""], 0
     for c in text:
         depth += (c in "([{") - (c in ")]}")
@@ -367,7 +374,10 @@ def module_signatures(module: ModuleType) -> Signatures:
 
 
 def stub_differences(stub: Signatures, module: Signatures, exceptions: set[str]) -> list[str]:
-    """Attributes that an exception gets when it is raised are only in the stub."""
+    """Find names and parameters that the stub and the compiled module do not share.
+
+    Only the stub has the attributes that an exception gets when it is raised.
+    """
     found = []
     for name in sorted(stub.keys() | module.keys()):
         if name not in module:
@@ -376,7 +386,7 @@ def stub_differences(stub: Signatures, module: Signatures, exceptions: set[str])
         elif name not in stub:
             found.append(f"{name} is in the module only")
         else:
-            # A method's first parameter and an operator's second have names of pybind11's own.
+            # pybind11 names a method's first parameter and an operator's second.
             special = name.split(".")[-1] in {"__eq__", "__len__"}
             if stub[name] != module[name] and not special:
                 found.append(f"{name} takes {stub[name]} in the stub, {module[name]} in the module")
@@ -407,7 +417,7 @@ def lost_pointers(module: ModuleType) -> list[str]:
 
 
 def silent_openings(root: Path) -> list[str]:
-    """Every file opens with a sentence on what it is."""
+    """Find files that do not open with a sentence on what they are."""
     found = []
     suffixes = {".py", ".pyi", ".cpp", ".hpp", ".txt"}
     for folder in ("cpp", "python", "tests", "benchmarks"):

@@ -1,7 +1,7 @@
-"""Arrow arrays and streams made by hand, without a library: good ones, and any that lie.
+"""Arrow arrays and streams made by hand, without a library: good ones and malformed ones.
 
-Their memory has exactly the size that they need, so that a sanitizer sees what is read beside it,
-and is given back when they are released, which they count.
+Their memory has exactly the size that they need, so that a sanitizer sees a read beside it.  They
+free it when they are released, and count the releases.
 """
 
 from __future__ import annotations
@@ -56,14 +56,14 @@ Stream._fields_ = [
 
 @dataclass
 class Fields:
-    """What an array and its schema say; a test changes what it likes before they are given."""
+    """The fields of an array and its schema, which a test may change before they are given."""
 
     format: str | None
     length: int
     buffers: list[bytes | None]
     null_count: int = 0
     offset: int = 0
-    n_buffers: int | None = None  # by default as many as there are
+    n_buffers: int | None = None  # None: as many as there are
     n_children: int = 0
     schema_children: int = 0
     has_dictionary: bool = False
@@ -76,7 +76,7 @@ class Fields:
 def texts_of(
     texts: Iterable[str | None], format: str = "u", before: int = 0, behind: int = 0
 ) -> Fields:
-    """A good array, in whose buffers some other texts lie before and behind its own."""
+    """Return a good array, in whose buffers other texts lie before and behind its own."""
     shown = list(texts)
     all_texts = [*["other"] * before, *shown, *["text"] * behind]
     nulls = [i for i, text in enumerate(all_texts) if text is None]
@@ -101,7 +101,7 @@ def offset_buffers(encoded: list[bytes], format: str) -> list[bytes | None]:
 
 
 def view_buffers(encoded: list[bytes], format: str) -> list[bytes | None]:
-    """Long texts lie in two buffers by turns."""
+    """Return the buffers of a string_view, with long texts in two buffers by turns."""
     buffers, views = [bytearray(), bytearray()], b""
     for i, text in enumerate(encoded):
         if len(text) <= 12:
@@ -115,7 +115,7 @@ def view_buffers(encoded: list[bytes], format: str) -> list[bytes | None]:
 
 
 class Memory:
-    """Keeps what C points to, and counts what is released."""
+    """Keeps alive the objects to which the C structs point, and counts the releases."""
 
     def __init__(self) -> None:
         self.given: dict[str, int] = {"schema": 0, "array": 0, "stream": 0}
@@ -125,7 +125,7 @@ class Memory:
         self._callbacks: list[Any] = []
 
     def give(self, kind: str, structure: ctypes.Structure, *owned: Any) -> None:
-        """Let the structure be released: then what it owns is dropped."""
+        """Set the structure's release function, which drops the objects that it owns."""
         key = sum(self.given.values())
         self._kept[key] = owned
 
@@ -143,7 +143,7 @@ class Memory:
         )
 
     def capsule(self, structure: ctypes.Structure, name: bytes) -> Any:
-        """A capsule that releases the structure at its end, unless somebody has taken it."""
+        """Return a capsule that releases the structure at its end unless it was taken out."""
 
         @DESTRUCTOR
         def destroy(_: int) -> None:
@@ -184,7 +184,7 @@ class Memory:
 
 
 class GivesArray(Memory):
-    """Has one array, which it gives as often as it is asked."""
+    """A producer of one array, as often as it is asked."""
 
     def __init__(self, fields: Fields) -> None:
         super().__init__()
@@ -199,7 +199,7 @@ class GivesArray(Memory):
 
 @dataclass
 class Failure:
-    """Where a stream fails, and what it says then."""
+    """The place where a stream fails, and the error that it reports there."""
 
     at: int  # the number of the chunk; -1 for the schema
     code: int = 5
@@ -207,7 +207,7 @@ class Failure:
 
 
 class GivesStream(Memory):
-    """Has some arrays, which it gives one after another, whenever it is asked."""
+    """A producer of a stream of arrays, as often as it is asked."""
 
     def __init__(self, chunks: list[Fields], failure: Failure | None = None) -> None:
         super().__init__()
@@ -250,7 +250,7 @@ class GivesStream(Memory):
 
 @dataclass
 class Answers:
-    """Gives whatever a test wants as the answer of a method."""
+    """An object whose methods return whatever a test wants."""
 
     array: Any = None
     stream: Any = None
@@ -264,7 +264,7 @@ class Answers:
 
 
 def in_chunks(texts: list[str | None], sizes: Iterable[int], format: str = "u") -> GivesStream:
-    """The texts in chunks of these sizes, the rest in one, each a slice of something larger."""
+    """Return a stream of chunks of these sizes and the rest, each a slice of a larger array."""
     chunks, begin = [], 0
     for i, size in enumerate([*sizes, len(texts)]):
         chunks.append(texts_of(texts[begin : begin + size], format, before=i % 11, behind=i % 3))

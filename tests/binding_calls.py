@@ -1,4 +1,4 @@
-"""A valid call of every binding, and of the Python functions that take text: what to attack."""
+"""A valid call of every binding and of the Python functions that take text, for the attacks."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def shape() -> Arguments:
     return {"block_size": T, "n_embd": E, "n_hidden": H, "vocab_size": V}
 
 
-# Name of a binding -> what to call, and its arguments by name.
+# Name of a binding -> the function to call and its arguments by name.
 BINDINGS: Calls = {
     "how_cut": lambda: (_core.how_cut, {"batch_size": 4, **shape()}),
     "initial_parameters": lambda: (

@@ -25,8 +25,8 @@ EXP_ULP = 2
 TANH_ULP = 7
 LOG_ULP = 2
 
-# From so many tokens on they come in tiles, of so many at least, each of which is summed relative
-# to the greatest logit so far.
+# The number of tokens from which on the core takes them in tiles, and the smallest tile; each tile
+# is summed relative to the greatest logit so far.
 MANY_TOKENS, MIN_TILE = 1000, 48
 
 # Products of two errors are left out of the formulas below.  In these tests no relative error
@@ -142,7 +142,7 @@ def cross_entropy(logits: Array, Y: Array, e_logits: Array | float = 0.0) -> tup
 
 
 def embedding_backward(demb: Array, X: Array, V: int, e_demb: Array | float = 0.0) -> Array:
-    """As many terms as the token occurs."""
+    """Bound for a sum of as many terms as the token occurs."""
     count = np.bincount(X.ravel(), minlength=V)[:, None]
     magnitude = reference.embedding_backward(np.abs(demb), X, V)
     bound = count * U / (1 - count * U) * magnitude

@@ -31,7 +31,8 @@ def environment(**more: str) -> dict[str, str]:
 def started(folder: Path, *arguments: object, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Start a command whose streams are pipes unless `options` say otherwise.
 
-    It is ended at last, or after a minute: a test that reads from it fails and does not hang.
+    The command is ended on leaving, or after a minute, so that a test that reads from it fails and
+    does not hang.
     """
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(
@@ -61,7 +62,7 @@ def server() -> tuple[socket.socket, dict[str, str], Any]:
 
 
 def imports_the_same(environment: dict[str, str]) -> bool:
-    """Whether what the server has imported is what a process in this environment would import."""
+    """Whether a process in this environment would import the modules that the server has."""
     _, started_in, _ = server()
     changed = {name for name, _ in started_in.items() ^ environment.items()}
     return changed <= {"PYTEST_CURRENT_TEST"}
@@ -123,7 +124,7 @@ def refuse(folder: Path, *arguments: object, **more: Any) -> str:
 
 
 def on_terminal(folder: Path, *arguments: object, text: bytes = b"", code: int = 0) -> str:
-    """Return what a command shows on a terminal on which a text is typed."""
+    """Type a text on a terminal and return what the command shows there."""
     controller, terminal = pty.openpty()
     streams = {"stdin": terminal, "stdout": terminal, "stderr": terminal}
     with started(folder, *arguments, **streams) as process:

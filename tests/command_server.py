@@ -2,9 +2,9 @@
 
     python tests/command_server.py SOCKET
 
-Most of what a short command costs is importing NumPy and Matplotlib.  For each request on the
-socket, whose file descriptor is SOCKET, [arguments, folder, environment] and three streams, a child
-goes on as a process that was just started would, and the answer is its exit code.
+A short command spends most of its time on importing NumPy and Matplotlib.  SOCKET is the descriptor
+of a socket; each request on it is [arguments, folder, environment] and three streams.  A child goes
+on as a process that was just started would, and the answer is its exit code.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ WITHOUT_THREADS = {"sgd_update", "sample_tokens", "initial_parameters", "batch_r
 
 
 class Implementation:
-    """One way to compute everything: attribute `f` is the function f with its threads bound."""
+    """One implementation of all functions; attribute `f` is the function f with its threads."""
 
     def __init__(self, isa: str | None, threads: int | None) -> None:
         self.isa, self.threads = isa, threads

@@ -22,7 +22,7 @@ def assert_equal(found: Parameters, expected: Parameters) -> None:
 
 
 class Run:
-    """Sizes, initial parameters and random examples with something in them to be learnt."""
+    """Sizes, initial parameters, and random examples from which something can be learnt."""
 
     def __init__(
         self, T: int = 3, E: int = 10, H: int = 200, V: int = 27, N: int = 500,
@@ -37,7 +37,7 @@ class Run:
     def train(
         self, lr: Any, train: Any = _core.train_steps, **options: Any
     ) -> tuple[np.ndarray, Parameters]:
-        """Losses and trained parameters; the initial ones stay as they are."""
+        """Return losses and trained parameters; the initial ones stay as they are."""
         parameters = copies(self.first)
         return train(*parameters, self.X, self.Y, lr, **options), parameters
 
@@ -51,7 +51,7 @@ def new_state(run: Run, optimizer: str, dtype: type = np.float32) -> dict[str, n
 
 
 def in_float64(run: Run, lr: Any, **options: Any) -> tuple[np.ndarray, Parameters]:
-    """What the reference makes of the run in float64."""
+    """Return the reference's losses and parameters of the run in float64."""
     parameters = [p.astype(np.float64) for p in run.first]
     return reference.train_steps(*parameters, run.X, run.Y, lr, **options), parameters
 

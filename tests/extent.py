@@ -1,4 +1,4 @@
-"""How much of the long tests is run, and where: by variables of the environment."""
+"""Variables of the environment that say which of the long tests are run."""
 
 import os
 

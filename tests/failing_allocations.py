@@ -2,8 +2,8 @@
 
     python tests/failing_allocations.py [--most POSITIONS]
 
-compiles the library that lets them fail (c++ must be there), and calls the bindings under it in a
-process of its own.  It prints how many calls there were, or what went wrong.
+This compiles the library that lets allocations fail (c++ must be there) and calls the bindings
+under it in a process of its own.  It prints how many calls there were, or what went wrong.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from binding_calls import BINDINGS
 from makemore_cpp import Error
 
 HERE = Path(__file__).parent
-IN_A_ROW = (1, 3)  # how many fail one after another
+IN_A_ROW = (1, 3)  # allocations that fail one after another
 
 
 def bits_of(value: Any) -> Any:
-    """Return what two results have in common when all their bits are the same."""
+    """Return a value that two results share exactly when all their bits are the same."""
     if isinstance(value, np.ndarray):
         return value.tobytes()
     if isinstance(value, dict):
@@ -79,7 +79,7 @@ def attack(shim: Any, most: int) -> int:
 
 
 def run(most: int) -> tuple[int, str]:
-    """Return the exit code of a process that does it, and the end of what it printed."""
+    """Run this script in a process; return its exit code and the end of its output."""
     with tempfile.TemporaryDirectory() as folder:
         shim = Path(folder) / "failing_allocations.so"
         source = HERE / "failing_allocations.cpp"

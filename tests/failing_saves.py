@@ -46,7 +46,7 @@ class Call(NamedTuple):
     number: int
     shown: str
     is_kept: bool  # whether an earlier save was whole
-    file: str  # that is written, where it is known
+    file: str  # the file that it writes, where that is known
 
     @property
     def is_of_checkpoint(self) -> bool:
@@ -54,14 +54,14 @@ class Call(NamedTuple):
 
     @property
     def is_of_removal(self) -> bool:
-        """Whether it removes what was only for the time of a save."""
+        """Whether the call removes a temporary file of a save."""
         return self.kind in ("unlink", "unlinkat", "rmdir")
 
     @property
     def may_pass(self) -> bool:
         """Whether its failure loses nothing: a stat, a rmdir, or the close of a folder.
 
-        So is that of a file which has its name already: it was closed once, and its lock is left.
+        The close of a file that has its final name also loses nothing: only its lock is left.
         """
         is_file = re.search(r"\.makemore-\d+-\d+\.tmp", self.shown)
         return self.kind in ("newfstatat", "rmdir") or (self.kind == "close" and not is_file)
@@ -76,16 +76,16 @@ def has_strace() -> bool:
 
 
 def last_looks(lines: list[str]) -> set[int]:
-    """The lines in which, all being synced, a folder is opened to see whether it may go.
+    """Return the lines that open a folder, after all is synced, to see if it may be removed.
 
-    Such a failure loses nothing, and is no reason to end otherwise than well.
+    A failure there loses nothing, so the command must end well.
     """
     last = max((i for i, line in enumerate(lines) if " fsync(" in line), default=len(lines))
     return {i for i, line in enumerate(lines) if i > last and "O_DIRECTORY" in line}
 
 
 def calls_of_saves(folder: Path, log: Path) -> list[Call]:
-    """Every call that has to do with the folder of a run, from its first save on."""
+    """Return every call that names the folder of a run, from its first save on."""
     numbers: Counter[tuple[str, str]] = Counter()
     calls: list[Call] = []
     is_kept = False
@@ -96,7 +96,7 @@ def calls_of_saves(folder: Path, log: Path) -> list[Call]:
     for i, line in enumerate(lines):
         found = re.match(r"(?P<thread>\d+) +(?P<kind>\w+)\(", line)
         if found:
-            numbers[found.groups()] += 1  # strace counts those of each thread
+            numbers[found.groups()] += 1  # strace counts for each thread
             begins = calls or ".makemore-" in line
             if begins and str(folder) in line and i not in looks:
                 temporary = re.search(r"\.makemore-[\w-]*\.tmp", line)
@@ -115,7 +115,7 @@ class Harness:
         self._place = place
         self._code = (FAULTS[fault] if fault else "") + MAIN
         self._count = 0
-        for _ in range(2):  # the second finds all caches filled
+        for _ in range(2):  # the second run finds all caches filled
             folder, log, run = self._traced()
             assert run.returncode == 0, run.stderr
         self.expected = digests(folder)

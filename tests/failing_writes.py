@@ -2,9 +2,9 @@
 
     python tests/failing_writes.py [COMMAND ...]
 
-Of the commands that write other files than a run's own, which failing_saves.py attacks. A command
-whose call fails must say so, or which picture is missing; what it leaves must be whole; and the
-same command again must end well, with the files that it leaves without failures.
+The commands are those that write other files than a run's own, which failing_saves.py attacks.  A
+command whose call fails must say so, or which picture is missing; what it leaves must be whole; and
+the same command again must end well, with the files that it leaves without failures.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "eval --split test": ("eval", "run", "--split", "test"),
 }
 MAIN = "from makemore_cpp.cli.main import main; main()"
-# A writer that is not atomic, and gives no sentence: what the harness must find.
+# The planted fault is a writer that is not atomic and gives no sentence.
 TORN = """
 from makemore_cpp import files
 def torn(path, data):
@@ -54,7 +54,7 @@ class Harness:
         if not (self._base / "run").exists():
             run(self._base, "train", *SMALL[:2], "--n-hidden", 4, "--samples", 0, "--out", "run")
         self._count = 0
-        for _ in range(2):  # the second finds all caches filled
+        for _ in range(2):  # the second run finds all caches filled
             folder, log, ended = self._traced()
             assert ended.returncode == 0, ended.stderr
         self.expected = names_in(folder)
@@ -128,7 +128,7 @@ def is_whole(path: Path) -> bool:
 
 
 def calls_in(folder: Path, log: Path) -> Iterator[Call]:
-    """Every call that has to do with the command's folder, from the first that writes on."""
+    """Return every call that names the command's folder, from the first that writes on."""
     numbers: dict[tuple[str, str], int] = {}
     writes = False
     lines = log.read_text(errors="replace").splitlines()

@@ -11,9 +11,9 @@ from collections.abc import Callable
 def ends_by(
     deed: Callable[[], object], seconds: int = 20, allowed: type[Exception] | tuple[()] = ()
 ) -> str:
-    """Do it in a forked child; return "" after a result or an allowed error, or how it ended.
+    """Call `deed` in a forked child; return "" after a result or allowed error, or how it ended.
 
-    A child that has not ended after so many seconds ends by SIGALRM.
+    A child that has not ended after `seconds` ends by SIGALRM.
     """
     child = os.fork()
     if child == 0:

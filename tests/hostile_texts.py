@@ -1,4 +1,4 @@
-"""Sixty texts by which markup, scripts or JSON could be broken out of."""
+"""Sixty texts that could break out of markup, scripts or JSON."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from makemore_cpp import _core
 
 
 class MischiefError(Exception):
-    """What the hostile objects raise: it must come through as it is."""
+    """The error that hostile objects raise, which must reach the caller unchanged."""
 
 
 def mischief(*args: Any, **keywords: Any) -> Any:
@@ -24,14 +24,14 @@ def mischief(*args: Any, **keywords: Any) -> Any:
 
 
 class Raises:
-    """Raises whatever it is asked."""
+    """An object all of whose methods raise."""
 
     __index__ = __float__ = __bool__ = __len__ = __iter__ = __array__ = __fspath__ = mischief
     __call__ = __getitem__ = __hash__ = __eq__ = mischief  # type: ignore[assignment]
 
 
 class LyingArray(np.ndarray[Any, Any]):
-    """An array whose methods are not what they seem."""
+    """An array whose methods return something wrong or raise."""
 
     def copy(self, *args: Any, **keywords: Any) -> Any:
         return 5
@@ -40,7 +40,7 @@ class LyingArray(np.ndarray[Any, Any]):
 
 
 class Text(str):
-    """A str that disagrees with itself."""
+    """A str whose methods raise, though its characters are there."""
 
     __len__ = encode = __iter__ = __getitem__ = mischief
 
@@ -50,7 +50,7 @@ def lying(array: np.ndarray) -> np.ndarray:
 
 
 def matrix(array: np.ndarray) -> np.ndarray:
-    with warnings.catch_warnings(action="ignore"):  # old-fashioned
+    with warnings.catch_warnings(action="ignore"):  # np.matrix is deprecated
         return np.asmatrix(array.ravel())
 
 
@@ -90,7 +90,7 @@ INTEGERS = ["i1", "u1", "<i2", ">i2", ">u2", "<i4", ">i4", "u4", "<i8", ">i8", "
 
 
 # -- anything else --------------------------------------------------------------------------------
-# Tiny or absurd: what lies between would be valid, and slow.
+# The sizes are tiny or absurd: those between would be valid and slow.
 INTS = [
     -(10**30), -(2**63) - 1, -(2**63), -(2**31), -2, -1, 0, 1, 2, 3, 300, 65_537,
     2**31, 2**32, 2**62, 2**63 - 1, 2**63, 2**64 - 1, 2**64, 10**30, 10**5000,
@@ -126,7 +126,7 @@ DTYPES = ["f4", ">f4", "f8", "f2", "i4", "i8", ">i4", "u8", "i1", "?", "c8", "S3
 
 @st.composite
 def small_arrays(draw: st.DrawFn) -> np.ndarray:
-    """Of any type, shape and layout."""
+    """Arrays of any type, shape and layout."""
     shape = draw(hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6))
     values = draw(st.sampled_from([0, 1, 2, 4, 5, 27, 127, -1]) | st.sampled_from(FLOATS))
     with np.errstate(all="ignore"):

@@ -25,7 +25,7 @@ SECONDS = 120
 
 
 class Page:
-    """One page: what is asked of it, and what it did meanwhile."""
+    """One page: it takes commands and keeps the events that happen meanwhile."""
 
     def __init__(self, browser: Browser, session: str) -> None:
         self._browser = browser
@@ -37,7 +37,7 @@ class Page:
                   downloadThroughput=0, uploadThroughput=0)  # fmt: skip
 
     def send(self, method: str, **parameters: Any) -> Any:
-        """Return what Chromium answers; what happens before that is added to the events."""
+        """Return Chromium's answer to a command, and keep the events before it."""
         return self._browser.send(method, parameters, self._session, self.events)
 
     def open(self, path: Path, width: int = 1280, dark: bool = False) -> None:
@@ -52,7 +52,7 @@ class Page:
         self.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
     def run(self, expression: str) -> Any:
-        """Return the value of an expression, or of what it promises."""
+        """Return the value of an expression, or of the promise that it gives."""
         answer = self.send(
             "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
         )
@@ -66,18 +66,18 @@ class Page:
 
     @property
     def complaints(self) -> list[str]:
-        """What the page wrote to the console, and its errors."""
+        """Return what the page wrote to the console, and its errors."""
         names = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
         return [json.dumps(e["params"]) for e in self.events if e["method"] in names]
 
     @property
     def dialogs(self) -> int:
-        """How many dialogs it opened."""
+        """Return the number of dialogs that the page opened."""
         return sum(e["method"] == "Page.javascriptDialogOpening" for e in self.events)
 
     @property
     def requests(self) -> list[str]:
-        """What it asked for, itself included."""
+        """Return the addresses that the page requested, itself included."""
         return [
             e["params"]["request"]["url"]
             for e in self.events
@@ -136,7 +136,7 @@ def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no Chromium")
     pipes = [*os.pipe(), *os.pipe()]
-    # Out of the way of 3 and 4.
+    # The descriptors must not be 3 or 4 themselves.
     its_input, to_it, from_it, its_output = (
         fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, 10) for pipe in pipes
     )
@@ -174,7 +174,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def violations(tab: Page) -> Any:
-    """Return what axe has against the page, for people who do not see or point; or skip."""
+    """Return the violations of accessibility that axe finds in the page; or skip."""
     script = os.environ.get("MAKEMORE_AXE")
     if not script:
         pytest.skip("MAKEMORE_AXE does not name axe.min.js")

@@ -15,7 +15,7 @@ NODE = shutil.which("node")
 
 
 def answer(body: str, question: Any = None) -> Any:
-    """Return what this body of a function of `question` returns, beside the page's functions."""
+    """Return the result of a function of `question` with this body, which may call the page's."""
     if NODE is None:
         pytest.skip("there is no node")
     functions = "".join(page_file.part(name) for name in ("net.js", "texts.js"))

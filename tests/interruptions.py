@@ -27,7 +27,7 @@ import makemore_cpp as mm
 from makemore_cpp.data.origin import DATA_FILE
 from makemore_cpp.models.frozen import CHECKPOINT_FILE, MODEL_FILE
 
-PATIENCE = 60.0  # seconds, for what never takes so long
+PATIENCE = 60.0  # seconds; nothing takes so long unless it hangs
 RECIPES = (
     ("--optimizer", "adam", "--lr", "0.003", "--schedule", "cosine", "--dropout", "0.2"),
     ("--optimizer", "momentum", "--lr", "0.02", "--batch-size", "40", "--patience", "4"),
@@ -36,10 +36,10 @@ RECIPES = (
 # Runs that do little but save, and runs that save now and then.
 DENSE = ("--steps", "300", "--eval-every", "25", "--checkpoint-every", "1")
 SPARSE = ("--steps", "20000", "--eval-every", "1700", "--checkpoint-every", "1000")
-N_TEXTS = 1000  # so that the most time goes into steps and saves
+N_TEXTS = 1000  # so that most of the time goes into steps and saves
 EVERY = ("--n-hidden", "60", "--block-size", "2", "--samples", "0")
 
-# What a process does before it trains, so that it goes wrong.
+# The faults: code that a process runs before it trains, so that it goes wrong.
 FAULTS = {
     "torn writes": """
 import os, time
@@ -113,7 +113,7 @@ class Campaign:
         self._trials = 0
 
     def kill(self, is_aimed: bool) -> Trial:
-        """Kill a run, perhaps while it saves, and perhaps the process that goes on with it too."""
+        """Kill a run, perhaps in a save, and perhaps also the process that resumes it."""
         options = self._options(DENSE if is_aimed else SPARSE)
         expected, seconds = self._reference(options)
         folder = self._new_folder()
@@ -206,7 +206,7 @@ class Campaign:
     def _finish(
         self, folder: Path, options: tuple[str, ...], expected: dict[str, str]
     ) -> str | None:
-        """Go on, or start again where nothing was kept; say what is wrong in the end."""
+        """Resume the run, or start it again where no checkpoint is; return what is wrong."""
         if (folder / CHECKPOINT_FILE).exists():
             process = self._resume(folder)
         elif (folder / MODEL_FILE).exists() and digests(folder) == expected:
@@ -224,7 +224,7 @@ class Campaign:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """The SHA-256 of every file of a run, but for the one that says where its data are."""
+    """Return the SHA-256 of every file of a run except the one that says where its data are."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "folder"
         for path in folder.iterdir()

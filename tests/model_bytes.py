@@ -23,7 +23,7 @@ def canonical(value: object) -> str:
 
 
 def metadata_of(model: SavedModel) -> dict[str, Any]:
-    """The metadata that the format demands, with an empty digest."""
+    """Return the metadata that the format demands, with an empty digest."""
     C, _, b1, _, _ = model.parameters
     data = model.data
     origin = dict(zip(("name", "sha256", "split_seed"), data, strict=True)) if data else None
@@ -58,7 +58,7 @@ def assemble(header_text: str, data: bytes) -> bytes:
 
 
 def sign(unsigned: bytes) -> bytes:
-    """The same bytes with the zeros of the digest replaced by the digest."""
+    """Return the bytes with the zeros of the digest replaced by the digest."""
     digest = hashlib.sha256(unsigned).hexdigest()
     place = rb"\"digest\":\""  # as it stands in a JSON text inside a JSON text
     return unsigned.replace(place + ZERO_DIGEST.encode(), place + digest.encode(), 1)
@@ -71,7 +71,7 @@ def write_independently(
     edit_text: Callable[[str], str] = lambda text: text,
     edit_arrays: Callable[[Arrays], object] = lambda arrays: None,
 ) -> bytes:
-    """The file of a model, correctly signed; the edits forge it."""
+    """Return the file of a model, correctly signed; the edits forge it."""
     arrays = dict(zip(NAMES, model.parameters, strict=True))
     edit_arrays(arrays)
     metadata = metadata_of(model)

@@ -1,6 +1,6 @@
-"""Trains nets of words on the ranks of a launch; the first prints what they are.
+"""Trains nets of words on the ranks of a launch; the first rank prints their digests.
 
-``mpiexec -n 2 python mpi_training.py`` is what test_mpi.py runs.
+test_mpi.py runs ``mpiexec -n 2 python mpi_training.py``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def texts(words: int = WORDS, lines: int = 2500) -> list[str]:
-    """Lines of ten words, of which each occurs, the first ones far more often."""
+    """Return lines of ten words; each word occurs, the first ones far more often."""
     random = np.random.default_rng(1)
     often = (words * random.random((lines, 10)) ** 3).astype(int)
     often.flat[random.permutation(often.size)[:words]] = np.arange(words)
@@ -34,7 +34,7 @@ def texts(words: int = WORDS, lines: int = 2500) -> list[str]:
 
 
 def results(ranks: training.Ranks, steps: int = STEPS) -> dict[str, str]:
-    """Return the SHA-256 of all that each training leaves."""
+    """Return the SHA-256 of each training's results."""
     data = mm.Dataset.split(texts(), 3, level="word")
     found = {}
     for name, options in RECIPES.items():

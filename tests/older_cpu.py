@@ -1,4 +1,4 @@
-"""Prints a digest of a training and of what its model answers, bit for bit.
+"""Prints a digest of all bits of a training and of its model's answers.
 
     MAKEMORE_ISA=baseline python tests/older_cpu.py
 

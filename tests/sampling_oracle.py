@@ -1,4 +1,4 @@
-"""Drawing, scoring and completing texts by nothing but their definitions, one token at a time.
+"""Sampling and completing texts by their definitions alone, one token at a time.
 
 A model is anything with vocab, block_size and log_probs.
 """
@@ -18,7 +18,7 @@ END, CUT, STUCK = 0, 1, 2
 
 
 def next_log_probs(model: Any, text: str) -> np.ndarray:
-    """Log-probabilities (V,) of the token after a text that begins so."""
+    """Return the log-probabilities (V,) of the token that follows after `text`."""
     tokens = [0] * model.block_size + [model.vocab.stoi[c] for c in text]
     return model.log_probs(np.array([tokens[-model.block_size :]], np.int32))[0]
 
@@ -33,7 +33,7 @@ def draw(
     max_length: int = 100,
     **choice: Any,
 ) -> tuple[str, int]:
-    """Candidate number i, and how it ended; `choice` has temperature, top_k and top_p."""
+    """Return candidate number i and how it ended; `choice` has temperature, top_k and top_p."""
     text = prefix
     while True:
         u = reference.sample_uniforms(seed, i, 1, len(text))
@@ -92,7 +92,7 @@ def completions(model: Any, prefix: str, k: int, max_length: int) -> list[tuple[
 
 
 def chi_square_limit(freedom: int, z: float = 3.719) -> float:
-    """What chi-square exceeds with the probability 1e-4, that of z in a normal distribution.
+    """Return the value that chi-square exceeds as rarely as a normal variable exceeds z: 1e-4.
 
     E. B. Wilson and M. M. Hilferty, "The distribution of chi-square" (1931).
     """
@@ -101,7 +101,7 @@ def chi_square_limit(freedom: int, z: float = 3.719) -> float:
 
 
 def chi_square(counts: np.ndarray, p: np.ndarray) -> tuple[float, int]:
-    """The statistic and its degrees of freedom; cells that expect fewer than 5 become one."""
+    """Return chi-square and its degrees of freedom; cells expecting fewer than 5 become one."""
     expected = p * counts.sum()
     rare = expected < 5
     observed = np.append(counts[~rare], counts[rare].sum())

@@ -1,4 +1,4 @@
-"""Texts by the Arrow C data interface, in and out: the values, the memory, and the errors."""
+"""Texts read and given by the Arrow C data interface: the values, the memory, and the errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXTS = ["anna", "", "z", "maria", "bartholomewandmary", "annabellachristina", "
 WITH_NULLS = ["anna", None, "z", None, "bartholomewandmary", "", None]
 MANY = [*small_data().dev.texts, *TEXTS] * 2
 FOREIGN = ["É", "an.na", "日本語の名前です", "😀" * 5, "anna\0"]
-# How texts are cut into arrays.
+# Ways to cut texts into arrays.
 CUTS: dict[str, Callable[[list[Any], str], Any]] = {
     "one array": lambda texts, format: GivesArray(texts_of(texts, format)),
     "a slice": lambda texts, format: GivesArray(texts_of(texts, format, before=13, behind=5)),
@@ -38,7 +38,7 @@ CUTS: dict[str, Callable[[list[Any], str], Any]] = {
 
 
 def every_release(producer: arrow.Memory) -> bool:
-    """Whether all that was given was released, exactly once."""
+    """Whether every struct that was given was released exactly once."""
     return producer.given == producer.released
 
 
@@ -84,7 +84,7 @@ def test_foreign_characters_are_refused_by_their_place(kind: str, format: str) -
 
 
 def test_the_first_of_many_bad_texts_is_named() -> None:
-    """Threads come to a later one sooner."""
+    """The first is named although other threads come to a later one sooner."""
     model = model_of("tabulated")
     for first in (5, 9_000, 19_000):
         texts = [*["annabella"] * first, *["É"] * (20_000 - first)]
@@ -233,7 +233,7 @@ print(scored / scores.nbytes, (peak() - before - scored) / (8 * len(column)))
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer needs memory of its own")
 @pytest.mark.skipif(sys.platform != "linux", reason="others count in other units")
 def test_nothing_but_the_result_grows_with_the_number_of_texts() -> None:
-    """Six million scores, of 48 MB, and the columns of four million samples, of about 50."""
+    """The results are six million scores, 48 MB, and columns of four million samples, about 50."""
     code = PEAK.format(paths=[p for p in sys.path if p], chunks=120, samples=4_000_000)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300,
                          env=environment())  # fmt: skip
@@ -255,7 +255,7 @@ def test_a_stream_is_read_as_it_is_scored() -> None:
 
 
 def test_it_lets_other_threads_run() -> None:
-    """What a producer does may need Python's lock: a callback of ctypes takes it."""
+    """A producer may need Python's lock: a callback of ctypes takes it."""
     stream = in_chunks(MANY, [10])
     inside: list[float] = []
     stream.on_next = lambda number: inside.append(model_of("frozen").score(["anna"])[0])

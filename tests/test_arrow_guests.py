@@ -24,7 +24,7 @@ SCORES = [None if name is None else MODEL.score([name])[0] for name in NAMES]
 
 pytestmark = [
     pytest.mark.skipif(SANITIZED, reason="these libraries are not built for it"),
-    pytest.mark.filterwarnings("default"),  # of the libraries, about their own affairs
+    pytest.mark.filterwarnings("default"),  # the libraries' own warnings
 ]
 
 
@@ -33,7 +33,7 @@ def blocks() -> list[str]:
 
 
 def recipe(word: str) -> str:
-    """The one block of the page that has this word."""
+    """Return the one block of the page that has this word."""
     (found,) = [block for block in blocks() if word in block]
     return found
 
@@ -69,7 +69,7 @@ def test_columns_of_pyarrow(kind: str) -> None:
     for model in (MODEL, model_of("KneserNey")):
         expected = [None if n is None else model.score([n])[0] for n in NAMES]
         assert with_nulls(model.score(column)) == expected
-    if "view" not in kind:  # of which pyarrow can drop none
+    if "view" not in kind:  # pyarrow can drop none of them
         assert mm.Vocab.from_texts(column.drop_null()) == mm.Vocab.from_texts(KNOWN)
 
 
@@ -141,7 +141,7 @@ def test_samples_are_not_copied() -> None:
 # -- the recipes of the page -----------------------------------------------------------------------
 @pytest.fixture
 def namespace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the first block of the page leaves, in a folder with a run."""
+    """Return the names that the first block of the page defines, in a folder with a run."""
     pytest.importorskip("pyarrow")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "1").mkdir(parents=True)
@@ -191,7 +191,7 @@ def test_the_function_for_spark(namespace: dict[str, Any]) -> None:
 
 
 def test_shards_on_a_cluster(namespace: dict[str, Any], tmp_path: Path) -> None:
-    """The page's billion, as 5,000 in shards of 500, by two processes."""
+    """Two processes sample 5,000 texts in shards of 500 in place of the page's billion."""
     distributed, parquet = (
         pytest.importorskip("distributed"),
         pytest.importorskip("pyarrow.parquet"),

@@ -1,8 +1,8 @@
-"""Arrow arrays that lie: whatever can be seen to be wrong is refused, and nothing is read outside.
+"""Malformed Arrow arrays: every visible fault is refused, and nothing outside a buffer is read.
 
-What cannot be seen is how far the buffers reach whose size the interface does not carry: nobody can
-tell that a length, or the last offset, says too much.  All else is changed here at random; what a
-sanitizer would see, it sees, as each buffer has a piece of memory of exactly its size.
+The interface does not carry the sizes of the buffers, so nobody can tell that a length, or the last
+offset, is too large.  All other fields are changed here at random.  Each buffer has a piece of
+memory of exactly its size, so that a sanitizer sees a read outside.
 
 ``MAKEMORE_CAMPAIGN=1`` makes ten times as many.
 """
@@ -27,7 +27,7 @@ Mutation = Callable[[Fields, random.Random], None]
 
 
 def some_texts(rng: random.Random) -> list[str | None]:
-    """Short and long ones and nulls; at least one is long, as a view has a buffer only then."""
+    """Short and long texts and nulls; one at least is long, as a view has a buffer only then."""
     texts: list[str | None] = [
         None if rng.random() < 0.1 else "anabel" * rng.randrange(4) for _ in range(rng.randrange(9))
     ]
@@ -60,7 +60,7 @@ def negative_offset(fields: Fields, rng: random.Random) -> None:
 
 
 def falling_offset(fields: Fields, rng: random.Random) -> None:
-    """An offset before the last becomes more than the last, however little."""
+    """Make an offset before the last one greater than the last, by little or much."""
     most = 2**31 - 1 if fields.format == "u" else 2**63 - 1
     last = offsets_of(fields)[fields.offset + fields.length]
     value = rng.choice([last + 1, last + 100, most])
@@ -68,7 +68,7 @@ def falling_offset(fields: Fields, rng: random.Random) -> None:
 
 
 def view_at(fields: Fields, rng: random.Random) -> tuple[int, tuple[int, bytes, int, int]]:
-    """The place of a visible long view and what it says."""
+    """Return the place and the fields of a visible long view."""
     memory = fields.buffers[1]
     assert memory is not None
     validity = fields.buffers[0]
@@ -130,7 +130,7 @@ def no_sizes(fields: Fields, rng: random.Random) -> None:
 
 
 def no_characters(fields: Fields, rng: random.Random) -> None:
-    """The buffer of a text that is not empty; in a view, that of the text."""
+    """Remove the buffer of the characters; for a view, the one of a text that is not empty."""
     if fields.format == "vu":
         fields.buffers[2 + view_at(fields, rng)[1][2]] = None
     else:
@@ -189,7 +189,7 @@ def wrong_format(fields: Fields, rng: random.Random) -> None:
 
 
 def released(fields: Fields, rng: random.Random) -> None:
-    """In a stream a released array is its end, and no mistake."""
+    """Release the array; in a stream a released array is its end and no fault."""
     fields.is_released = True
 
 
@@ -221,7 +221,7 @@ def readers() -> list[Callable[[Any], Any]]:
 
 
 def producers(fields: Fields, rng: random.Random, mutation: Mutation) -> Memory:
-    """The array by itself, or in a stream, behind good ones."""
+    """Return a producer of the array, alone or in a stream behind good ones."""
     if mutation is released or rng.random() < 0.5:
         return GivesArray(fields)
     if mutation in OF_SCHEMAS:
@@ -255,7 +255,7 @@ def test_every_malformed_array_is_refused() -> None:
 
 @pytest.mark.parametrize("mutation", EVERY, ids=lambda mutation: mutation.__name__)
 def test_each_mutation_alone_makes_the_difference(mutation: Mutation) -> None:
-    """Without it the same arrays are read, so that nothing else is what was refused."""
+    """Without the mutation the same arrays are read, so nothing else in them was refused."""
     for seed in range(20):
         formats = ("u", "U") if mutation in OF_OFFSETS else FORMATS
         fields = some_array(random.Random(seed), ("vu",) if mutation in OF_VIEWS else formats)
@@ -265,7 +265,7 @@ def test_each_mutation_alone_makes_the_difference(mutation: Mutation) -> None:
 
 # -- bits that change anywhere ---------------------------------------------------------------------
 def test_changed_bits_give_a_result_or_a_sentence() -> None:
-    """Those of views, characters, validity and all offsets but the last, which is believed."""
+    """The bits are those of views, characters, validity and all offsets except the last."""
     rng, asked = random.Random(2), readers()
     refused: list[str] = []
     for number in range(MUTATIONS // 2):

@@ -45,9 +45,9 @@ WITHOUT_ARGUMENTS = {
     "TextColumn.__arrow_c_array__",
 }  # fmt: skip
 WRITTEN = {"train_steps": {"C", "W1", "b1", "W2", "b2"}, "sgd_update": {"w"}}
-# Even the plain call is: it names no file.
+# Bindings whose plain call is refused already: it names no file.
 REFUSED = {"SavedModel.load", "SavedModel.save", "write_file", "read_tensor_file"}
-# What a sentence calls an argument instead of its name.
+# Words by which an error may name an argument otherwise than by its name.
 ALIASES = (
     r"characters|the character|the text|line \d+ of|the shape|token|row|vocabulary|batch"
     r"|tensor|cannot (?:read|write)"
@@ -56,7 +56,7 @@ ALIASES = (
 
 @pytest.fixture(scope="module", autouse=True)
 def _a_place_for_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Some hostile paths are good names of files."""
+    """Run in an empty folder, because some hostile paths are good names of files."""
     before = Path.cwd()
     os.chdir(tmp_path_factory.mktemp("hostile"))
     yield
@@ -65,16 +65,16 @@ def _a_place_for_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture(scope="module", autouse=True)
 def _bounded_memory() -> Iterator[None]:
-    """Claims of too much memory end in a MemoryError, not in the end of the process."""
+    """Bound the memory, so that a claim of too much ends in a MemoryError."""
     before = resource.getrlimit(resource.RLIMIT_AS)
-    if not SANITIZED:  # which needs address space
+    if not SANITIZED:  # sanitizers need much address space
         resource.setrlimit(resource.RLIMIT_AS, (16 << 30, before[1]))
     yield
     resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def attacks(each: int) -> Callable[[Any], Any]:
-    """So many random examples for each binding; the same ones in every run of the suite."""
+    """Settings of hypothesis: so many examples, the same ones in every run of the suite."""
     health = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
     return settings(
         max_examples=each * (30 if CAMPAIGN else 1), deadline=None, database=None,
@@ -90,7 +90,7 @@ def check_sentence(sentence: str, arguments: Arguments) -> None:
 
 
 def outcome(call: Callable[..., Any], arguments: Arguments) -> Any:
-    """The result, or the error if it is one of those that a caller may get."""
+    """Return the result, or the error if it is one that a caller may get."""
     try:
         return call(**arguments)
     except (MischiefError, MemoryError, _core.DivergedError) as error:
@@ -101,7 +101,7 @@ def outcome(call: Callable[..., Any], arguments: Arguments) -> Any:
 
 
 def flat(result: Any) -> list[Any]:
-    """A result as something that == compares by bits."""
+    """Return a result as a value that == compares by bits."""
     if isinstance(result, tuple | list):
         return [part for value in result for part in flat(value)]
     return [result.tobytes() if isinstance(result, np.ndarray) else repr(result)]
@@ -195,7 +195,7 @@ def scribble(arrays: list[np.ndarray], stop: threading.Event) -> None:
 
 @pytest.mark.parametrize("name", ["train_steps", "mean_loss", "log_probs", "LanguageModel"])
 def test_tokens_that_another_thread_changes(name: str) -> None:
-    """A result or an error, as the moment has it, and nothing is read outside the arrays."""
+    """The call returns a result or an error, and reads nothing outside the arrays."""
     X, Y, rows = tokens(5000, T), tokens(5000), np.zeros((50, 64), np.int64)
     model = frozen()
     calls: dict[str, Callable[[], Any]] = {

@@ -1,4 +1,4 @@
-"""The checkpoint file: what it holds, what it refuses, and the folder that holds it."""
+"""The checkpoint file: its contents, its refusals, and the folder that holds it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OPTIONS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def kept() -> checkpoint.Checkpoint:
-    """A checkpoint after step 7 of 20."""
+    """Return a checkpoint after step 7 of 20."""
     texts = mm.load_texts()
     some = mm.data.texts.Texts(texts[:200], texts.name, texts.sha256)
     data = mm.Dataset.split(some, block_size=2)
@@ -321,7 +321,7 @@ def sentence_of(folder: Path, *arguments: object) -> str:
 
 @pytest.fixture
 def unfinished(tmp_path: Path) -> Path:
-    """A folder with data.txt and a run that was killed, once it had a checkpoint."""
+    """Return a folder with data.txt and a run that was killed once it had a checkpoint."""
     texts = mm.load_texts()[:300]
     (tmp_path / "data.txt").write_text("\n".join(texts) + "\n")
     process = subprocess.Popen(

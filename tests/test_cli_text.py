@@ -35,7 +35,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory):
-    """Return a folder with a model file named "m", and one that knows nothing of its data, "n"."""
+    """Return a folder with the model files "m" and "n"; only "m" says where its data are."""
     place = tmp_path_factory.mktemp("models")
     model.save(place / "m")
     stranger = mm.MLP.load(place / "m")
@@ -45,8 +45,8 @@ def folder(model, tmp_path_factory):
 
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="others tell it in another way")
-# The usage that a parent is told includes what the child was before it became this program: a copy
-# of the parent.
+# The usage that a parent is told includes the time before the child became this program, when it
+# was a copy of the parent.
 AND_ITS_PEAK = """
 import sys
 from makemore_cpp.cli.main import main
@@ -266,7 +266,7 @@ def test_complete(folder, model):
         model, k=300, max_length=2
     )
     assert all(line["probability"] == line["given_prefix"] for line in lines)
-    # No text may be longer than so, yet the model knows that names go on.
+    # No text may be longer than this, yet the model knows that names go on.
     assert sum(line["probability"] for line in lines) < 0.5
 
     assert "prefix 'a!': the character '!'" in refuse(folder, "complete", "m", "a!")

@@ -1,4 +1,4 @@
-"""What comes next, and the most probable texts, for every kind of model."""
+"""The next token and the most probable texts, for every kind of model."""
 
 import bounds
 import numpy as np

@@ -1,4 +1,4 @@
-"""Ctrl-C in every command that may take long: once begun, it ends at once, with a sentence.
+"""Ctrl-C in every command that may take long: the command ends at once, with a sentence.
 
 ``MAKEMORE_CAMPAIGN=1`` interrupts each command 20 times.
 """
@@ -42,7 +42,7 @@ COMMANDS = {
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model and far too many texts for a second."""
+    """Return a folder with a model and more texts than a command reads in a second."""
     folder = tmp_path_factory.mktemp("place")
     texts = mm.load_texts()
     (folder / "texts.txt").write_text(("\n".join(texts) + "\n") * 300)
@@ -98,7 +98,7 @@ def test_a_command_ends_at_once(place: Path, name: str) -> None:
 @pytest.mark.parametrize("times", [2, 3])
 @pytest.mark.parametrize("name", COMMANDS if CAMPAIGN else ["train, many saves", "sweep grid"])
 def test_more_interrupts_end_it_on_the_spot(place: Path, name: str, times: int) -> None:
-    """They may come while the first one is answered, and lose nothing."""
+    """Further interrupts may come while the first one is answered, and lose nothing."""
     folder = place / f"{name}, {times} interrupts"
     folder.mkdir()
     interrupt(folder, COMMANDS[name].split(), Random(name), times)
@@ -107,7 +107,7 @@ def test_more_interrupts_end_it_on_the_spot(place: Path, name: str, times: int) 
 
 
 def test_an_interrupt_leaves_no_numbers_of_an_older_run(tmp_path: Path) -> None:
-    """Nor its pictures and looks at test, in a folder that is overwritten."""
+    """Its pictures and its looks at test are gone too, in a folder that is overwritten."""
     options: tuple[object, ...] = ("train", "--out", "new", "--samples", 0)
     run(tmp_path, *options, "--steps", 30)
     run(tmp_path, "eval", "new", "--split", "test")
@@ -124,7 +124,7 @@ def test_an_interrupt_leaves_no_numbers_of_an_older_run(tmp_path: Path) -> None:
 
 
 def test_an_ignored_interrupt_stays_ignored(tmp_path: Path) -> None:
-    """As of what a shell has put in the background."""
+    """A shell lets its processes in the background ignore interrupts."""
     with started(
         tmp_path, "train", "--steps", 100_000, "--out", "new", "--samples", 0,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN) and None,
@@ -137,7 +137,7 @@ def test_an_ignored_interrupt_stays_ignored(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_while_an_error_is_told_ends_the_process() -> None:
-    """Without a traceback, whatever it was that was told."""
+    """There is no traceback, whichever error was told."""
     code = """
 import signal, sys
 from makemore_cpp.cli import console

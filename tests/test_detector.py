@@ -24,7 +24,7 @@ RATES = (0.005, 0.01, 0.02, 0.05, 0.1)
 
 
 class Fixed(mm.Model):
-    """Predicts the same whatever the context: the end and the letters a and b."""
+    """A model that predicts the end and the letters a and b, the same in every context."""
 
     vocab = AB
     block_size = 1
@@ -54,7 +54,7 @@ def detector(model, data):
 
 # -- the standardised score ------------------------------------------------------------------------
 def drawn_texts(rng, n=20_000):
-    """Log-probabilities of texts of 3 to 10 letters; each letter widens their spread by 15 %."""
+    """Draw log-probabilities of texts of 3 to 10 letters; a letter widens the spread by 15 %."""
     lengths = rng.integers(3, 11, n)
     mean, spread = -6 - 1.5 * lengths, 2 * 1.15**lengths
     return mean + spread * rng.standard_normal(n), lengths, mean, spread
@@ -70,7 +70,7 @@ def test_standardised_scores_forget_the_length(rng):
 
 
 def test_texts_of_a_rare_length_are_as_others_expect_them(rng):
-    """Their own scores, which the mean and spread have seen, vary like those of texts that come."""
+    """Scores of the texts that gave the mean and spread vary like those of other texts."""
     own, others = [], []
     for _ in range(1000):
         log_probs, lengths, _, _ = drawn_texts(rng, n=800)
@@ -156,7 +156,7 @@ def lengths_outside(report):
 
 
 def quantiles_by_length(scored, texts, rate):
-    """The detector that does not pool: the share of good texts of the same length, counted."""
+    """The detector without pooling: it counts the share of good texts of the same length."""
     lengths = np.array([len(text) for text in texts])
     sorted_of = {n: np.sort(scored[lengths == n]) for n in set(lengths.tolist())}
 
@@ -169,9 +169,9 @@ def quantiles_by_length(scored, texts, rate):
 
 
 def test_rate_is_met_overall_and_at_each_length():
-    """Of 305 lengths 5 are outside; it would be 1 if thresholds were known and not learned.
+    """The rate of 5 of 305 lengths is outside; of 1 if thresholds were known and not learned.
 
-    Learned for each length from its own texts alone they are outside 9 times.
+    With thresholds learned for each length from its own texts alone it is outside for 9.
     """
     outside = alone = 0
     for seed in range(5):
@@ -386,7 +386,7 @@ def test_auc_errors():
 @pytest.mark.parametrize("p", [0.005, 0.01, 0.1, 0.5, 0.97])
 @pytest.mark.parametrize("n", [0, 1, 7, 100, 300])
 def test_binomial_interval(n, p):
-    """By exact arithmetic: the least k that the distribution function takes to each bound."""
+    """The bounds are the least k at which the exact distribution function reaches them."""
     numerator, denominator = p.as_integer_ratio()
     terms = [
         math.comb(n, k) * numerator**k * (denominator - numerator) ** (n - k) for k in range(n + 1)

@@ -1,4 +1,4 @@
-"""The verdict on a model: its rules one by one, what it rests on, and the cases of the lecture."""
+"""The verdict on a model: its rules one by one, its evidence, and the cases of the lecture."""
 
 import json
 import math

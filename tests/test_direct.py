@@ -15,7 +15,7 @@ import makemore_cpp as mm
 from makemore_cpp import _core, reference
 from makemore_cpp.runs import checkpoint
 
-# V on both sides of where tokens are many; no hidden units; several panels and chunks.
+# V below and above the number that counts as many; no hidden units; several panels and chunks.
 SIZES = [
     {"V": 27, "H": 40},
     {"V": 27, "H": 0},
@@ -153,7 +153,7 @@ def test_no_hidden_units_and_no_direct_connections_are_no_model(tmp_path: Path) 
 
 # -- the model -------------------------------------------------------------------------------------
 def test_the_paper_counts_its_parameters() -> None:
-    """|V| (1 + n m + h) + h (1 + n m) + |V| m, with its n the length of the context."""
+    """The count is |V| (1 + n m + h) + h (1 + n m) + |V| m, with n the length of the context."""
     V, T, m, h = 11, 3, 4, 8
     assert a_model().n_parameters == V * (1 + T * m + h) + h * (1 + T * m) + V * m
     assert a_model().direct

@@ -37,7 +37,7 @@ def data() -> mm.Dataset:
 
 
 def assert_finite(folder: Path) -> None:
-    """In all files that a run has left, of which there is at least one."""
+    """Check every array in all files that a run has left; there is at least one."""
     assert not list(folder.glob(".*"))
     models = [mm.MLP.load(folder)] if (folder / MODEL_FILE).exists() else []
     if (folder / CHECKPOINT_FILE).exists():
@@ -74,7 +74,7 @@ def test_a_run_that_gets_worse_ends_and_says_so(data: mm.Dataset, rate: float, s
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_rate_of_one_is_only_too_large(data: mm.Dataset, seed: int) -> None:
-    """It still learns something: that is no divergence, and is not called so."""
+    """The net still learns something, so the run is not called diverged."""
     history = mm.train(mm.MLP(data.vocab, seed=seed), data, steps=200, lr=1.0, seed=seed)
     assert not history.diverged
     assert history.last_loss < np.log(len(data.vocab))
@@ -85,7 +85,7 @@ def test_a_rate_of_one_is_only_too_large(data: mm.Dataset, seed: int) -> None:
 def test_a_rate_that_is_far_too_small_is_no_divergence(
     data: mm.Dataset, init: str, seed: int
 ) -> None:
-    """Though minibatch losses vary, and the first one may be among the lowest."""
+    """Minibatch losses vary, and the first one may be among the lowest."""
     for rate in (1e-6, 1e-4):
         model = mm.MLP(data.vocab, seed=seed, init=init)
         assert not mm.train(model, data, steps=120, lr=rate, seed=seed).diverged
@@ -160,7 +160,7 @@ def test_the_last_good_checkpoint_stays(tmp_path: Path, seed: int) -> None:
     assert max(at_steps) > 0
 
 
-# What a process does, so that a parameter is not a number.
+# Code that a process runs first, so that a parameter becomes NaN.
 PLANTS = {
     "before a step": """
 from makemore_cpp import MLP

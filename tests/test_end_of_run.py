@@ -29,7 +29,7 @@ def names(folder: Path) -> set[str]:
 
 
 def places_without_caches(folder: Path) -> dict[str, str]:
-    """Variables that leave matplotlib no place of its own, for home and all else are files."""
+    """Return variables that leave Matplotlib no place for its cache: all its folders are files."""
     (folder / "file").touch()
     nowhere = {name: str(folder / "file" / "x") for name in ("HOME", "TMPDIR", "TEMP", "TMP")}
     more = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "MPLCONFIGDIR")
@@ -220,7 +220,7 @@ def test_a_sweep_that_is_told_to_end_says_how_it_goes_on(tmp_path: Path) -> None
 
 
 def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
-    """As nohup does it."""
+    """A command under nohup ignores SIGHUP to its end."""
     command = ["nohup", sys.executable, "-m", "makemore_cpp", "train", "--steps", "3000000",
                "--out", "new", "--n-hidden", "20", "--samples", "0"]  # fmt: skip
     with subprocess.Popen(

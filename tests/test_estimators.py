@@ -1,4 +1,4 @@
-"""Net and detector as estimators: the checks of scikit-learn, and what its users do with them."""
+"""Net and detector as estimators: the checks of scikit-learn, and its users' ways with them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def detector() -> NameDetector:
 
 # -- scikit-learn's checks -------------------------------------------------------------------------
 class OfRows(BaseEstimator):
-    """Makes a text of each row of numbers, so that the checks for rows can run."""
+    """An estimator that turns each row of numbers into a text, so that checks for rows can run."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

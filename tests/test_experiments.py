@@ -1,4 +1,4 @@
-"""The lecture's experiments: what they compare, and what they find."""
+"""The lecture's experiments: their comparisons and their findings."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ WRITERS: dict[str, Callable[[Path], None]] = {
 
 @pytest.fixture(params=WRITERS)
 def write(request: pytest.FixtureRequest) -> Callable[[Path], None]:
-    """Every function that writes a whole file."""
+    """Return each function that writes a whole file."""
     return WRITERS[request.param]
 
 
@@ -166,7 +166,7 @@ def test_a_line_that_cannot_be_written_whole_leaves_the_record(
     files.append_line(path, b"one")
     write = os.write
     with monkeypatch.context() as patch:
-        # A disk that is full after three bytes; and one that takes nothing and gives no reason.
+        # One disk is full after three bytes; the other takes nothing and gives no reason.
         answers = iter([3, OSError(28, "No space left on device")])
 
         def full(descriptor: int, data: memoryview) -> int:

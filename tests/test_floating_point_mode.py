@@ -21,7 +21,7 @@ if platform.machine() != "x86_64" or sys.platform != "linux":
     pytest.skip("the mode is set as this system keeps it", allow_module_level=True)
 
 LIBM = ctypes.CDLL("libm.so.6")
-CONTROL = 0xFFC0  # of the register: what is no flag of something that has happened
+CONTROL = 0xFFC0  # the register's bits of the mode; the others are flags of past operations
 # Rounding upwards, downwards and to zero; subnormal numbers lost as results and as operands.
 MODES = {"up": 0x4000, "down": 0x2000, "zero": 0x6000, "flush": 0x8040, "flush, down": 0xA040}
 PLAIN = 0
@@ -48,7 +48,7 @@ def in_mode(bits: int) -> Iterator[None]:
 
 
 def bits_of(value: Any) -> Any:
-    """Return what two results have in common when all their bits are the same."""
+    """Return a value that two results share exactly when all their bits are the same."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, dict):
@@ -98,13 +98,16 @@ def test_threads_that_the_pool_has_already(threads: int, bits: int) -> None:
 
 @pytest.mark.parametrize("bits", MODES.values(), ids=MODES)
 def test_threads_that_start_in_it(bits: int) -> None:
-    """Those of a forked child, which has no pool yet; copying embeddings sets no mode itself."""
+    """A forked child has no pool yet, so its threads start in the mode of the caller.
+
+    Copying embeddings sets no mode itself.
+    """
     expected = lecture_steps(1, PLAIN)
 
     def steps() -> None:
         with in_mode(bits):
             _core.embedding_forward(np.ones((1, 100), np.float32), np.zeros((5000, 3), int), 7)
-        for _ in range(20):  # in some of which they have not come late
+        for _ in range(20):  # in some rounds the threads come in time
             assert lecture_steps(7, bits) == expected
 
     assert ends_by(steps) == ""

@@ -1,4 +1,4 @@
-"""Folders of runs and sweeps: made by one, held by one, and never removed under somebody."""
+"""Folders of runs and sweeps: one process makes and holds each, and none is removed in use."""
 
 from __future__ import annotations
 

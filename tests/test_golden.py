@@ -1,4 +1,4 @@
-"""What the trainer computes: single steps element by element, the golden trajectory, long runs."""
+"""The trainer's results: single steps element by element, the golden trajectory, long runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from trajectory import Trajectory
 
 from makemore_cpp import _core, reference
 
-# One step exercises: no table (V > B*T), B of 1, one hidden unit, lane edges in H and V, T of 1.
+# The single steps exercise: no table (V > B*T), B of 1, one hidden unit, lane edges in H and V, T
+# of 1.
 SHAPES = [  # T, E, H, V, B
     (3, 10, 200, 27, 32), (1, 1, 1, 2, 1), (2, 3, 5, 4, 7), (4, 2, 17, 65, 3), (8, 10, 33, 31, 16),
     (1, 7, 64, 16, 33), (5, 3, 127, 8, 2), (3, 16, 500, 100, 128), (2, 2, 3, 1, 4),
@@ -94,7 +95,7 @@ def test_golden_trajectory(implementation, golden, init):
 
 
 def test_golden_bound_notices_a_wrong_run(golden):
-    """A rate off by 1e-3, a decay off by a tenth, a wrong seed."""
+    """The wrong runs have a rate off by 1e-3, a decay off by a tenth, and a wrong seed."""
     right = golden["lecture"]
     exact = right.exact.losses
     assert (right.loss_bounds / exact).max() < 2e-4
@@ -105,7 +106,7 @@ def test_golden_bound_notices_a_wrong_run(golden):
 
 
 def test_tangents_are_central_differences_of_gradients(golden):
-    """What the bound rests on: the product of the Hessian with a direction."""
+    """The bound rests on the product of the Hessian with a direction."""
     step = golden["lecture"].exact.steps[5]
     rng = np.random.default_rng(2)
     a = [rng.standard_normal(p.shape) for p in step.w]

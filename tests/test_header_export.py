@@ -1,4 +1,4 @@
-"""Exported headers: what compilers, sanitizers and the Python model say about them."""
+"""Exported headers, tested by compilers, sanitizers and the Python model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ LANGUAGES = {"C99": ["cc", "-std=c99", "-x", "c"], "C++11": ["c++", "-std=c++11"
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 NOT_UTF8, UNKNOWN, NO_SPACE, BAD_TEMPERATURE = -1, -2, -3, -4
 
-# What could end a comment or continue a line, what hides, and the ends of UTF-8's ranges.
+# Characters that could end a comment or continue a line, invisible ones, and the ends of UTF-8's
+# ranges.
 HAZARDS = '*/\\?"%\n\r\0\u202e\x7f\x80\u07ff\u0800\ud7ff\ue000\uffff\U00010000\U0010ffff'
 ALPHABETS = {
     "letters": "abcdefghijklmnopqrstuvwxyz",
@@ -36,7 +37,7 @@ ALPHABETS = {
 
 
 def make_model(alphabet, boundary=".", **sizes):
-    """A model whose predictions differ much from context to context."""
+    """Return a model whose predictions differ much from context to context."""
     model = mm.MLP(mm.Vocab(list(alphabet), boundary), seed=3, **sizes)
     rng = np.random.default_rng(7)
     model.W2[:] *= 25
@@ -54,7 +55,7 @@ MODELS = {
 
 # -- what a header should give -----------------------------------------------------------------
 def exact_log_probs(model, contexts):
-    """The model in float64, from its definition."""
+    """Return the model's log-probabilities in float64, from its definition."""
     C, W1, b1, W2, b2 = (array.astype(np.float64) for array in model.parameters.values())
     h = np.tanh(C[contexts].reshape(len(contexts), -1) @ W1 + b1)
     logits = h @ W2 + b2
@@ -63,14 +64,14 @@ def exact_log_probs(model, contexts):
 
 
 def contexts_of(model, text):
-    """The contexts (N,T) of all tokens of a text and of its end, and these tokens (N,)."""
+    """Return the contexts (N,T) of all tokens of a text and of its end, and these tokens (N,)."""
     tokens = [*model.vocab.encode(text).tolist(), 0]
     padded = [0] * model.block_size + tokens
     return np.array([padded[i : i + model.block_size] for i in range(len(tokens))]), tokens
 
 
 def exact_sample(model, seed, index, max_length, temperature):
-    """The text of tokens chosen one by one by the documented numbers."""
+    """Return a text whose tokens are chosen one by one by the documented numbers."""
     context, text = [0] * model.block_size, ""
     for position in range(max_length):
         log_p = exact_log_probs(model, np.array([context]))[0]
@@ -121,7 +122,7 @@ def run(program, text=""):
 
 @pytest.fixture(scope="module")
 def sanitize(tmp_path_factory):
-    """The compiler's options for sanitizers, where it has their libraries."""
+    """Return the compiler's options for sanitizers, where it has their libraries."""
     folder = tmp_path_factory.mktemp("sanitize")
     (folder / "empty.c").write_text("int main(void) { return 0; }\n")
     command = ["cc", *SANITIZE, folder / "empty.c", "-o", folder / "empty"]
@@ -142,7 +143,7 @@ class Exported:
         return run(self._program, "".join(line + "\n" for line in lines)).splitlines()
 
     def scores(self, texts):
-        """For each text, str or bytes, the code and the sum."""
+        """Return the code and the sum for each text, str or bytes."""
         raw = (text.encode() if isinstance(text, str) else text for text in texts)
         answers = [line.split() for line in self.ask(f"score {text.hex()}" for text in raw)]
         return [(int(code), float(score)) for code, score in answers]
@@ -153,7 +154,7 @@ class Exported:
         return np.array(log_probs, np.float64)
 
     def sample(self, *, seed=42, index=0, max_length=20, size=200, temperature=1.0):
-        """What m_sample returns, and the text; several if `index` is a range."""
+        """Return m_sample's result and the text; a list of them if `index` is a range."""
         indexes = [index] if isinstance(index, int) else index
         answers = self.ask(f"draw {seed} {i} {max_length} {size} {temperature!r}" for i in indexes)
         both = [line.split(" ") for line in answers]
@@ -164,7 +165,7 @@ class Exported:
 
 @pytest.fixture(scope="module", params=itertools.product(MODELS, LANGUAGES), ids="-".join)
 def exported(request, tmp_path_factory, sanitize):
-    """Every model in both languages, that of C with sanitizers."""
+    """Each model in C, with sanitizers, and in C++."""
     name, language = request.param
     options = sanitize if language == "C99" else []
     return Exported(tmp_path_factory.mktemp("exported"), MODELS[name], language, options)
@@ -299,7 +300,7 @@ def test_parameters_keep_every_bit(tmp_path, language):
 
 
 def example_of(text):
-    """The program in a header's comment."""
+    """Return the program in a header's comment."""
     lines = text.split("Link with")[0].splitlines()
     return "\n".join(line[4:] for line in lines if line.startswith("    ")) + "\n"
 

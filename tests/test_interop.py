@@ -28,7 +28,7 @@ def make_model(T=3, E=4, H=20, characters="abcde"):
 
 
 class Tensor:
-    """Behaves as a tensor of PyTorch that requires gradients."""
+    """An array that behaves as a tensor of PyTorch that requires gradients."""
 
     requires_grad = True
 
@@ -86,7 +86,7 @@ def test_other_floats_are_rounded_to_the_nearest(rng):
 
 
 def test_the_lectures_own_formulas_give_the_same(rng):
-    """The forward pass as the lecture writes it, on its own itos."""
+    """The forward pass is written as in the lecture, with its own itos."""
     itos = {i + 1: c for i, c in enumerate("abcdefghijklmnopqrstuvwxyz")} | {0: "."}
     C, W1, b1, W2, b2 = parameters = [
         rng.standard_normal(shape) for shape in ((27, 10), (30, 200), 200, (200, 27), 27)
@@ -152,7 +152,7 @@ def test_what_is_no_list_of_five():
 
 # -- makemore.py's state_dict ----------------------------------------------------------------------
 def makemore_py(state, tokens):
-    """What makemore.py's MLP predicts after each of some tokens that begin with 0, in float64.
+    """Return makemore.py's predictions after each of some tokens that begin with 0, in float64.
 
     Position k of its input, the newest first, is the token k places before, or <BLANK> (number V)
     where there is none; nn.Linear computes x @ W.T + b.
@@ -180,11 +180,11 @@ def random_state(rng, T=3, E=4, H=20, V=6, same=False):
 
 
 def assert_same_model(model, state, texts, has_extra):
-    """Both predict the same in all contexts of the texts.
+    """Check that both predict the same in all contexts of the texts.
 
-    Ours may differ by what `bounds` allows for its own arithmetic, and by the rounding of the
-    extra rows of W1, which moves the input of a hidden unit by U times their sum, a logit by that
-    times W2, and a log-probability by a logit's error and the largest one.
+    Ours may differ by the bounds for its own arithmetic, and by the rounding of the extra rows of
+    W1, which moves the input of a hidden unit by U times their sum, a logit by that times W2, and
+    a log-probability by a logit's error and the largest one.
     """
     parameters = [array.astype(np.float64) for array in model.parameters.values()]
     _, W1, _, W2, _ = parameters
@@ -246,7 +246,7 @@ def test_there_and_back_no_bit_changes(rng):
     state = random_state(rng, same=True)
     back = mm.to_makemore_py(mm.from_makemore_py(model.vocab, state))
     assert_same_bits(back.values(), state.values())
-    # With another <BLANK> the way back keeps the function, and from there on no bit changes.
+    # With another <BLANK> the first return keeps the function, and later ones change no bit.
     state = random_state(rng)
     wider = mm.from_makemore_py(model.vocab, state)
     again = mm.from_makemore_py(model.vocab, mm.to_makemore_py(wider))

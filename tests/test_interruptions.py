@@ -1,6 +1,6 @@
 """A small part of the campaigns against running processes: kills, interrupts, failing saves.
 
-The whole: ``python tests/interruptions.py``, ``python tests/failing_saves.py`` and
+The whole campaigns are ``python tests/interruptions.py``, ``python tests/failing_saves.py`` and
 ``python tests/failing_writes.py``.
 """
 

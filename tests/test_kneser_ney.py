@@ -27,12 +27,12 @@ def test_discounts_by_hand():
     "counts", [[1], [5, 9], [1, 1, 2, 2, 3], [2, 3, 4], [1, 1, 1, 2, 3, 3, 3, 4]]
 )
 def test_discounts_that_cannot_be_estimated(counts):
-    """The last one would give D2 = 2 - 9 Y < 0."""
+    """The last case would give D2 = 2 - 9 Y < 0."""
     assert discounts_of(np.array(counts)).tolist() == list(FALLBACK_DISCOUNTS)
 
 
 def test_kneser_ney_by_hand():
-    """Three texts; too few counts, so that the discounts are 1/2, 1, 3/2.
+    """The three texts have too few counts, so that the discounts are 1/2, 1, 3/2.
 
     Bigrams: .a 2, ab 2, b. 3, .b 1. Continuation counts: a 1 (after .), b 2 (after . and a), . 1.
     """
@@ -57,7 +57,7 @@ def test_unseen_contexts_back_off():
     np.testing.assert_allclose(model.probs([[b, c]]), unigram)  # c was not seen
     assert not np.allclose(bigram, unigram)
     assert not np.allclose(model.probs([[b, a]]), bigram)
-    # What lies beyond the first unseen token does not matter, even if it was seen elsewhere.
+    # Tokens before the first unseen one do not matter, even if they were seen elsewhere.
     four = mm.KneserNey(ABC, texts, order=4)
     assert four.probs([[a, c, b]]).tolist() == four.probs([[c, c, b]]).tolist()
 
@@ -103,7 +103,7 @@ def test_kneser_ney_is_its_definition(texts, order):
 
 
 def test_kneser_ney_with_estimated_discounts():
-    """Enough texts that every order has its own discounts."""
+    """There are enough texts that every order has its own discounts."""
     texts = mm.load_texts()[:300]
     vocab = mm.Vocab.from_texts(texts)
     model = mm.KneserNey(vocab, texts, 3)
@@ -116,7 +116,7 @@ def test_kneser_ney_with_estimated_discounts():
 
 # -- Jelinek-Mercer --------------------------------------------------------------------------------
 def test_interpolation_by_hand(monkeypatch):
-    """One step of expectation maximisation from lambda = 1/2, for one dev text of two tokens.
+    """The one step of expectation maximisation from lambda = 1/2 has a dev text of two tokens.
 
     p_1 = (2/6, 3/6, 1/6) / 2 + 1/6, and p_2(. | a) = (2/3) / 2 + p_1(.) / 2.
     """
@@ -168,7 +168,7 @@ def test_fitted_lambdas_are_the_best():
 
 
 def test_lambdas_by_frequency_are_those_of_the_paper():
-    """By dictionaries: ceil(-ln((1 + c) / N)) of a context seen c times among N examples."""
+    """The bin of a context seen c times among N examples is ceil(-ln((1 + c) / N))."""
     texts = mm.load_texts()[:1500]
     train, dev, others = texts[::3], texts[1::3], texts[2::3]
     vocab = mm.Vocab.from_texts(texts)
@@ -255,7 +255,7 @@ def test_bad_dev_texts(dev_texts, error, sentence):
 
 
 def test_models_of_rising_order_are_those_of_each_order():
-    """They share what they count, and nothing of it depends on where one stops."""
+    """The models share their counts, which do not depend on the highest order."""
     data = mm.Dataset.split(mm.load_texts()[:400], block_size=6)
     train, X, Y = data.train.texts, data.dev.X, data.dev.Y
     for order, model in enumerate(itertools.islice(mm.KneserNey.rising(data.vocab, train), 7), 1):

@@ -1,4 +1,4 @@
-"""The frozen net: it is the net, does not change, and is safe to share."""
+"""The frozen net: it predicts as the net did, does not change, and is safe to share."""
 
 import copy
 import pickle
@@ -24,7 +24,7 @@ def frozen(mlp):
 
 
 def results(model):
-    """Some of everything that a model can do, as values that compare by their bits."""
+    """Return results of a model's methods, as values that compare by their bits."""
     texts = small_data().dev.texts[:50]
     X = small_data().dev.X[:200]
     return [

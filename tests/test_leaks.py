@@ -1,4 +1,4 @@
-"""Memory: no binding keeps any of it, whether its call succeeds or fails."""
+"""No binding leaks memory, whether its call succeeds or fails."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ pytestmark = [
 
 def resident_bytes() -> int:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # free memory that the process keeps would hide a leak that fills it
+    if trim is not None:  # a leak could hide in free memory that the process keeps
         trim(0)
     return int(STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def growth(call: Callable[[], Any], calls: int) -> int:
-    """How much the process has grown after so many calls."""
-    for _ in range(calls // 4):  # until what is made once is made
+    """Return by how many bytes the process grows in so many calls."""
+    for _ in range(calls // 4):  # things that are made once are made now
         call()
     before = resident_bytes()
     for _ in range(calls):

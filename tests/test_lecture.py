@@ -1,4 +1,4 @@
-"""The lecture: all its parts, and that each number it shows is what the code beside it gives."""
+"""The lecture: all its parts are there, and each number is the result of the code beside it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ EXERCISES = [
 
 
 class Section(NamedTuple):
-    """What the page says in one part."""
+    """The texts of one part of the page."""
 
     title: str
     codes: list[str]
@@ -118,7 +118,7 @@ def folder(shown: list[Shown], tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def again(folder: Path) -> list[dict[str, Any]]:
-    """The values of the code that the page shows, run once more."""
+    """Run the code that the page shows once more, and return its values."""
     namespace: dict[str, Any] = {}
     found = []
     for section in Parsed((folder / lecture.PAGE_FILE).read_text()).sections:
@@ -134,7 +134,7 @@ def is_time(name: str) -> bool:
 
 
 def faults(page: str, parts: list[Segment], again: list[dict[str, Any]]) -> list[str]:
-    """Return the titles of parts of a page whose numbers are not these values."""
+    """Return the titles of the parts of a page whose numbers are not these values."""
     sections = Parsed(page).sections
     assert [section.title.strip() for section in sections] == [
         re.sub(r"\((\d+:\d+)\)$", r"\1", part.title) for part in parts
@@ -168,7 +168,7 @@ def values_fit(section: Section, values: dict[str, Any]) -> bool:
 
 
 def pattern_of(name: str, value: Any) -> str:
-    """Return what the page may show of a value: any number for a time."""
+    """Return a pattern for a value on the page; of a time it accepts any number."""
     if is_time(name):
         return r"[\d.,e+-]+"
     if isinstance(value, list) and value and isinstance(value[0], dict):

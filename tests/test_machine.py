@@ -1,4 +1,4 @@
-"""What the module says of itself, and the environment variable that forces an instruction set."""
+"""The module's build_info, and the environment variable that forces an instruction set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ USED = "print(_core.build_info()['isa']['used'])"
 
 
 def in_subprocess(isa: str, code: str) -> subprocess.CompletedProcess[str]:
-    """Runs code with the compiled module alone: the package around it asks for its build."""
+    """Run code with the compiled module alone, because the package around it uses build_info."""
     file = _core.__file__
     load = (
         "import importlib.util, sys; "

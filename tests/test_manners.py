@@ -1,4 +1,4 @@
-"""How the library behaves towards the process that it lives in: forks, exits, signals, state.
+"""The library's behaviour towards the process that it lives in: forks, exits, signals, state.
 
 ``MAKEMORE_CAMPAIGN=1`` repeats forks and exits a hundred times.
 """
@@ -48,7 +48,7 @@ def threads_inside_calls(run: Run) -> Iterator[None]:
 
 
 def exit_code(pid: int, seconds: float) -> int | None:
-    """That of a child process; None, and the child is ended, when it hangs."""
+    """Return a child's exit code; where the child hangs, end it and return None."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -77,7 +77,7 @@ def test_a_child_forked_while_others_are_inside_calls() -> None:
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_child_forked_inside_a_call_leaves_it() -> None:
-    """By the caller's own function; the parent's call goes on, with the same result."""
+    """The caller's own function forks; the parent's call goes on, with the same result."""
     run, parent, children = Run(), os.getpid(), []
     expected = run.train(np.full(40, 0.1), threads=2)[0].tobytes()
 
@@ -141,7 +141,7 @@ def test_an_exit_with_daemon_threads_inside_calls(i: int) -> None:
 
 
 def path() -> dict[str, str]:
-    """The environment in which a child imports what this process does."""
+    """Return the environment in which a child imports the same modules as this process."""
     return {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
 
 

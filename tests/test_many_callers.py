@@ -1,4 +1,4 @@
-"""Many threads at one object, calls inside calls, other interpreters, and the end of this one."""
+"""Many threads with one object, calls inside calls, subinterpreters, and the interpreter's end."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def new_model() -> mm.MLP:
 
 # -- one call trains a model at a time -------------------------------------------------------------
 def during(call: Callable[[Callable[[], bool]], object], deed: Callable[[], object]) -> None:
-    """Do it in this thread while another one is inside a call, which then goes on to its end."""
+    """Call `deed` in this thread while another is inside a call, which then goes on to its end."""
     inside, go_on = threading.Event(), threading.Event()
 
     def wait() -> bool:
@@ -53,7 +53,7 @@ def during(call: Callable[[Callable[[], bool]], object], deed: Callable[[], obje
 
 
 def inside(call: Callable[[Callable[[], bool]], object], deed: Callable[[], object]) -> None:
-    """Do it in a function that the call itself calls."""
+    """Call `deed` in a function that the call itself calls."""
     done: list[object] = []
 
     def once() -> bool:
@@ -92,7 +92,7 @@ def test_steps_of_a_model_that_another_call_trains(place: Callable[..., None]) -
     for found, expected in ((model.parameters, alone.parameters), (state, state_alone)):
         for name, array in expected.items():
             assert found[name].tobytes() == array.tobytes()
-    model.train_steps(X, Y, 0.1, state=state, **options)  # nothing is left of the refusals
+    model.train_steps(X, Y, 0.1, state=state, **options)  # the refusals left nothing behind
 
 
 @pytest.mark.parametrize("place", [during, inside])
@@ -161,7 +161,7 @@ def questions(model: Any, number: int) -> list[Callable[[], bytes]]:
 
 
 def crowd(kind: str, threads: int, turns: int) -> None:
-    """Ask a model from so many threads, while garbage is collected all the time."""
+    """Ask a model from many threads, while garbage is collected all the time."""
     model = model_of(kind)
     asked = [questions(model, number) for number in range(8)]
     expected = [[ask() for ask in of_one] for of_one in asked]
@@ -249,7 +249,7 @@ def interpreters_module() -> str:
 
 @pytest.mark.parametrize("first", ["", "import makemore_cpp"])
 def test_a_subinterpreter_is_refused(first: str) -> None:
-    """Also by NumPy, which no process loads twice; this interpreter goes on."""
+    """NumPy, which no process loads twice, may refuse it first; this interpreter goes on."""
     code = INTERPRETERS.format(module=interpreters_module(), first=first)
     code += "print(makemore_cpp.Vocab(['a']).encode('a'))" if first else ""
     run = subprocess.run(

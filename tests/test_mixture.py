@@ -23,7 +23,7 @@ def models(data):
 
 
 class Fixed(mm.Model):
-    """Predicts the same whatever the context."""
+    """A model that predicts the same in every context."""
 
     vocab = AB
     block_size = 1
@@ -80,7 +80,7 @@ def test_fit_is_the_best(data, models):
 
 
 def test_fit_by_hand():
-    """Two models that are each sure of one token: the weights are the tokens' shares."""
+    """Each of two models is sure of one token, so the weights are the tokens' shares."""
     fitted = mm.Mixture.fit([Fixed([0, 1, 0]), Fixed([0, 0, 1])], [[0]] * 4, [1, 1, 1, 2])
     np.testing.assert_allclose(fitted.weights, [3 / 4, 1 / 4])
     assert fitted.loss([[0]], [1]) == pytest.approx(np.log(4 / 3))

@@ -1,4 +1,4 @@
-"""One training on several ranks of MPI: the bits of one process, and ends that leave nobody."""
+"""One training on several ranks of MPI: it gives the bits of one process and leaves no process."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from makemore_cpp.runs import checkpoint
 
 TESTS = Path(__file__).parent
 PATH = os.pathsep.join([environment()["PYTHONPATH"], str(TESTS)])
-SECONDS = 120  # after which a launch hangs
+SECONDS = 120  # after that a launch counts as hanging
 NET = ("--level", "word", "--n-hidden", 20, "--n-embd", 6, "--batch-size", 32, "--samples", 2,
        "--threads", 1)  # fmt: skip
 
 
 def launcher() -> str:
-    """The mpiexec of the wheel, beside Python, or another."""
+    """Return the mpiexec of the wheel, which lies beside Python, or another."""
     pytest.importorskip("mpi4py")
     beside = Path(sys.executable).with_name("mpiexec")
     found = str(beside) if beside.exists() else shutil.which("mpiexec")
@@ -47,7 +47,7 @@ def launcher() -> str:
 def launched(
     ranks: int, arguments: list[str], folder: Path, **more: str
 ) -> Iterator[subprocess.Popen[str]]:
-    """Start ranks, of which none is left at the end."""
+    """Start ranks; on leaving, none is left."""
     own = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", **more}
     process = subprocess.Popen(
         [launcher(), "-n", str(ranks), *arguments], cwd=folder, env=environment(**own), text=True,
@@ -63,14 +63,14 @@ def launched(
 
 
 def launch(ranks: int, arguments: list[str], folder: Path, **more: str) -> tuple[str, str, int]:
-    """Run ranks to their end; return what they wrote, and the exit code."""
+    """Run ranks to their end; return their output and the exit code."""
     with launched(ranks, arguments, folder, **more) as process:
         out, error = process.communicate(timeout=SECONDS)
     return out, error, process.returncode
 
 
 def below(pid: int) -> list[int]:
-    """A process and those that it has started, and so on; those that have ended are left out."""
+    """Return a process and its descendants that have not ended."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -86,7 +86,7 @@ def below(pid: int) -> list[int]:
 
 
 def ranks_below(pid: int) -> dict[int, int]:
-    """The process of each rank of a launch."""
+    """Return the process of each rank of a launch."""
     found = {}
     for one in below(pid):
         given = Path(f"/proc/{one}/environ").read_bytes().decode().split("\0")
@@ -97,14 +97,14 @@ def ranks_below(pid: int) -> dict[int, int]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with texts of 2,000 words, and the runs of one process."""
+    """Return a folder with texts of 2,000 words."""
     folder = tmp_path_factory.mktemp("place")
     (folder / "texts.txt").write_text("\n".join(mpi_training.texts(2000, 600)) + "\n")
     return folder
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """All that a run leaves, but for where its data are and which folder is its own."""
+    """Return the contents of a run's files except the one that says where its data are."""
     return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "data.json"}
 
 
@@ -148,7 +148,7 @@ def wait_for(path: Path, process: subprocess.Popen[Any]) -> None:
 
 
 def whole(place: Path) -> bytes:
-    """The model of the run that nobody interrupts."""
+    """Return the model of the run that nobody interrupts."""
     if not (place / "whole").exists():
         run(place, "train", "--data", "texts.txt", *NET, "--steps", 1500, "--out", "whole")
     return files_of(place / "whole")[MODEL_FILE]
@@ -295,7 +295,7 @@ def test_a_launch_without_the_library_or_of_another_mpi(place: Path) -> None:
 
 
 class Fake:
-    """The first of two ranks, whose messages come from nobody."""
+    """The first of two ranks; the other's messages are made up."""
 
     rank, size = 0, 2
 
@@ -310,7 +310,7 @@ class Fake:
 
 
 def steps_with(exchange: Any, **options: Any) -> tuple[mm.MLP, mm.MLP, Any]:
-    """A model before and after three steps with an exchange, and what these raised."""
+    """Return a model before and after three steps with an exchange, and the error raised."""
     vocab = mm.Vocab([f"w{i}" for i in range(2999)], "</s>", " ")
     model, before = (mm.MLP(vocab, 2, 4, 20) for _ in range(2))
     X = np.arange(64).reshape(32, 2)

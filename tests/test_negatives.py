@@ -27,7 +27,7 @@ SIZES = [{"V": 27, "H": 40}, {"V": 1003, "H": 77}]
 
 
 def skewed(V: int, H: int = 20, N: int = 900) -> Run:
-    """Half of the targets are token 0 and a quarter are token 3, so that some are certain."""
+    """Return targets of which half are token 0 and a quarter token 3, so some are certain."""
     run = Run(V=V, H=H, N=N)
     run.Y[: N // 2] = 0
     run.Y[N // 2 : 3 * N // 4] = 3
@@ -37,7 +37,7 @@ def skewed(V: int, H: int = 20, N: int = 900) -> Run:
 # -- the draw ------------------------------------------------------------------------------------
 @pytest.mark.parametrize("weights", ["equal", "skewed", "few heavy"])
 def test_a_token_is_drawn_as_often_as_it_is_expected(weights: str) -> None:
-    """In each step none twice; over the steps within five standard deviations."""
+    """No step draws a token twice; the frequencies are within five standard deviations."""
     V, n, steps, targets = 23, 9, 1000, [5, 5, 2]
     w = {
         "equal": np.full(V, 1024),
@@ -70,7 +70,7 @@ def test_some_tokens_are_certain_and_no_more_than_are_there() -> None:
 
 @pytest.mark.parametrize(("V", "negatives"), [(27, 1), (27, 5), (300, 40), (1003, 500), (5000, 64)])
 def test_the_core_draws_the_same_tokens(isa, V: int, negatives: int) -> None:
-    """The biases that a step changes tell which."""
+    """The biases that a step changes tell which tokens it drew."""
     run = skewed(V)
     weights = reference.proposal_weights(run.Y, V)
     for seed, step in [(1, 0), (1, 1), (2**64 - 1, 2**40), *((7, i) for i in range(20))]:
@@ -96,7 +96,7 @@ def test_all_other_tokens_make_it_the_softmax_of_all(sizes: dict[str, int], opti
 
 
 def test_the_sum_of_the_exponentials_is_right_on_average() -> None:
-    """And the mean gradient approaches that of all tokens, the more negatives there are."""
+    """The more negatives there are, the closer is the mean gradient to that of all tokens."""
     V, steps = 60, 500
     run = skewed(V, N=400)
     *hidden, W2, b2 = [p.astype(np.float64) for p in run.first]
@@ -176,7 +176,7 @@ def test_neither_threads_nor_calls_change_a_bit(
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_what_belongs_to_other_tokens_stays_as_it_is(isa, optimizer: str) -> None:
-    """Also where weight decay, or a moment from before, would have moved it."""
+    """Weight decay or an earlier moment does not move it either."""
     run = skewed(300)
     state = {
         name: np.abs(np.random.default_rng(1).normal(size=array.shape)).astype(np.float32)
@@ -215,7 +215,7 @@ def test_a_model_refuses_them_too(negatives: Any) -> None:
 # -- a real text ---------------------------------------------------------------------------------
 @pytest.mark.slow
 def test_an_epoch_of_words() -> None:
-    """Within 5 % of the perplexity that the softmax of all tokens learns, by that softmax."""
+    """The perplexity, by all tokens, is within 5 % of the one that the full softmax learns."""
     path = os.environ.get("MAKEMORE_BROWN")
     if not path:
         pytest.skip("MAKEMORE_BROWN is not set")
@@ -239,7 +239,7 @@ def test_an_epoch_of_words() -> None:
 
 
 def word_examples(path: Path) -> tuple[np.ndarray, np.ndarray, int]:
-    """Contexts of three words and the next, of words seen more than three times; 0 is any other."""
+    """Return contexts of three words and their next; words seen up to three times are token 0."""
     words = np.array(gzip.decompress(path.read_bytes()).decode().lower().split())
     _, ids, counts = np.unique(words, return_inverse=True, return_counts=True)
     is_often = counts > 3

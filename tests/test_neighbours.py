@@ -20,7 +20,7 @@ ROWS = [[1, 0], [0, 0], [3, 4], [6, 8], [4, 3], [-2, 0]]
 
 @pytest.fixture(params=["MLP", "LanguageModel"])
 def model(request: pytest.FixtureRequest) -> Any:
-    """A net whose embeddings are `ROWS`, or its frozen copy."""
+    """Return a net whose embeddings are `ROWS`, or its frozen copy."""
     net = mm.MLP(WORDS, 2, 2, 3)
     net.C[:] = ROWS
     return net if request.param == "MLP" else net.freeze()

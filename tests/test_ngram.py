@@ -1,4 +1,4 @@
-"""Counts of n-grams and what all models made of them have in common; additive smoothing."""
+"""Counts of n-grams, the properties that all models of counts share, and additive smoothing."""
 
 from collections import Counter
 
@@ -24,12 +24,12 @@ MODELS = {
 
 @pytest.fixture(params=MODELS)
 def build(request):
-    """Every kind of count-based model, as a function of vocabulary, texts and order."""
+    """Return each kind of count-based model, as a function of vocabulary, texts and order."""
     return MODELS[request.param]
 
 
 def loop_counts(texts, vocab, k):
-    """Count contexts of k tokens and what follows with a dict, by the definition."""
+    """Count contexts of k tokens and their next tokens in a dict, by the definition."""
     counts, stoi = Counter(), vocab.stoi
     for text in texts:
         stream = [0] * k + [stoi[c] for c in text] + [0]
@@ -68,7 +68,7 @@ def test_counts_are_those_of_a_loop(texts, order):
 
 
 def test_large_vocabulary(rng):
-    """V**10 is far beyond 64 bits: two contexts must never have the same id."""
+    """V**10 is far beyond 64 bits, yet two contexts must never have the same id."""
     vocab = mm.Vocab([chr(i) for i in range(0x4E00, 0x4E00 + 20_000)])
     characters = np.array(vocab.characters)
     texts = ["".join(rng.choice(characters, 12)) for _ in range(50)]
@@ -91,7 +91,7 @@ def test_large_vocabulary(rng):
 @pytest.mark.parametrize("order", [1, 2, 3, 5, 10])
 @pytest.mark.parametrize("texts", [["a"], [""], ["ab", "ab", "b"], ["abcab", "cabba", "bacc"] * 3])
 def test_probabilities(build, texts, order):
-    """Of seen and unseen contexts: they sum to 1, and loss and log_probs tell the same."""
+    """In seen and unseen contexts they sum to 1, and loss and log_probs agree with them."""
     vocab = mm.Vocab(list("abcd"))
     model = build(vocab, texts, order)
     assert model.block_size == max(1, order - 1)
@@ -205,7 +205,7 @@ def test_additive_smoothing_is_its_formula(texts, order, a):
 
 
 def test_without_smoothing():
-    """Seen events have their frequencies, an unseen one the probability 0; no context, no idea."""
+    """Seen tokens have their frequencies, unseen ones 0; all are equal in an unseen context."""
     model = mm.NGram(AB, ["aa", "ab"], 2, smoothing=0)
     np.testing.assert_array_equal(model.probs([[0], [1]]), [[0, 1, 0], [1 / 3, 1 / 3, 1 / 3]])
     assert model.loss([[0]], [1]) == 0

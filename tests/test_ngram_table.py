@@ -1,4 +1,4 @@
-"""What is known about counting on the lecture's names; the table by length of the context."""
+"""The known losses of counting on the lecture's names; the table by length of the context."""
 
 import time
 
@@ -81,7 +81,7 @@ def test_kneser_ney_of_names(data):
 
 
 def test_interpolation_of_names(data, table):
-    """Better than additive smoothing, and Kneser-Ney is better still."""
+    """Interpolation is better than additive smoothing, and Kneser-Ney is better still."""
     model = mm.InterpolatedNGram(data.vocab, data.train.texts, 6, data.dev.texts)
     loss = model.loss(data.dev.X, data.dev.Y)
     assert loss == pytest.approx(1.9926, abs=1e-3)

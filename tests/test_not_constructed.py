@@ -1,4 +1,4 @@
-"""Objects whose constructor has not run: one sentence from all that is done with them."""
+"""Objects whose constructor has not run: every use of them ends in one sentence."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def blank(kind: type) -> Any:
 
 
 def deeds(kind: type) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield all that can be done with a blank object, by name."""
+    """Yield the name and function of everything that can be done with a blank object."""
     for name, function in SPECIAL.items():
         yield name, lambda function=function: function(blank(kind))
     for name in dir(kind):
@@ -113,7 +113,7 @@ def test_nothing_that_is_done_with_it_ends_the_process(
             blank(kind)
         return
     monkeypatch.chdir(tmp_path)
-    # All in one child, and where that ends badly each in its own.
+    # All deeds run in one child; where it ends badly, each runs in a child of its own.
     if ends_by(lambda: all_of(kind)):
         assert {
             what: end for what, deed in deeds(kind) if (end := ends_by(deed, allowed=Exception))

@@ -1,4 +1,4 @@
-"""What a notebook shows: a bar while a training goes on, and each picture once."""
+"""The output of a notebook: a bar while a training goes on, and each picture once."""
 
 import base64
 

@@ -12,7 +12,7 @@ from makemore_cpp import _core
 
 
 def examples_of(texts: list[str], block_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """X and Y as the lecture builds them: contexts of the last characters, padded with token 0."""
+    """Return X and Y as the lecture builds them: the last characters, padded with token 0."""
     characters = sorted(set("".join(texts)))
     stoi = {c: i + 1 for i, c in enumerate(characters)}
     X, Y = [], []
@@ -35,7 +35,7 @@ def names(names_path: Path) -> list[str]:
 
 
 def test_five_texts_are_learnt_to_their_entropy(isa, names):
-    """Five texts share one context, five times `...`; everything after it can be known.
+    """The five texts begin in one context, `...`; everything after it can be known.
 
     Hence the loss cannot fall below 5 ln 5 / 32, and 1,000 steps bring it within 0.02.
     """
@@ -69,7 +69,7 @@ def test_first_loss_of_the_lecture_init_is_confidently_wrong(names, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("init", ["scaled", "lecture"])
 def test_the_lectures_recipe(names_path, init):
-    """200,000 steps, mean of three seeds.  The lecture prints train 2.1260 and dev 2.1701."""
+    """The losses are means of three seeds.  The lecture prints train 2.1260 and dev 2.1701."""
     import makemore_cpp as mm
 
     texts = mm.load_texts(names_path)

@@ -32,7 +32,7 @@ def onnx():
 
 @pytest.fixture
 def session(onnx, tmp_path):
-    """A function from a model to its file's run: X to log_probs."""
+    """Return a function that writes a model's file and returns its run, X to log_probs."""
     runtime = pytest.importorskip("onnxruntime")
     options = runtime.SessionOptions()
     options.log_severity_level = 4  # errors are raised anyway
@@ -51,7 +51,7 @@ def session(onnx, tmp_path):
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (3, 4, 20), (3, 10, 200), (8, 24, 64)])
 @pytest.mark.parametrize("characters", ["a", "abcdefghijklmnopqrstuvwxyz"])
 def test_runtime_and_model_agree(sizes, characters, session, rng):
-    """Each lies within the bound of rounding analysis, which holds for any order of summation."""
+    """Both lie within the bound of rounding analysis, which holds for any order of summation."""
     model = make_model(*sizes, characters)
     X = rng.integers(0, model.vocab_size, (500, model.block_size))
     found = session(model)(X)
@@ -79,7 +79,7 @@ def test_every_context(session):
 
 @pytest.mark.parametrize("token", [6, 7, -1, -6, -7, 2**40, -(2**63), 2**63 - 1])
 def test_tokens_outside_the_vocabulary_are_refused(token, session):
-    """Negative ones too, which the operator Gather by itself would count from the end."""
+    """Negative tokens are refused too, which the operator Gather would count from the end."""
     run = session(make_model())
     X = [[0, 0, 1], [0, token, 5]]
     with pytest.raises(Exception, match="indices element out of data bounds"):

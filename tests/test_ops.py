@@ -11,7 +11,7 @@ import pytest
 
 from makemore_cpp import _core, reference
 
-# (N, K, H), chosen by what can go wrong: sizes 1 and 2; primes on both sides of 4, 8, 16, 32 and 64
+# The shapes (N, K, H) that can go wrong: sizes 1 and 2; primes on both sides of 4, 8, 16, 32 and 64
 # lanes and of tiles of several vectors, in each of the three places; zero rows; the lecture's
 # layers; and products large enough to be cut into blocks, along the rows and along the columns.
 PRODUCTS = [
@@ -38,7 +38,7 @@ def wide(*arrays: np.ndarray) -> list[np.ndarray]:
 
 
 def check(found: Any, expected: Any, bound: Any) -> None:
-    """Compares arrays, or tuples of them, with float32 exactly as the type."""
+    """Compare arrays or tuples of arrays, whose type must be exactly float32."""
     if not isinstance(found, tuple):
         found, expected, bound = (found,), (expected,), (bound,)
     for f, e, b in zip(found, expected, bound, strict=True):
@@ -48,7 +48,7 @@ def check(found: Any, expected: Any, bound: Any) -> None:
 
 # -- the bounds themselves -----------------------------------------------------------------------
 def test_bounds_notice_what_is_wrong(rng):
-    """A product in half precision, a forgotten bias term, one wrong element, a NaN."""
+    """The faults are a product in half precision, a missing bias, one wrong element and a NaN."""
     x, W, b = f32(rng, 9, 30), f32(rng, 30, 20), f32(rng, 20)
     exact, bound = reference.linear_forward(*wide(x, W, b)), bounds.linear(*wide(x, W, b))
     right = reference.linear_forward(x, W, b)
@@ -63,7 +63,7 @@ def test_bounds_notice_what_is_wrong(rng):
 
 
 def test_bounds_are_not_far_from_what_happens(rng):
-    """Worst cases are rare: errors reach a hundredth of the bound at least, for short sums."""
+    """Worst cases are rare, but for short sums errors reach at least a hundredth of the bound."""
     x, W, b = f32(rng, 50, 3), f32(rng, 3, 50), f32(rng, 50)
     exact, bound = reference.linear_forward(*wide(x, W, b)), bounds.linear(*wide(x, W, b))
     assert bounds.excess(reference.linear_forward(x, W, b), exact, bound) > 0.1
@@ -199,7 +199,7 @@ def test_sample_tokens(implementation, rng, N, V):
     u = rng.random(N)
     tokens = implementation.sample_tokens(log_p, u)
     assert tokens.dtype == np.int32
-    # The sums may differ by the rounding of exp: only a u that close to an edge may go either way.
+    # The sums may differ by the rounding of exp, so a u that close to an edge may go either way.
     edges = np.cumsum(np.exp(log_p.astype(np.float64)), axis=1)
     distance = np.abs(edges - u[:, None]).min(axis=1, initial=1)
     clear = distance > (bounds.EXP_ULP * bounds.ULP + V * 2.0**-52)
@@ -249,7 +249,7 @@ def test_tanh_saturates_to_one(implementation):
 
 
 def test_tanh_is_within_its_stated_error(isa):
-    """Every 61st float of the range where tanh is neither x nor 1, and the two worst of all."""
+    """The inputs are every 61st float where tanh is neither x nor 1, and the two worst of all."""
     bits = np.arange(*np.array([2**-12, 10], np.float32).view(np.int32), 61, dtype=np.int32)
     worst = np.array([4.97978401184082, 5.357973575592041], np.float32)
     x = np.concatenate([bits.view(np.float32), worst])

@@ -1,4 +1,4 @@
-"""What the operations refuse: each time one sentence that names the argument, place and value."""
+"""Refusals of the operations, each in one sentence that names the argument, place and value."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def test_an_updated_array_shares_no_memory_with_its_gradient():
 
 @pytest.mark.parametrize("name", ops.__all__)
 def test_a_call_with_other_arguments_is_one_sentence(name: str) -> None:
-    """Python's own, which does not show the arrays."""
+    """The sentence is Python's own, which does not show the arrays."""
     big = np.zeros((50, 50), np.float32)
     for arguments, keywords in (([], {}), ([big] * 7, {}), ([], {"surprise": big})):
         with pytest.raises(TypeError, match=rf"^{name}\(\) [^\n]{{20,100}}$"):

@@ -18,7 +18,7 @@ OPTIMIZERS = ("sgd", *REMEMBERING)
 
 
 def constant_gradient(optimizer: str, g: float, steps: int, lr: float, decay: float = 0.0) -> float:
-    """Where a weight of 1 is after some steps with the same gradient."""
+    """Return a weight that was 1 after some steps with the same gradient."""
     w, moments = np.array([1.0]), [np.zeros(1) for _ in reference.MOMENTS[optimizer]]
     for t in range(1, steps + 1):
         reference.update(optimizer, w, moments, np.array([g]), lr, decay, t, **ADAM)
@@ -69,7 +69,7 @@ VARIANTS = [
 @pytest.mark.parametrize("options", VARIANTS)
 @pytest.mark.parametrize("V", [27, 1003])  # cut along hidden units and along tokens
 def test_fifteen_steps_follow_the_reference(isa, V, optimizer, options):
-    """In float64 and with the same dropout; Adam's first steps are sizes of one rate each."""
+    """The reference runs in float64 with the same dropout; Adam's first steps have size lr."""
     run = Run(V=V, H=77)
     options = {"seed": 3, "first_step": 4, "batch_size": 19, **options}
     assert_follows_the_reference(run, optimizer, np.full(15, 0.01), **options)
@@ -251,7 +251,7 @@ def test_model_and_training():
 
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "adamw"])
 def test_a_state_counts_its_steps(optimizer):
-    """So that forgetting first_step changes nothing, and contradicting the count is an error."""
+    """Leaving out first_step changes nothing, and contradicting the count is an error."""
     data = mm.Dataset.split(["emma", "olivia", "ava", "isabella"] * 5, block_size=2, seed=1)
     examples = data.train.X, data.train.Y
     options = {"optimizer": optimizer, "seed": 3, "dropout": 0.1}
@@ -342,7 +342,7 @@ def test_numbers_of_steps_and_examples_that_contradict_each_other():
 
 
 def test_patience_keeps_the_best():
-    """A rate that is much too high for the end of the run."""
+    """The rate is much too high for the end of the run."""
     texts = ["anna", "otto", "emma", "ada", "bob", "eve", "ali", "ida", "leo", "mia"] * 3
     data = mm.Dataset.split(texts, block_size=3, seed=3)
     model = mm.MLP(data.vocab, 3, 6, 64)

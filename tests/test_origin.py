@@ -1,4 +1,4 @@
-"""Nothing in a model file is obeyed: no path in one is opened, and none is written into one."""
+"""No path in a model file is opened, and none is written into one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL = ("--steps", 30, "--n-hidden", 4, "--samples", 1)
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder with data and a run that was trained on them."""
+    """Return a folder with data and a run that was trained on them."""
     (tmp_path / "texts.txt").write_text(TEXTS)
     run(tmp_path, "train", *SMALL, "--data", "texts.txt", "--out", "run")
     return tmp_path
@@ -268,7 +268,7 @@ def test_a_look_that_cannot_be_recorded(place: Path) -> None:
 
 
 def test_models_of_the_release_before_are_read(place: Path) -> None:
-    """Their files hold a path, which is not believed."""
+    """The files of that release hold a path, which is ignored."""
     forged(place / "old.safetensors", "/home/somebody/names.txt")
     assert evaluation.DEFAULT_SPLIT_SEED == 42
     assert mm.MLP.load(place / "old.safetensors").data == ("", "0" * 64, 1)

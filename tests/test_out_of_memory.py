@@ -1,4 +1,4 @@
-"""When memory cannot be had."""
+"""Calls that find no memory."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ assert again[1][0].tolist() == expected[1][0].tolist()
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer needs address space")
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not bound it")
 def test_memory_that_cannot_be_had_is_a_memory_error() -> None:
-    """And the next call, which needs less, is right."""
+    """The next call, which needs less, is right."""
     run = subprocess.run(
         [sys.executable, "-c", OUT_OF_MEMORY], capture_output=True, text=True, timeout=120,
         env=environment(),

@@ -1,4 +1,4 @@
-"""The page: what it holds, that no text becomes markup, and that it computes what Python does."""
+"""The page: its contents are right, no text becomes markup, and it computes what Python does."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def content(trained: tuple[mm.MLP, mm.History], data: mm.Dataset) -> dict:
 
 
 class Parsed(HTMLParser):
-    """The elements of a page, and what stands in its scripts and styles."""
+    """The elements of a page, and the contents of its scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -415,7 +415,7 @@ def test_live_training_follows_the_reference(
     parameters = [array.astype(np.float64) for array in first]
     X, Y = mm.build_dataset(data.train.texts, data.vocab, T)
     losses = reference.train_steps(*parameters, X, Y, [lr] * 20, batch_size=batch)
-    # At a learning rate of 10, what sums in another order differ by grows tenfold in a step.
+    # At a learning rate of 10 the differences by the order of sums grow tenfold in a step.
     n = 8 if lr == 10 else 20
     np.testing.assert_allclose(found[:n], losses[:n], atol=1e-5)
 

@@ -82,7 +82,7 @@ def test_it_is_silent_and_asks_for_nothing(tab: Page, trained: Any) -> None:
 
 
 def test_a_network_would_be_refused(tab: Page, trained: Any) -> None:
-    """The policy is in force: what it forbids fails, and is complained about."""
+    """The policy is in force: a forbidden request fails, and the console says so."""
     tab.open(trained[2])
     tab.run("fetch('https://example.org/').catch(() => null)")
     assert any("Content Security Policy" in complaint for complaint in tab.complaints)

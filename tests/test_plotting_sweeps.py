@@ -1,4 +1,4 @@
-"""Pictures of sweeps: what is on the axes, and that nothing else is touched."""
+"""Pictures of sweeps: their axes are right, and nothing else changes."""
 
 from __future__ import annotations
 

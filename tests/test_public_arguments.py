@@ -1,4 +1,4 @@
-"""Every public function answers whatever it is given with a result or with one clear sentence."""
+"""Every public function answers any arguments with a result or with one clear sentence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TEXTS = DATA.train.texts[:30]
 
 
 class Frame:
-    """What a table of another library looks like."""
+    """An object that looks like a table of another library."""
 
     columns = ("name", "count")
 
@@ -35,7 +35,7 @@ class Frame:
 
 
 class Refusing:
-    """As a tensor that requires a gradient."""
+    """An object that refuses to be an array, as a tensor that requires a gradient does."""
 
     def __array__(self, *_: object, **__: object) -> None:
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use detach()")

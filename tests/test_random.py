@@ -33,7 +33,7 @@ SEEDS = [0, 1, 42, 2**32 - 1, 2**32, 2**63, 2**64 - 1]
     ],
 )
 def test_philox_known_answers(counter, key, words):
-    """The vectors of the Random123 distribution."""
+    """The vectors are those of the Random123 distribution."""
     found = rr.philox4x32(tuple(np.array([c], np.uint64) for c in counter), key)
     assert " ".join(f"{w:08x}" for w in found[0]) == words
 
@@ -117,7 +117,7 @@ def test_sample_uniforms_are_exact_and_below_one():
     [("scaled", "e51bc0fca6c1f83c"), ("lecture", "e8459d7bf17c51d3")],
 )
 def test_a_seed_means_the_same_numbers_in_every_version(init, digest):
-    """Seeds stand in people's notes and model files: these digests never change."""
+    """Seeds stand in people's notes and model files, so these digests never change."""
     arrays = rr.initial_parameters(3, 10, 200, 27, 1, init)
     found = hashlib.sha256(b"".join(a.astype("<f4").tobytes() for a in arrays)).hexdigest()
     assert found[:16] == digest
@@ -138,7 +138,7 @@ def test_core_initial_parameters(sizes, seed, init):
 
 
 def test_core_normals_are_equal_over_many_words():
-    """A million words: both branches of the inverse error function, thousands of its far tail."""
+    """A million words use both branches of the inverse error function, thousands its far tail."""
     found = _core.initial_parameters(1, 1, 1, 60_000, 11, "lecture")
     expected = rr.initial_parameters(1, 1, 1, 60_000, 11, "lecture")
     found_wide = _core.initial_parameters(10, 10, 10_000, 2, 12, "lecture")[1]

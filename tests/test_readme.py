@@ -1,4 +1,4 @@
-"""What the README and its pages say of files, commands and Python is so."""
+"""The README and its pages are right about files, commands and Python."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The arguments of each command of ours in the shell blocks and in the text."""
+    """Return the arguments of each command of ours in the shell blocks and in the text."""
     text = page.read_text().replace("\\\n", " ")
     found = re.findall(r"python -m makemore_cpp ([^`#|>&)\n]*)", text)
     return [shlex.split(arguments) for arguments in found if arguments.strip()]

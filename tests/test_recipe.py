@@ -1,4 +1,4 @@
-"""The options of a training: each is declared once, and all that lists them says the same."""
+"""The options of a training: each is declared once, and all lists of them agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments that do something when they are asked for their value: exceptions or results only.
+"""Arguments that act when they are asked for their value lead to exceptions or results only.
 
 ``MAKEMORE_CAMPAIGN=1`` raises the number of calls from some hundreds to 10,000.
 """
@@ -31,7 +31,7 @@ Deed = Callable[[], object]
 
 # -- values that do a deed when they are asked -----------------------------------------------------
 class Asked:
-    """Stands for a value; whoever asks for that value is answered after the deed."""
+    """A stand-in for a value, which does its deed before it answers a question about the value."""
 
     def __init__(self, value: Any, deed: Deed, others: list[Any]) -> None:
         self.value, self.deed, self.others = value, deed, others
@@ -82,7 +82,7 @@ numbers.Real.register(Asked)
 
 
 class AskedDict(dict):
-    """A dict that does a deed whatever method of it is called."""
+    """A dict that does a deed in each of its methods."""
 
     deed: Deed = staticmethod(lambda: None)
 
@@ -98,7 +98,7 @@ class AskedTuple(tuple):
 
 
 def asked(value: Any, deed: Deed, random: Random) -> Any:
-    """Return what looks like the value and does the deed."""
+    """Return an object that looks like the value and does the deed."""
     if isinstance(value, dict) and random.random() < 0.5:
         one = AskedDict({name: asked(each, deed, random) for name, each in value.items()})
         one.deed = deed
@@ -125,7 +125,7 @@ def another(value: Any, random: Random) -> Any:
 
 # -- deeds -----------------------------------------------------------------------------------------
 def spoil(array: np.ndarray, random: Random) -> None:
-    """Change an array as its owner may."""
+    """Change an array in place, as its owner may."""
     with contextlib.suppress(ValueError, TypeError):
         match random.randrange(6):
             case 0:
@@ -145,7 +145,7 @@ def spoil(array: np.ndarray, random: Random) -> None:
 def deeds(
     function: Callable[..., Any], plain: Arguments, arguments: Arguments, random: Random
 ) -> list[Deed]:
-    """Return what may be done while a call is looking at its arguments."""
+    """Return the deeds that a caller may do while a call looks at its arguments."""
     owner = getattr(function, "__self__", None)
     objects = [one for one in (owner, *plain.values()) if type(one) in CONSTRUCTORS]
     arrays = [one for one in every(plain) if isinstance(one, np.ndarray)]
@@ -226,18 +226,18 @@ def attack(name: str, number: int) -> None:
     assert all((border == BORDER).all() for border in borders), "written behind an array"
     function, plain = CALLS[name]()
     with contextlib.suppress(mm.Error):
-        function(**plain)  # as good as ever
+        function(**plain)  # works as before
 
 
 def check(error: Exception) -> None:
     assert not isinstance(error, AssertionError | SystemError | RuntimeError), repr(error)
 
 
-BORDER = 7  # what stands in the memory behind an array
+BORDER = 7  # the value of the memory behind an array
 
 
 def guard(arguments: Arguments) -> list[np.ndarray]:
-    """Move the arrays into larger ones; return what is behind them there."""
+    """Move the arrays into larger ones; return the memory behind them there."""
     borders = []
     for name, array in arguments.items():
         if isinstance(array, dict):
@@ -262,7 +262,7 @@ def test_arguments_that_do_something(
         for i in range(EACH):
             attack(name, i)
 
-    # All in one child, and where that ends badly each in its own.
+    # All attacks run in one child; where it ends badly, each runs in a child of its own.
     if ends_by(all_of_them, 60):
         ends = {i: ends_by(lambda i=i: attack(name, i)) for i in range(EACH)}
         assert {i: end for i, end in ends.items() if end} == {}
@@ -325,7 +325,7 @@ def test_an_interrupt_while_a_value_is_asked_for_is_not_taken_for_a_wrong_value(
 
 @pytest.mark.parametrize("name", ["Sampler", "complete", "SavedModel", "LanguageModel"])
 def test_what_says_that_it_is_of_another_class(name: str) -> None:
-    """As a mock does."""
+    """A mock says so of itself."""
     for argument, value in BINDINGS[name]()[1].items():
         if type(value) not in CONSTRUCTORS:
             continue

@@ -1,4 +1,4 @@
-"""The reference is right: its gradients are those of central differences in float64."""
+"""The reference is right: its gradients agree with central differences in float64."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MODELS = [
 
 
 def numerical_gradient(f: Callable[[], float], w: np.ndarray, step: float = 1e-3) -> np.ndarray:
-    """df/dw, element by element, by central differences with one Richardson step.
+    """Return df/dw, element by element, by central differences with one Richardson step.
 
     The truncation error is of order step^4 = 1e-12, the rounding error 1e-16/step = 1e-13, each
     times derivatives of f of moderate size: compare within 1e-9.
@@ -177,7 +177,7 @@ def test_loss_and_gradients(rng, sizes):
 @pytest.mark.parametrize("weight_decay", [0.0, 0.3])
 @pytest.mark.parametrize("sizes", MODELS)
 def test_train_steps_walks_down_the_gradient(rng, sizes, weight_decay):
-    """One step with rate 1 is the gradient of loss + decay/2 (|C|^2 + |W1|^2 + |W2|^2)."""
+    """A step with rate 1 is the negative gradient of loss + decay/2 (|C|^2 + |W1|^2 + |W2|^2)."""
     before, X, Y = model(sizes, rng)
     rows = rng.integers(0, len(X), (1, 2 * len(X)))  # with repetitions
 

@@ -16,7 +16,7 @@ from makemore_cpp.runs import checkpoint
 from makemore_cpp.training.state import TrainingState
 
 STEPS = 40
-# Together they have every optimizer, schedule, kind of batch, and early stops.
+# Together these recipes have every optimizer, schedule and kind of batch, and early stops.
 RUNS: list[dict[str, Any]] = [
     {},
     {"optimizer": "momentum", "momentum": 0.8, "schedule": "inverse", "eval_every": 3},
@@ -54,7 +54,7 @@ def through_a_file(state: TrainingState, folder: Path) -> TrainingState:
 
 
 def result_of(model: mm.MLP, history: mm.History) -> tuple[Any, ...]:
-    """All that a run leaves, but for its time."""
+    """Return the results of a run, without its time."""
     return (
         {name: array.tobytes() for name, array in model.parameters.items()},
         model.data,
@@ -68,7 +68,7 @@ def result_of(model: mm.MLP, history: mm.History) -> tuple[Any, ...]:
 
 
 def states_of(data: mm.Dataset, options: dict[str, Any]) -> tuple[list[TrainingState], Any]:
-    """A checkpoint after every step, and what the run leaves in the end."""
+    """Return a checkpoint after every step, and the results of the run."""
     states: list[TrainingState] = []
     model = new_model(data)
     history = mm.train(
@@ -202,7 +202,7 @@ def test_a_run_that_diverges_leaves_its_last_checkpoint(data: mm.Dataset, tmp_pa
     assert again.value.step == caught.value.step
 
 
-# Each is a mistake that a checkpoint could make, planted in a state that is right.
+# Each fault is one that a checkpoint could have, planted in a state that is right.
 def forget_the_optimizer(state: TrainingState) -> None:
     for array in state.optimizer_state.values():
         array[...] = 0

@@ -46,7 +46,7 @@ TOSS = Table(ABC, [[0, 0.5, 0.5, 0], [0.5, 0.5, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1
 
 
 class Counting(mm.Model):
-    """Ends after exactly four characters."""
+    """A model whose texts end after exactly four characters."""
 
     vocab = mm.Vocab(["a"])
     block_size = 4
@@ -71,7 +71,7 @@ def test_any_seed(model, seed):
 @pytest.mark.parametrize("options", CHOICES, ids=str)
 @pytest.mark.parametrize("prefix", ["", "ma"])
 def test_frequencies(model, options, prefix):
-    """How often each token comes first is what its weight says."""
+    """Each token comes first as often as its weight says."""
     n, longest = 20_000, len(prefix) + 1
     drawn = mm.text.sample(model, n, seed=7, prefix=prefix, max_length=longest, **options)
     tokens = [model.vocab.stoi[text[-1]] if len(text) == longest else 0 for text in drawn]
@@ -136,7 +136,7 @@ def test_lengths(model):
 
 
 def test_a_prefix_does_not_move_the_random_numbers():
-    """Position counts from the text's beginning: one who starts like the prefix goes on alike."""
+    """Positions count from the beginning of a text, so a sample that begins so goes on alike."""
     model = model_of("MLP")
     plain = mm.text.sample(model, 200)
     prefixed = mm.text.sample(model, 200, prefix=plain[0][:2])
@@ -162,7 +162,7 @@ def test_a_sample_depends_on_seed_and_number_alone(model, options, monkeypatch):
 
 
 def test_many_samples_of_a_net():
-    """A net draws in another way where many are drawn; the samples are the same."""
+    """A net draws many samples in another way, but the same samples."""
     mlp = model_of("MLP")
     for options in ({}, {"temperature": 0.7, "top_k": 9, "min_length": 3, "prefix": "k"}):
         many = mm.text.sample(mlp, 30_000, **options)
@@ -208,7 +208,7 @@ def test_start_refuses_what_would_move_the_rows(options, sentence):
 
 
 def test_start_refuses_a_candidate_that_is_left_out():
-    """After b TOSS only ends: some candidate is stuck before it has three letters."""
+    """After b TOSS can only end, so some candidate is stuck before it has three letters."""
     stuck = [oracle.draw(TOSS, i, min_length=3)[1] == oracle.STUCK for i in range(200)]
     first = stuck.index(True)
     good = next(i for i in range(200) if not any(stuck[i : i + 2]))
@@ -290,7 +290,7 @@ def test_models_that_do_not_know_their_training_texts(kind):
 
 
 def test_stuck_candidates_are_left_out():
-    """After b TOSS only ends, which it may not: those candidates count for nothing."""
+    """After b TOSS can only end, which is too early here: such candidates are left out."""
     endings = [oracle.draw(TOSS, i, min_length=3)[1] for i in range(200)]
     assert oracle.STUCK in endings
     texts = mm.text.sample(TOSS, 50, min_length=3)
@@ -371,7 +371,7 @@ def test_iter_samples_with_filters(model):
 
 
 def test_memory_is_bounded(monkeypatch):
-    """Whatever is drawn at a time has about 2**22 elements, in texts, contexts or probabilities."""
+    """About 2**22 elements are drawn at a time, of texts, contexts or probabilities."""
     counts = []
 
     class Recording(_core.Sampler):

@@ -1,4 +1,4 @@
-"""Saving and loading every kind of model: what comes back, and what no file can make us believe."""
+"""Saving and loading every kind of model: good files come back, forged ones are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OTHERS = ["anne", "bobo", "lea", "abba", "len"]
 
 @functools.cache
 def the(kind: str) -> Any:
-    """A small model or detector of each kind."""
+    """Return a small model or detector of a kind."""
     vocab = mm.Vocab.from_texts([*TEXTS, *OTHERS], boundary="|")
     if kind == "MLP":
         return mm.MLP(vocab, 2, 3, 5)
@@ -158,7 +158,7 @@ def forged(
     fields: Callable[[dict[str, Any]], object] = lambda fields: None,
     arrays: Callable[[dict[str, Any]], object] = lambda arrays: None,
 ) -> bytes:
-    """The file of a model with something else in it, under a right digest."""
+    """Return the file of a model with other contents, under a right digest."""
     text, tensors = _core.read_tensors(the(kind).to_bytes())
     metadata = json.loads(text)
     fields(metadata)

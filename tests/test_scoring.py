@@ -13,7 +13,7 @@ import makemore_cpp as mm
 from makemore_cpp.text import predictor, scoring
 
 STRINGS = ["anna", "", "z", "maria", "qqqq", "anna", "bartholomew", "a" * 300]
-# Of target models, the log-probability of a target is float64, that of all tokens float32.
+# In these kinds the log-probability of a target is float64; those of all tokens are float32.
 TARGET_KINDS = {"NGram", "KneserNey", "Mixture"}
 
 

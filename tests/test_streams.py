@@ -1,4 +1,4 @@
-"""Streams that say "not now", and such as fail: nothing is lost, nothing comes twice."""
+"""Streams that say "not now" or fail: nothing is lost, and nothing comes twice."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLOWLY = 0.15  # seconds between two writes
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model, m, and a file of texts, many."""
+    """Return a folder with a model, "m", and a file of texts, "many"."""
     folder = tmp_path_factory.mktemp("streams")
     texts = mm.load_texts()[:3000]
     (folder / "texts").write_text("\n".join(texts))
@@ -53,7 +53,7 @@ def not_blocking(descriptor: int) -> int:
 
 
 def written_slowly(descriptor: int, pieces: list[bytes]) -> threading.Thread:
-    """Write pieces with pauses, of which the first is before the first, then close."""
+    """Write pieces, each after a pause, then close."""
 
     def write() -> None:
         for piece in pieces:
@@ -83,7 +83,7 @@ def test_an_input_that_is_not_there_yet(folder, ends, arguments):
     if ends is sockets and "/dev/stdin" in arguments:
         pytest.skip("a socket cannot be opened by a name")
     reader, writer = ends()
-    # As long as the command takes to start, and longer, nothing is there.
+    # Nothing is there until long after the command has started.
     time_to_start = [b""] * round(1.5 / SLOWLY)
     with started(folder, *arguments, stdin=not_blocking(reader)) as process:
         thread = written_slowly(writer, time_to_start + PIECES)
@@ -109,7 +109,7 @@ def test_training_on_an_input_that_is_not_there_yet(folder, tmp_path):
 
 
 def no_buffer(descriptor: int) -> Any:
-    """A stream that says None for "not now", as a user may have one."""
+    """A stream that returns None for "not now", as a user's may do."""
 
     class Unbuffered(io.FileIO):
         def read1(self, size: int) -> bytes | None:
@@ -145,7 +145,7 @@ def test_a_stream_that_cannot_be_waited_for_is_refused() -> None:
 
 
 class Memory(io.RawIOBase):
-    """Bytes without a descriptor, such as an archive or a connection gives them."""
+    """A stream of bytes without a descriptor, as archives and connections give."""
 
     def __init__(self, *answers: bytes | None) -> None:
         self.answers = list(answers)
@@ -195,7 +195,7 @@ def read_slowly(descriptor: int) -> bytes:
 
 
 def full_pipe() -> tuple[int, int, int]:
-    """Its two ends, of which the second does not block, and how many bytes are in it."""
+    """Return the ends of a full pipe, which does not block, and the number of bytes in it."""
     reader, writer = pipe()
     not_blocking(writer)
     filled = 0
@@ -207,7 +207,7 @@ def full_pipe() -> tuple[int, int, int]:
 
 @pytest.mark.parametrize("ends", [pipe, sockets, pty.openpty])
 def test_an_output_that_is_full(folder, ends):
-    """Every line comes once, whoever reads how slowly."""
+    """Every line comes once, however slowly it is read."""
     expected = run(folder, "score", "m", "many")[0]
     reader, writer = ends()
     if ends is pipe and hasattr(fcntl, "F_SETPIPE_SZ"):
@@ -254,7 +254,7 @@ def test_a_sentence_on_an_stderr_that_is_full(folder):
     ],
 )
 def test_an_stderr_that_cannot_be_written(folder, arguments, code):
-    """A sentence that is lost is an error; none is lost where none is said."""
+    """A sentence that cannot be written is an error; a command that has none to write ends well."""
     if not os.path.exists("/dev/full"):
         pytest.skip("needs /dev/full")
     with open("/dev/full", "wb") as full, started(folder, *arguments, stderr=full) as process:
@@ -296,7 +296,7 @@ def test_a_terminal_that_went_away_while_progress_was_shown(tmp_path, arguments,
 
 
 def test_an_interrupt_while_the_output_is_full(folder):
-    """It ends at once; what had been written stands there once."""
+    """The command ends at once, and every line that it had written stands there once."""
     reader, writer = pipe()
     with started(folder, "sample", "m", "-n", 10**9, stdout=not_blocking(writer)) as process:
         os.close(writer)

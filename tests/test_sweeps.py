@@ -247,7 +247,7 @@ def test_a_broken_line_elsewhere_is_an_error(data, tmp_path):
 
 
 def with_field(name, value):
-    """Return what puts another value into a line of the record."""
+    """Return a function that puts another value into a line of the record."""
 
     def change(line):
         fields = json.loads(line)
@@ -432,7 +432,7 @@ def test_runs_are_side_by_side_without_any_other_library(data, monkeypatch):
     assert parallel.check_jobs(2, None) == 2
     with pytest.raises(mm.ArgumentError, match=r"makemore_cpp\[cluster\]"):
         parallel.check_jobs(None, "tcp://localhost:1")
-    meeting = threading.Barrier(3, timeout=20)  # passed only if three are inside at a time
+    meeting = threading.Barrier(3, timeout=20)  # passes only if three are inside at a time
     calls = parallel.unordered(lambda shared, item, _: (meeting.wait(), item), None, range(3), 3)
     assert sorted(item for _, item in calls) == [0, 1, 2]
 
@@ -455,7 +455,7 @@ def test_jobs_and_dask_exclude_each_other():
 
 @pytest.fixture(scope="module")
 def cluster():
-    """The address of a scheduler with two worker processes."""
+    """Return the address of a scheduler with two worker processes."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
@@ -463,7 +463,7 @@ def cluster():
         yield cluster.scheduler_address
 
 
-@pytest.mark.filterwarnings("default")  # of Dask, about its own affairs
+@pytest.mark.filterwarnings("default")  # Dask's own warnings
 def test_a_cluster_gives_the_same_table(data, cluster, tmp_path):
     adam = {"optimizer": "adam", "betas": (0.9, 0.99)}  # JSON knows no tuples
     options = {**SMALL, **adam, "block_size": [2, 3], "lr": [0.1, 1e30]}

@@ -1,4 +1,4 @@
-"""What reaches a terminal: nothing that it would obey, whatever a model, file or argument holds."""
+"""No output makes a terminal obey it, whatever a model, file or argument holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EVIL = "\x1b]0;title\x07\u202e"
 
 @pytest.fixture(scope="module")
 def evil(tmp_path_factory):
-    """A folder with a run, whose checkpoint and data's name hold commands to a terminal."""
+    """Return a folder with a run, whose checkpoint and data's name hold commands to a terminal."""
     place = tmp_path_factory.mktemp("evil")
     (place / EVIL).write_text("a\x1b]0;\nb\u202e\n" * 9)
     options = ("--steps", 90, "--checkpoint-every", 30, "--samples", 3)

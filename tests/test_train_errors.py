@@ -1,4 +1,4 @@
-"""What the trainer refuses, in one sentence, with the parameters as they were."""
+"""The trainer's refusals: one sentence each, and the parameters stay as they were."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_divergence_is_named_and_loses_nothing(isa, rate, threads):
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_divergence_is_found_in_the_very_last_update(isa, threads):
-    """No later loss would tell."""
+    """No later loss would show the divergence."""
     run = Run()
     run.first[3] *= 1e4  # steep, so that rate times gradient overflows while the loss is finite
     error = refused(run, _core.DivergedError, "parameter", lr=[3e38], threads=threads)

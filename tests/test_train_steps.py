@@ -1,4 +1,4 @@
-"""What the trainer promises of its calls: the same bits however they are made, and clean stops."""
+"""The trainer's promises: the same bits however its calls are made, and clean stops."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_only_used_rows_are_checked():
 @pytest.mark.parametrize("threads", [1, 2, 7])
 @pytest.mark.parametrize("k", [1, 2, 6, 19])
 def test_should_stop_leaves_the_last_completed_step(isa, threads, k):
-    """It is polled between steps: the k-th poll comes after k steps."""
+    """The function is polled between steps: the k-th poll comes after k steps."""
     run, lr = Run(), np.linspace(0.2, 0.1, 20)
     polls = iter(range(1, 100))
     losses, found = run.train(lr, threads=threads, should_stop=lambda: next(polls) == k)
@@ -138,7 +138,7 @@ def test_should_stop_is_asked_between_steps_only():
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_exception_in_should_stop_reaches_the_caller(threads):
-    """It stops the run: the arrays hold the last completed step."""
+    """The exception stops the run, and the arrays hold the last completed step."""
 
     class StopError(Exception):
         pass
@@ -168,7 +168,7 @@ def test_callers_at_once_do_not_disturb_each_other(isa):
 
 
 def test_should_stop_may_train_too(isa):
-    """A call from inside a call, which holds the pool."""
+    """The outer call holds the pool while its function calls again."""
     run, lr = Run(), np.full(3, 0.1)
     losses, expected = run.train(lr)
     inner: list[tuple[np.ndarray, Parameters]] = []

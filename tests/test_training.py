@@ -83,7 +83,7 @@ def test_snapshots_are_of_the_start_and_the_evaluations(model, data, eval_every,
 
 @pytest.mark.parametrize(("steps", "every"), [(51, 2), (100, 2), (101, 4), (203, 8)])
 def test_of_many_evaluations_some_have_snapshots(data, steps, every):
-    """They are those that a shorter run of as many would have had."""
+    """The snapshots are those of a run that is evaluated every `every` steps."""
     taken = [
         mm.train(
             mm.MLP(data.vocab, n_embd=2, n_hidden=3), data, steps=steps, eval_every=n
@@ -306,7 +306,7 @@ def test_a_loss_that_is_not_finite_is_refused(data, model):
 def test_a_full_disk_leaves_one_run_and_not_halves_of_two(
     data, model, tmp_path, monkeypatch, failing
 ):
-    """What stands beside a model is of that model, or it is not there."""
+    """A file beside a model belongs to that model, or it is not there."""
 
     def save_run(seed):
         history = mm.train(model, data, steps=5, seed=seed)

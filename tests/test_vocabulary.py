@@ -20,7 +20,7 @@ EVERY_CHARACTER = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000 a
 
 @st.composite
 def vocabularies_and_texts(draw: st.DrawFn) -> tuple[list[str], str, list[str]]:
-    """Distinct characters, a boundary that is none of them, and texts of the characters."""
+    """Draw distinct characters, another one as the boundary, and texts of the characters."""
     boundary, *characters = draw(st.lists(CHARACTERS, min_size=2, max_size=40, unique=True))
     texts = draw(st.lists(st.text(st.sampled_from(characters), max_size=20), max_size=20))
     return characters, boundary, texts

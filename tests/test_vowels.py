@@ -1,4 +1,4 @@
-"""How well vowels cluster: by the definition, against every permutation, and in the lecture."""
+"""The measure of how vowels cluster: its definition, every permutation, and the lecture."""
 
 import itertools
 import math
@@ -24,7 +24,7 @@ def distance(metric, p, q):
 
 
 def defined_silhouette(metric, points, labels):
-    """Rousseeuw's definition, word for word."""
+    """Return the silhouette by Rousseeuw's definition, word for word."""
     total = 0.0
     for i, point in enumerate(points):
         own = [j for j in range(len(points)) if labels[j] == labels[i] and j != i]
@@ -129,7 +129,7 @@ def test_an_embedding_that_is_not_finite():
 
 
 def test_vowels_of_the_bundled_names_come_together():
-    """Shorter than the lecture, and the whole lecture on its own names below."""
+    """The training is shorter than the lecture's; a slow test does all of it on its names."""
     data = mm.Dataset.split(mm.load_texts())
     model = mm.MLP(data.vocab, n_hidden=100)
     before = mm.evaluation.vowel_clustering(model)

@@ -1,4 +1,4 @@
-"""Nets of words beside n-grams: table 1 of the paper, and what they say of unseen contexts."""
+"""Nets of words beside n-grams: table 1 of the paper, and their losses in unseen contexts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FEW = {"steps": 30, "batch_size": 16, "negatives": 5}
 
 @pytest.fixture(scope="module")
 def data() -> mm.Dataset:
-    """A stream of sentences of the grammar."""
+    """Return a stream of sentences of the grammar."""
     return mm.Dataset.stream(SENTENCES, (1600, 400), 4)
 
 
@@ -57,7 +57,7 @@ def test_a_net_knows_of_a_dog_what_it_has_seen_of_cats() -> None:
         assert row.ratio == row.net / row.trigram
         assert row.pairs_found == len(row.nearest) == 10
         assert (row.nearest["dog"], row.nearest["cat"]) == ("cat", "dog")
-        assert row.seen_trigram > 1e-4  # which is not what holds for what it has seen
+        assert row.seen_trigram > 1e-4  # the trigram knows the contexts that it has seen
 
 
 # -- contexts that were never seen -----------------------------------------------------------------
@@ -88,7 +88,7 @@ def test_losses_at_unseen_contexts_are_those_of_a_loop(data: mm.Dataset) -> None
 
 # -- table 1 ---------------------------------------------------------------------------------------
 def test_ngrams_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> None:
-    """The unigram by hand, the others by models of their own."""
+    """The unigram is computed by hand, the others by models of their own."""
     unigram, trigram, *kneser_neys = rows[:5]
     counts = Counter(data.train.Y.tolist())
     V, N = len(data.vocab), len(data.train.Y)
@@ -108,7 +108,7 @@ def test_ngrams_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> 
 
 
 def test_nets_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> None:
-    """Each net of each seed alone and in mixtures, which are those of models of their own."""
+    """Each seed's net counts alone and in mixtures, which equal mixtures made one by one."""
     assert [(row.n, row.h, row.seed) for row in rows[5:]] == [
         (n, h, seed) for n, h in ((5, 8), (3, 8), (5, 100)) for seed in (1, 2) for _ in range(4)
     ]
@@ -137,7 +137,7 @@ def test_nets_of_the_table(data: mm.Dataset, rows: list[bengio.BengioRow]) -> No
 
 
 def test_weights_by_the_frequency_of_the_last_word(data: mm.Dataset) -> None:
-    """Each bin that is large enough has the weight of a mixture that knows no other examples."""
+    """A bin that is large enough has the weight of a mixture that is fitted to it alone."""
     unigram, bigram = (mm.NGram(data.vocab, data.train.texts, order) for order in (1, 2))
     one, other = (TargetLogProbs.of(model, data) for model in (unigram, bigram))
     weights = one.weights_by_frequency(other, data)

@@ -1,4 +1,4 @@
-"""Tokens that are words: the same models, answers and files as with characters, one for one."""
+"""Tokens that are words: models, answers and files are the same as with characters."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def spaced(texts: list[str]) -> list[str]:
 
 
 def model_of(kind: str, of_words: bool) -> Any:
-    """A model of letters, or the same of words that are letters."""
+    """Return a model of letters, or the same model of words that are letters."""
     vocab = mm.Vocab(list(LETTERS), *(("</s>", " ") if of_words else (".",)))
     texts, others = (spaced(TEXTS), spaced(OTHERS)) if of_words else (TEXTS, OTHERS)
     if kind == "MLP":
@@ -382,8 +382,8 @@ def test_other_words_in_a_file_say_nothing(name: str) -> None:
         mm.Dataset.again(SENTENCES, 2, name, WORDS)
 
 
-# Computed by another program from the same file, whose words of more than three occurrences are
-# kept: 800,000 tokens are train and 200,000 dev.
+# Another program computed these from the same file, with the words of more than three occurrences:
+# 800,000 tokens are train and 200,000 dev.
 BROWN = {3: (350, 333), 5: (347, 330)}
 
 

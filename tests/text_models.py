@@ -13,7 +13,7 @@ KINDS = ["MLP", "frozen", "tabulated", "NGram", "KneserNey", "Mixture", "one's o
 
 
 class OfOnesOwn(mm.Model):
-    """A user's class: another model's vocab, block_size and log_probs, and no more."""
+    """A user's class, with another model's vocab, block_size and log_probs and no more."""
 
     def __init__(self, model: Any) -> None:
         self.vocab, self.block_size, self.model = model.vocab, model.block_size, model
@@ -23,7 +23,7 @@ class OfOnesOwn(mm.Model):
 
 
 class Table(mm.Model):
-    """Predicts from the last token: row x of a table (V,V) of probabilities."""
+    """A model that predicts row x of a table (V,V) of probabilities after the token x."""
 
     block_size = 1
 
@@ -43,7 +43,7 @@ def small_data() -> mm.Dataset:
 
 @cache
 def tiny_data() -> mm.Dataset:
-    """Texts of three letters."""
+    """Return texts of three letters."""
     texts = ["a", "ab", "abc", "bab", "cab", "abba", "caba", "acab", "bc", "cc", "baca", "b"]
     return mm.Dataset.split(texts * 5, block_size=3, vocab=mm.Vocab(["a", "b", "c"]))
 

@@ -35,13 +35,13 @@ DECAYED = (True, True, False, True, False)  # C, W1, b1, W2, b2
 
 @dataclass
 class Error:
-    """Random errors (the sum of squares of their bounds) and systematic ones (their sum)."""
+    """Random errors (sum of the squares of their bounds) and systematic errors (their sum)."""
 
     squares: float = 0.0
     systematic: float = 0.0
 
     def add(self, sensitivity: Array, bound: Array, shared_by: int = 1) -> None:
-        """Independent errors; one that m elements share counts at most m times in the squares."""
+        """Add independent errors; one that m elements share counts m times at most in squares."""
         self.squares += shared_by * float(np.sum((sensitivity * bound) ** 2))
 
     def add_systematic(self, sensitivity: Array, bound: Array) -> None:
@@ -56,7 +56,7 @@ class Error:
 
 
 def sum_bound(n: int, magnitude: Array) -> Array:
-    """A sum of n products: 2n roundings, each of a number below the sum of the magnitudes."""
+    """Bound a sum of n products: 2n roundings, each of a number below the sum of magnitudes."""
     return (2 * n) ** 0.5 * U * magnitude
 
 
@@ -90,7 +90,7 @@ class Step:
         error.add(logits, self.logits_error)
 
     def along(self, a: Parameters) -> tuple[Parameters, Error]:
-        """Hessian times a, and the error of a . gradient in float32."""
+        """Return the Hessian times a, and the error of a . gradient in float32."""
         _, W1, _, W2, _ = self.w
         a_C, a_W1, a_b1, a_W2, a_b2 = a
         (B, T), H, V = self.X.shape, W1.shape[1], W2.shape[1]
@@ -133,7 +133,7 @@ class Step:
 
 
 class Trajectory:
-    """The run; lr and weight_decay should be float32 numbers, so that nobody rounds them."""
+    """The whole run; lr and weight_decay should be float32 numbers, so that nothing rounds them."""
 
     def __init__(
         self, first: Parameters, X: Array, Y: Array, lr: Array, rows: Array, weight_decay: float
@@ -154,7 +154,7 @@ class Trajectory:
         self.losses = np.array([step.loss for step in self.steps])
 
     def functional_error(self, s: int, a: Parameters) -> Error:
-        """The error of a . w_s, for small s or few a: it walks back through all steps before s."""
+        """Return the error of a . w_s; it is slow, as it walks back through all steps before s."""
         total = Error()
         for k in range(s - 1, -1, -1):
             hessian_a, error = self.steps[k].along(a)
@@ -176,5 +176,5 @@ class Trajectory:
         return np.array(found)
 
     def parameter_bound(self, a: Parameters) -> float:
-        """For the sum of all final parameters, each times its element of a."""
+        """Return the bound for the sum of all final parameters, each times its element of a."""
         return self.functional_error(len(self.steps), a).bound()
