@@ -193,13 +193,11 @@ void Vocabulary::append(std::vector<int32_t>& tokens, std::string_view text,
 
 int32_t* Vocabulary::encode_to(int32_t* out, std::string_view text, Unknown unknown) const {
   if (has_words()) return encode_words_to(out, text, unknown);
-  int64_t position = 0;
-  for (size_t at = 0; at < text.size(); ++position) {
-    const auto byte = static_cast<unsigned char>(text[at]);
-    const bool is_ascii = byte < 0x80;
-    const char32_t character = is_ascii ? byte : code_point_in(text, at, position);
-    at += is_ascii;
-    const int32_t token = is_ascii ? direct_[byte] : token_of(character);
+  size_t at = encode_ascii_to(out, text);
+  out += at;
+  for (auto position = static_cast<int64_t>(at); at < text.size(); ++position) {
+    const char32_t character = code_point_in(text, at, position);
+    const int32_t token = token_of(character);
     if (token != kNoToken || unknown == Unknown::mark) {
       *out++ = token;
     } else if (unknown == Unknown::error) {
@@ -207,6 +205,17 @@ int32_t* Vocabulary::encode_to(int32_t* out, std::string_view text, Unknown unkn
     }
   }
   return out;
+}
+
+size_t Vocabulary::encode_ascii_to(int32_t* out, std::string_view text) const {
+  if (has_words()) return 0;
+  size_t at = 0;
+  for (; at < text.size(); ++at) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte >= 0x80 || direct_[byte] == kNoToken) break;
+    out[at] = direct_[byte];
+  }
+  return at;
 }
 
 int32_t* Vocabulary::encode_words_to(int32_t* out, std::string_view text, Unknown unknown) const {

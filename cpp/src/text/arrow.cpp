@@ -130,7 +130,7 @@ std::string_view ArrowTexts::between_offsets(int64_t slot, const std::string& na
     throw ArgumentError(numbered(name, number) + " has the Arrow offsets " + std::to_string(begin) +
                         " and " + std::to_string(end) + ", which do not rise from 0");
   }
-  if (begin == end) return {kNoBytes, 0};
+  if (bytes_ == nullptr && begin == end) return {kNoBytes, 0};
   if (bytes_ == nullptr) {
     throw ArgumentError(numbered(name, number) + " has " + std::to_string(end - begin) +
                         " bytes in an Arrow buffer that is null");

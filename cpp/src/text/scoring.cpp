@@ -44,11 +44,14 @@ void look_up(const float* table, const FrozenNet& net, const int32_t* tokens, in
   }
 }
 
+bool has_unknown(std::span<const int32_t> tokens) {
+  int32_t signs = 0;  // no way out of the loop, so that it goes over many at a time
+  for (const int32_t token : tokens) signs |= token;
+  return signs < 0;
+}
+
 double looked_up_score(const float* table, const FrozenNet& net, const int32_t* tokens,
                        int64_t length) {
-  if (std::any_of(tokens, tokens + length, [](int32_t token) { return token < 0; })) {
-    return -kInfinity;
-  }
   double sum = 0;
   look_up(table, net, tokens, length, [&](float log_p) { sum += log_p; });
   return sum;
@@ -89,7 +92,7 @@ class Window {
     for (int64_t text = part.begin; text < part.end; ++text) {
       const int32_t* const tokens = texts.of(text);
       const int64_t length = texts.length(text);
-      if (std::any_of(tokens, tokens + length, [](int32_t token) { return token < 0; })) {
+      if (has_unknown({tokens, static_cast<size_t>(length)})) {
         take(text, -kInfinity);
         continue;
       }
@@ -199,8 +202,12 @@ void score_tokens(double* out, const FrozenNet& net, std::span<const int32_t> to
   const Texts texts{tokens, offsets};
   if (texts.count() == 0) return;
   if (const float* table = net.table(texts.predictions(texts.count()), threads, poll)) {
+    const bool some_unknown = has_unknown(tokens);
     for_each_text(texts, threads, poll, [&](int64_t text) {
-      out[text] = looked_up_score(table, net, texts.of(text), texts.length(text));
+      const int32_t* const its = texts.of(text);
+      const int64_t length = texts.length(text);
+      const bool is_possible = !some_unknown || !has_unknown({its, static_cast<size_t>(length)});
+      out[text] = is_possible ? looked_up_score(table, net, its, length) : -kInfinity;
     });
     return;
   }

@@ -14,18 +14,40 @@ namespace makemore {
 
 namespace {
 
-// Writes the tokens of the texts from `out` on, and the end of each text, counted from `origin`.
-// Returns the number of the first text that cannot be encoded, or -1.
+// The texts from `first` on, at most those before `end`, whose bytes follow one another in memory.
+Range neighbours_from(std::span<const std::string_view> texts, int64_t first, int64_t end) {
+  const auto end_of = [&](int64_t i) {
+    const std::string_view text = texts[static_cast<size_t>(i)];
+    return text.data() + text.size();
+  };
+  int64_t next = first + 1;
+  while (next < end && texts[static_cast<size_t>(next)].data() == end_of(next - 1)) ++next;
+  return {first, next};
+}
+
+// Writes the tokens of a part of the texts to `begin` and behind, and where each ends, counted from
+// `origin`.  Returns the number of the first that cannot be encoded, or -1.
 int64_t encode_part(const Vocabulary& vocabulary, std::span<const std::string_view> texts,
-                    Range part, Unknown unknown, const int32_t* origin, int32_t* out,
+                    Range part, Unknown unknown, const int32_t* origin, int32_t* begin,
                     int64_t* ends) {
-  for (int64_t i = part.begin; i < part.end; ++i) {
-    try {
-      out = vocabulary.encode_to(out, texts[static_cast<size_t>(i)], unknown);
-    } catch (const ArgumentError&) {
-      return i;
+  int32_t* out = begin;
+  for (int64_t i = part.begin; i < part.end;) {
+    // Those of an array mostly are, and then one loop goes over all of them: as long as each byte
+    // is a token, they end where their bytes do.
+    const Range side_by_side = neighbours_from(texts, i, part.end);
+    const std::string_view last = texts[static_cast<size_t>(side_by_side.end - 1)];
+    const char* const bytes = texts[static_cast<size_t>(i)].data();
+    const auto size = static_cast<size_t>(last.data() + last.size() - bytes);
+    const bool is_plain = vocabulary.encode_ascii_to(out, {bytes, size}) == size;
+    for (; i < side_by_side.end; ++i) {
+      const std::string_view text = texts[static_cast<size_t>(i)];
+      try {
+        out = is_plain ? out + text.size() : vocabulary.encode_to(out, text, unknown);
+      } catch (const ArgumentError&) {
+        return i;
+      }
+      ends[i] = out - origin;
     }
-    ends[i] = out - origin;
   }
   return -1;
 }
