@@ -97,9 +97,8 @@ def torch_step(compiled):
                     {"params": [C, W1, W2], "weight_decay": DECAY},
                     {"params": [b1, b2], "weight_decay": 0.0},
                 ]
-                adamw = torch.optim.AdamW(
-                    groups, fused=True
-                )  # faster than its foreach and plain loops
+                # fused is faster than foreach and the plain loop
+                adamw = torch.optim.AdamW(groups, fused=True)
             with torch.no_grad():
                 for p, first in zip(tensors, parameters, strict=True):
                     p.copy_(torch.tensor(first))

@@ -20,7 +20,7 @@ ROOT = "lectures"
 
 
 @click.command("lecture", context_settings={"show_default": True}, help="""\
-Walk through the lecture: its claims, the calls that show them, and what comes out.
+Walk through the lecture: its claims, the calls that show them, and their results.
 
 All its parts and exercises, in their order, take a minute or two. The folder then holds them as a
 page for a browser, as a notebook with the same code, and as pictures.
@@ -30,7 +30,7 @@ page for a browser, as a notebook with the same code, and as pictures.
 @click.option("--out", help="Folder, which may hold no file yet.  [default: lectures/<n>]")
 @json_option
 def lecture(data: str | None, steps: int, seed: int, out: str | None, as_json: bool) -> None:
-    """Walk through the lecture: its claims, the calls that show them, and what comes out."""
+    """Walk through the lecture: its claims, the calls that show them, and their results."""
     if data == "-" or (data is not None and os.path.exists(data) and not os.path.isfile(data)):
         raise ArgumentError(f"--data {data} is no file, from which the notebook could read again")
     parts = lectures.segments(None if data is None else os.path.abspath(data), seed, steps)

@@ -1,4 +1,4 @@
-"""The lecture's afternoon: what it claims, the calls that show it, and sentences for the numbers.
+"""The lecture's afternoon: its claims, the calls that show them, and sentences for the numbers.
 
 This script is the page and the notebook of the command `lecture`, and runs as it stands. It is read
 by `segments`, and never imported. A part begins with ``# %%`` and its title, minutes of the lecture
