@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import itertools
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -252,6 +254,25 @@ def test_a_stream_is_read_as_it_is_scored() -> None:
         model_of("frozen").score(stream)
     assert asked == [0, 1]
     assert every_release(stream)
+
+
+def test_ctrl_c_ends_it() -> None:
+    """Python's handlers are run now and then, and what they raise comes through."""
+    slow = mm.MLP(small_data().vocab, block_size=8, n_hidden=4000).freeze()
+    column = model_of("frozen").sample(500_000, as_arrow=True)
+    for ask in (slow.score, slow.per_char):
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        started = time.monotonic()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                ask(column)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        seconds = time.monotonic() - started
+        assert seconds < (30 if SANITIZED else 2), "all of it would take longer"
+    column.append(["released"])
 
 
 def test_it_lets_other_threads_run() -> None:
