@@ -9,9 +9,10 @@ the groups' parts of dh, B x H numbers of each (with a sampled softmax also the 
 candidates). A rank does not add up its groups' parts first, since then the order of additions, and
 with it the bits, would depend on the number of ranks.
 
-Every rank has room for all of W2 and its moments, as one process has. During a call of the core
-only its own rows change, and at the end it receives the others'. So between calls every rank has
-the whole model, any rank may save it, and a checkpoint does not depend on the ranks.
+Every rank has room for all of W2 and its moments, as one process has, and for a message as large as
+W2. During a call of the core only its own rows change, and at the end it receives the others'. So
+between calls every rank has the whole model, any rank may save it, and a checkpoint does not depend
+on the ranks.
 
 A rank that fails alone ends the others. When a rank is killed, the mpiexec of MPICH and that of
 Open MPI end the others. Ranks that all have the same error end by themselves.
