@@ -316,6 +316,13 @@ def test_a_stream_that_fails(way: int, at: int, reason: bytes | None) -> None:
     assert every_release(stream)
 
 
+class UnspeakableError(Exception):
+    """Raises another one where it is asked what it says."""
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
 def raising(error: BaseException) -> Callable[[], Any]:
     def method() -> Any:
         raise error
@@ -337,6 +344,8 @@ def test_what_gives_no_array(way: int) -> None:
         Answers(array=lambda: (new()[0], 5)),
         Answers(array=5),
         Answers(array=raising(ValueError("the disk\nis gone"))),
+        Answers(array=raising(ValueError("a\ud800"))),
+        Answers(array=raising(UnspeakableError())),
         Answers(stream=lambda: new()[0]),
         Answers(stream=lambda: (new_stream(),)),
         Answers(stream=lambda: None),

@@ -18,6 +18,18 @@ namespace {
 
 constexpr int64_t kAtOnce = 1 << 18;  // texts and bytes that are read at a time
 
+// The first line of what an exception says of itself.
+std::string reason_of(const py::error_already_set& error) {
+  try {
+    const py::object text = py::str(error.value()).attr("encode")("utf-8", "backslashreplace");
+    const std::string said = text.cast<std::string>();
+    return said.substr(0, said.find('\n'));
+  } catch (py::error_already_set& another) {
+    if (!another.matches(PyExc_Exception)) throw;
+    return "an exception that cannot be shown";
+  }
+}
+
 // The result of a producer's method; no object where the library that it needs is missing.
 py::object answer_of(const std::string& name, const py::object& method) {
   try {
@@ -25,9 +37,7 @@ py::object answer_of(const std::string& name, const py::object& method) {
   } catch (py::error_already_set& error) {
     if (error.matches(PyExc_ImportError)) return {};
     if (!error.matches(PyExc_Exception) || error.matches(PyExc_MemoryError)) throw;
-    std::string reason = py::str(error.value());
-    reason.resize(std::min(reason.find('\n'), reason.size()));
-    throw py::type_error(name + " cannot be read as Arrow: " + show_text(reason));
+    throw py::type_error(name + " cannot be read as Arrow: " + show_text(reason_of(error)));
   }
 }
 
