@@ -98,7 +98,18 @@ void OutputLayer::cut_in_groups(int64_t tokens) {
 
 void OutputLayer::pack(const Kernels& kernel, int64_t which, const Parameters& from) {
   const int64_t V = sizes_.vocab_size;
-  kernel.transpose(W2T_.array(which), ld_, from.W2, V, F_, V);
+  const auto [begin, end] = used_tokens();
+  kernel.transpose(W2T_.array(which) + begin * ld_, ld_, from.W2 + begin, V, F_, end - begin);
+}
+
+// The tokens whose rows of W2 this rank reads: those of its own groups, or all where any token may
+// be a candidate.
+Range OutputLayer::used_tokens() const {
+  const Range own = own_share(exchanges_candidates_ ? nullptr : exchange_, group_count());
+  const auto first_token = [&](int64_t g) {
+    return share_of(sizes_.vocab_size, g, group_count()).begin;
+  };
+  return {first_token(own.begin), first_token(own.end)};
 }
 
 void OutputLayer::unpack(const Kernels& kernel, int64_t which, const Parameters& to) const {

@@ -60,7 +60,8 @@ class OutputLayer {
   void exchange_gradients();
   void exchange_parameters(int64_t moments);
 
-  // Copy W2 (which = 0) or a moment of it (1, 2) out of the caller's arrays, and back into them.
+  // Copy W2 (which = 0) or a moment of it (1, 2) out of the caller's arrays, and back into them. Of
+  // several ranks, each packs only the rows that it reads.
   void pack(const Kernels& kernel, int64_t which, const Parameters& from);
   void unpack(const Kernels& kernel, int64_t which, const Parameters& to) const;
 
@@ -134,6 +135,7 @@ class OutputLayer {
   };
 
   Group& group_of(int64_t group) { return groups_[static_cast<size_t>(group)]; }
+  Range used_tokens() const;
   int64_t group_count() const { return static_cast<int64_t>(groups_.size()); }
   int64_t first_tile(int64_t group) const;
   void cut_in_groups(int64_t tokens);
