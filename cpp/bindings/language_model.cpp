@@ -315,9 +315,7 @@ py::tuple complete_(const py::object& next, const py::object& vocabulary,
   return py::make_tuple(found, result.gave_up);
 }
 
-}  // namespace
-
-void bind_language_model(py::module_& m) {
+void bind_frozen_net(py::module_& m) {
   auto language_model = class_of<LanguageModel>(
       m, "LanguageModel", "See makemore_cpp.LanguageModel; it copies the SavedModel `saved`.");
   def_init(language_model, &make_language_model, "saved"_a);
@@ -340,7 +338,9 @@ void bind_language_model(py::module_& m) {
       .def("score_and_length", &score_and_length, "texts"_a, "oov"_a = "error",
            "threads"_a = py::none(), "See makemore_cpp.text.scoring.score_and_length.")
       .def("per_char", &per_char, "text"_a, "See makemore_cpp.text.per_char.");
+}
 
+void bind_sampler(py::module_& m) {
   auto sampler =
       class_of<PySampler>(m, "Sampler", R"(Draws samples of one model with the same options.
 
@@ -370,7 +370,13 @@ Raises
 ------
 ArgumentError
     A number is outside its range, or a prediction of the model is not a distribution.)");
+}
 
+}  // namespace
+
+void bind_language_model(py::module_& m) {
+  bind_frozen_net(m);
+  bind_sampler(m);
   m.def("complete", &complete_, "next"_a, "vocabulary"_a, "block_size"_a, "prefix"_a, "k"_a,
         "max_length"_a = 100,
         R"(See makemore_cpp.text.complete; next, vocabulary and block_size are those of `Sampler`.

@@ -55,8 +55,8 @@ class Vocabulary {
               Unknown unknown = Unknown::error) const;
   // Writes them instead, at most one for each byte, and returns the end of what it wrote.
   int32_t* encode_to(int32_t* out, std::string_view text, Unknown unknown = Unknown::error) const;
-  // Writes those of its first bytes as long as each is a character of ASCII that is a token, and
-  // returns their number; 0 where tokens are words.
+  // Writes the tokens of the text's bytes up to the first that is not an ASCII character of the
+  // vocabulary, and returns their number; 0 where tokens are words.
   size_t encode_ascii_to(int32_t* out, std::string_view text) const;
 
   // The token of a code point, or kNoToken; only where tokens are characters.

@@ -31,7 +31,7 @@ void check_texts(std::span<const int32_t> tokens, std::span<const int64_t> offse
     throw ArgumentError("offsets must rise from 0 to the number of tokens, " +
                         std::to_string(tokens.size()));
   }
-  int32_t highest = -1;  // no way out of the loop, so that it goes over many at a time
+  int32_t highest = -1;  // the loop has no exit inside, so that it is vectorised
   for (const int32_t token : tokens) highest = std::max(highest, token);
   if (highest < V) return;
   const auto high = std::find_if(tokens.begin(), tokens.end(), [V](int32_t t) { return t >= V; });

@@ -45,7 +45,7 @@ void look_up(const float* table, const FrozenNet& net, const int32_t* tokens, in
 }
 
 bool has_unknown(std::span<const int32_t> tokens) {
-  int32_t signs = 0;  // no way out of the loop, so that it goes over many at a time
+  int32_t signs = 0;  // the loop has no exit inside, so that it is vectorised
   for (const int32_t token : tokens) signs |= token;
   return signs < 0;
 }

@@ -14,7 +14,7 @@ namespace makemore {
 
 namespace {
 
-// The texts from `first` on, at most those before `end`, whose bytes follow one another in memory.
+// The range of texts from `first` on, up to `end`, whose bytes follow one another in memory.
 Range neighbours_from(std::span<const std::string_view> texts, int64_t first, int64_t end) {
   const auto end_of = [&](int64_t i) {
     const std::string_view text = texts[static_cast<size_t>(i)];
@@ -25,15 +25,15 @@ Range neighbours_from(std::span<const std::string_view> texts, int64_t first, in
   return {first, next};
 }
 
-// Writes the tokens of a part of the texts to `begin` and behind, and where each ends, counted from
-// `origin`.  Returns the number of the first that cannot be encoded, or -1.
+// Writes the tokens of a part of the texts from `begin` on, and the end of each text, counted from
+// `origin`.  Returns the number of the first text that cannot be encoded, or -1.
 int64_t encode_part(const Vocabulary& vocabulary, std::span<const std::string_view> texts,
                     Range part, Unknown unknown, const int32_t* origin, int32_t* begin,
                     int64_t* ends) {
   int32_t* out = begin;
   for (int64_t i = part.begin; i < part.end;) {
-    // Those of an array mostly are, and then one loop goes over all of them: as long as each byte
-    // is a token, they end where their bytes do.
+    // The texts of an Arrow array lie side by side.  Where each of their bytes is a token, one loop
+    // encodes all of them, and a text's tokens end where its bytes do.
     const Range side_by_side = neighbours_from(texts, i, part.end);
     const std::string_view last = texts[static_cast<size_t>(side_by_side.end - 1)];
     const char* const bytes = texts[static_cast<size_t>(i)].data();

@@ -13,7 +13,7 @@ from makemore_cpp.data.dataset import Dataset
 from makemore_cpp.evaluation.ngram_losses import NGramRow, ngram_table
 from makemore_cpp.files import folders
 from makemore_cpp.sweeps import experiments
-from makemore_cpp.sweeps.experiments import EXPERIMENTS
+from makemore_cpp.sweeps.experiments import EXPERIMENTS, Experiment
 from makemore_cpp.sweeps.record import ROOT
 from makemore_cpp.sweeps.table import Table, cell_text, to_csv
 
@@ -63,27 +63,19 @@ def _add(name: str) -> None:
                 **settings,
             )
             cli_common.save_table(folder, table.csv())
+            setting = _setting(dataset, texts, table)
             if as_json:
                 samples = [cell[0].samples for cell in table.cells]
                 result = {"cells": table.records(), "samples": samples}
-                console.print_json(
-                    {"sweep": str(folder), **_setting(dataset, texts, table), **result}
-                )
+                console.print_json({"sweep": str(folder), **setting, **result})
             else:
-                cli_common.print_table(described.question, table)
-                for name_of_it, value in _setting(dataset, texts, table).items():
-                    console.print_line(f"{name_of_it}: {_sentence(value)}")
-                cli_common.print_best(table)
-                _print_samples(table)
+                _print_result(described.question, table, setting)
                 console.print_line(f"sweep folder: {folder}")
             cli_common.draw(
-                folder, [cli_common.PICTURE_FILE], lambda pictures: [_picture(pictures, table)]
+                folder,
+                [cli_common.PICTURE_FILE],
+                lambda pictures: [_picture(pictures, described, table)],
             )
-
-    def _picture(pictures: Any, table: Table) -> Callable[[], Any]:
-        if described.x is None:
-            return partial(pictures.sweep, table)
-        return partial(pictures.lines, table, described.x, described.y, described.by)
 
     options: list[Any] = [
         click.option("--quick", "is_quick", is_flag=True, help="Do a fiftieth of the work.")
@@ -101,6 +93,12 @@ def _add(name: str) -> None:
         decorated = option(decorated)
     settings = {"show_default": True}
     experiment.command(name, context_settings=settings, help=described.question)(decorated)
+
+
+def _picture(pictures: Any, described: Experiment, table: Table) -> Callable[[], Any]:
+    if described.x is None:
+        return partial(pictures.sweep, table)
+    return partial(pictures.lines, table, described.x, described.y, described.by)
 
 
 for _name in EXPERIMENTS:
@@ -154,6 +152,14 @@ def _setting(data: Dataset, train_texts: int, table: Table) -> dict[str, Any]:
         },
         "all runs": {name: runs[0].options[name] for name in names},
     }
+
+
+def _print_result(question: str, table: Table, setting: dict[str, Any]) -> None:
+    cli_common.print_table(question, table)
+    for name, value in setting.items():
+        console.print_line(f"{name}: {_sentence(value)}")
+    cli_common.print_best(table)
+    _print_samples(table)
 
 
 def _sentence(values: dict[str, Any]) -> str:
