@@ -76,5 +76,5 @@ def assert_follows_the_reference(run: Run, optimizer: str, lr: Any, **options: A
     return state, exact_state
 
 
-# Where the output layer is everything.
+# Sizes at which nearly all of the work is in the output layer.
 LARGE = {"T": 2, "E": 4, "H": 12, "V": 20_000, "N": 300}

@@ -317,7 +317,7 @@ def test_a_stream_that_fails(way: int, at: int, reason: bytes | None) -> None:
 
 
 class UnspeakableError(Exception):
-    """Raises another one where it is asked what it says."""
+    """An exception whose text cannot be made, because __str__ raises another one."""
 
     def __str__(self) -> str:
         raise ZeroDivisionError

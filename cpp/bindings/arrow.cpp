@@ -18,7 +18,7 @@ namespace {
 
 constexpr int64_t kAtOnce = 1 << 18;  // texts and bytes that are read at a time
 
-// The first line of what an exception says of itself.
+// The first line of an exception's text, even where its __str__ raises or gives lone surrogates.
 std::string reason_of(const py::error_already_set& error) {
   try {
     const py::object text = py::str(error.value()).attr("encode")("utf-8", "backslashreplace");

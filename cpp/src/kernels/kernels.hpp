@@ -25,7 +25,7 @@ struct AdamStep {
   float decoupled_decay;
 };
 
-// Where in the random stream the words of dropout stand: see dropout_word in makemore/random.hpp.
+// The place of the words of dropout in the random stream: see dropout_word in makemore/random.hpp.
 struct DropoutWords {
   uint32_t seed[2];
   uint32_t purpose;

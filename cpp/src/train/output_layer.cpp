@@ -102,8 +102,8 @@ void OutputLayer::pack(const Kernels& kernel, int64_t which, const Parameters& f
   kernel.transpose(W2T_.array(which) + begin * ld_, ld_, from.W2 + begin, V, F_, end - begin);
 }
 
-// The tokens whose rows of W2 this rank reads: those of its own groups, or all where any token may
-// be a candidate.
+// The tokens whose rows of W2 this rank reads: the tokens of its own groups, or all tokens where
+// any may be a candidate.
 Range OutputLayer::used_tokens() const {
   const Range own = own_share(exchanges_candidates_ ? nullptr : exchange_, group_count());
   const auto first_token = [&](int64_t g) {

@@ -60,8 +60,8 @@ class OutputLayer {
   void exchange_gradients();
   void exchange_parameters(int64_t moments);
 
-  // Copy W2 (which = 0) or a moment of it (1, 2) out of the caller's arrays, and back into them. Of
-  // several ranks, each packs only the rows that it reads.
+  // Copy W2 (which = 0) or a moment of it (1, 2) out of the caller's arrays, and back into them.  A
+  // rank packs only the rows that it reads.
   void pack(const Kernels& kernel, int64_t which, const Parameters& from);
   void unpack(const Kernels& kernel, int64_t which, const Parameters& to) const;
 
@@ -159,7 +159,8 @@ class OutputLayer {
   float* exponentials(const Tile& tile, const Panel& panel) {
     return &e_[tile.begin * ld_rows_ + tile.tokens * panel.first];
   }
-  // That max for each context of the chunk, the greatest logit up to this tile.
+  // The max in these exponentials for each context of the chunk: its greatest logit up to this
+  // tile.
   float* max_of_tile(int64_t tile) { return &tile_max_[tile * ld_rows_]; }
 
   const Sizes sizes_;

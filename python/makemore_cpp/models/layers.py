@@ -1,4 +1,4 @@
-"""What each layer of a net computes, in which shapes and with how many parameters."""
+"""The layers of a net: the formula, shapes and number of parameters of each."""
 
 from typing import NamedTuple
 
