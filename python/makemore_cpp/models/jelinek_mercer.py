@@ -145,7 +145,12 @@ def _bins(counts: NGramCounts, ids: Sequence[Int64]) -> Int64:
     """Return the bins (N,) of contexts, by how often the longest context was seen."""
     level = counts.levels[-1]
     seen = np.append(level.totals(level.counts), 0)[ids[-1]]  # 0 in the place of -1, "not seen"
-    return np.ceil(-np.log((1 + seen) / counts.n_examples)).astype(np.int64)
+    return frequency_bins(seen, counts.n_examples)
+
+
+def frequency_bins(seen: Int64, n_examples: int) -> Int64:
+    """Return the bins ``ceil(-ln((1 + c) / N))`` of what was seen c times in N examples."""
+    return np.ceil(-np.log((1 + seen) / n_examples)).astype(np.int64)
 
 
 def _count_bins(counts: NGramCounts) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 from makemore_cpp.arrays import Float64
 from makemore_cpp.data.dataset import Dataset
+from makemore_cpp.models.jelinek_mercer import frequency_bins
 from makemore_cpp.models.mixture import fit_weights
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Recipe
@@ -160,12 +161,10 @@ class TargetLogProbs(NamedTuple):
     def weights_by_frequency(self, other: Self, data: Dataset) -> list[Float64]:
         """Return the weights of this model in train, dev and test, by the last word's frequency.
 
-        A word that was seen c times among N is in the bin ``ceil(-ln((1 + c) / N))``, as in the
-        paper; every bin has the weight that is best on dev.
+        Every one of the `frequency_bins` has the weight that is best on dev.
         """
         seen = np.bincount(data.train.Y, minlength=len(data.vocab))
-        of_word = np.ceil(-np.log((1 + seen) / len(data.train.Y))).astype(int)
-        of_word -= of_word.min()
+        of_word = frequency_bins(seen, len(data.train.Y))
         in_dev = of_word[data.dev.X[:, -1]]
         weights = np.full(of_word.max() + 1, self.weight(other))
         for i in np.flatnonzero(np.bincount(in_dev) >= LEAST_EXAMPLES):
