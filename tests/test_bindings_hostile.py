@@ -131,6 +131,19 @@ def test_one_argument_is_anything(name: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("name", BINDINGS)
+def test_every_array_has_another_size(name: str) -> None:
+    """Each axis of each array in turn without an element, with one alone and with one more."""
+    for key, array in BINDINGS[name]()[1].items():
+        for axis in range(array.ndim if isinstance(array, np.ndarray) else 0):
+            for size in (0, 1, array.shape[axis] + 1):
+                call, arguments = BINDINGS[name]()
+                arguments[key] = np.resize(
+                    array, (*array.shape[:axis], size, *array.shape[axis + 1 :])
+                )
+                outcome(call, arguments)
+
+
+@pytest.mark.parametrize("name", BINDINGS)
 @attacks(each=5)
 @given(st.data())
 def test_the_layout_of_arrays_does_not_matter(name: str, data: st.DataObject) -> None:

@@ -98,7 +98,7 @@ def test_parameters_are_copies_both_ways() -> None:
         ("C", np.zeros((4, 1), np.float32), r"C has the shape \(4, 1\); it must be \(3, M\)"),
         ("C", np.zeros((3, 0), np.float32), "multiple of the embedding size 0"),
         ("C", np.zeros(3, np.float32), r"C has the shape \(3,\)"),
-        ("W1", np.zeros((0, 3), np.float32), "block_size must be between 1 and 65536, got 0"),
+        ("W1", np.zeros((0, 3), np.float32), r"W1 \(0, 3\), but block_size must be .*, got 0"),
         ("b1", np.zeros(2, np.float32), r"b1 has the shape \(2,\); it must be \(3,\)"),
         ("W2", np.zeros((3, 4), np.float32), r"W2 has the shape \(3, 4\); it must be \(3, 3\)"),
         ("b2", np.full(3, np.nan, np.float32), r"b2\[0\] is nan"),

@@ -17,17 +17,6 @@ namespace makemore::bindings {
 
 namespace {
 
-// A shape as errors show it, with letters for the sizes that are kAny.
-std::string text_of(const Shape& shape) {
-  constexpr const char* kLetters[] = {"N", "M", "K"};
-  std::string text = "(";
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) text += ", ";
-    text += shape[i] == kAny ? kLetters[i] : std::to_string(shape[i]);
-  }
-  return text + (shape.size() == 1 ? ",)" : ")");
-}
-
 // The dtype as errors show it, shortened: that of a structured array may be long.
 std::string shown_type(const py::array& array) {
   return show_text(std::string(py::str(array.dtype())));
@@ -88,6 +77,16 @@ bool is_plain(const py::array& array) {
 }  // namespace
 
 Shape shape_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+std::string text_of(const Shape& shape) {
+  constexpr const char* kLetters[] = {"N", "M", "K"};
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += shape[i] == kAny ? kLetters[i] : std::to_string(shape[i]);
+  }
+  return text + (shape.size() == 1 ? ",)" : ")");
+}
 
 FloatArray float_input(const char* name, py::handle value, const Shape& shape) {
   const py::array_t<float> array = float_array(name, value);

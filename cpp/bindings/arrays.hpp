@@ -72,6 +72,9 @@ RowArray rows_of(py::handle value, int64_t steps, int64_t n_examples);
 
 Shape shape_of(const py::array& array);
 
+// A shape as errors show it, with letters for the sizes that are kAny.
+std::string text_of(const Shape& shape);
+
 // A new array, whose elements are not set.
 FloatArray new_floats(const Shape& shape);
 

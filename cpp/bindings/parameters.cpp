@@ -49,7 +49,12 @@ ParameterArguments parameters_of(Take take, const PerParameter<py::handle>& give
   W2 = take("W2", W2, {is_direct ? H + K : H, V});
   b2 = take("b2", given.b2, {V});
   p.sizes = {K / E, E, H, V, is_direct};
-  check_sizes(p.sizes);
+  try {
+    check_sizes(p.sizes);
+  } catch (const ArgumentError& error) {  // the caller gave arrays, and no size by its name
+    throw ArgumentError("C has the shape " + text_of(shape_of(C)) + " and W1 " +
+                        text_of(shape_of(W1)) + ", but " + error.what());
+  }
   return p;
 }
 
