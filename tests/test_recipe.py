@@ -67,7 +67,7 @@ BAD: dict[str, list[Any]] = {
     "decay_biases": [1, "yes"],
     "dropout": [1.0, -0.1],
     "negatives": [0, -1, 2**20 + 1, 1.5, "all"],
-    "max_seconds": [-1.0, math.nan],
+    "seconds": [-1.0, 0.0, math.nan],
     "max_examples": [0, 10**16],
 }
 FITTING = {"momentum": "momentum", "betas": "adam", "epsilon": "adamw"}

@@ -126,10 +126,10 @@ def test_slow_learning_is_not_divergence(data):
     assert not any(row.diverged for row in sweeps.grid(data, options).rows)
 
 
-def test_a_run_without_time_for_a_step_is_a_row(data, tmp_path):
+def test_a_run_without_time_for_a_second_step_is_a_row(data, tmp_path):
     for _ in range(2):  # the second one reads what the first one kept
-        (row,) = sweeps.grid(data, {"max_seconds": 0.0}, out=tmp_path).rows
-        assert (row.steps, row.last_100, row.diverged) == (0, None, False)
+        (row,) = sweeps.grid(data, {"seconds": 1e-9}, out=tmp_path).rows
+        assert (row.steps, row.diverged) == (1, False)
 
 
 def test_limits_end_a_run(data):
@@ -138,9 +138,18 @@ def test_limits_end_a_run(data):
     )
     assert [row.steps for row in by_examples.rows] == [100, 1]
     assert by_examples.rows[1].examples == len(data.train.Y)
-    by_time = sweeps.grid(data, {"max_seconds": 0.05, "steps": 10**6, "n_hidden": 8})
-    assert 0 < by_time.rows[0].steps < 10**6
-    assert by_time.rows[0].seconds < 2
+
+
+def test_seconds_set_the_steps(data):
+    options = {"n_hidden": 8, "schedule": "cosine", "lr_floor": 0.0}
+    short, long = sweeps.grid(data, {**options, "seconds": [0.02, 0.2]}, jobs=1).rows
+    assert 2 * short.steps < long.steps
+    assert 0.02 < long.seconds < 2
+    # The schedule ends with the run, which is that of so many steps to the last bit.
+    (again,) = sweeps.grid(data, {**options, "steps": long.steps}).rows
+    assert (again.dev, again.train, again.last_100) == (long.dev, long.train, long.last_100)
+    with pytest.raises(mm.ArgumentError, match="steps and seconds both set the length"):
+        sweeps.grid(data, {"steps": 10, "seconds": 1.0})
 
 
 def test_samples_and_patience(data):
@@ -195,7 +204,7 @@ def test_instruction_sets_are_shown_where_they_differ():
         ({"batch_size": "most"}, "batch_size"),
         ({"dropout": 1.0}, "dropout"),
         ({"block_size": 2**40}, "block_size"),
-        ({"max_seconds": -1}, "max_seconds is -1"),
+        ({"steps": 1, "seconds": -1}, "seconds"),
         ({"max_examples": 0}, "max_examples is 0"),
         ({"lr": list(range(1000)), "n_embd": list(range(1000))}, "more than 100,000 combinations"),
     ],

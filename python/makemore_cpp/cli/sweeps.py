@@ -58,7 +58,8 @@ def grid(
     """Train a model for every combination of options."""
     dataset = cli_common.take_data(options)
     given = {name: values for name, values in options.items() if values is not None}
-    combinations = sweeps.combine({"steps": DEFAULT_STEPS, **given})
+    length = {} if "seconds" in given else {"steps": DEFAULT_STEPS}
+    combinations = sweeps.combine({**length, **given})
     if csv_path is not None:
         files.check_replaceable(csv_path)
     with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):

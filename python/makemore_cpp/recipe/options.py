@@ -200,8 +200,8 @@ class Recipe:
         "update", int, None, _integer(1, 2**20),
         "Tokens in the softmax of a step beside its targets.", default_text="all",
     )  # fmt: skip
-    max_seconds: float | None = _option(
-        "budget", float, None, checks.non_negative, "End a run after this many seconds."
+    seconds: float | None = _option(
+        "budget", float, None, _positive, "Do the steps that this machine does in so many seconds."
     )
     max_examples: int | None = _option(
         "budget", int, None, _integer(1, MAX_EXAMPLES), "End a run after this many examples."

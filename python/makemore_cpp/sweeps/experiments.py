@@ -106,24 +106,18 @@ EXPERIMENTS = {
                 "batch_size": size,
                 "lr": rate,
                 "schedule": "constant",
-                "steps": 10_000_000,  # every run reaches its limit before
                 **limit,
             }
-            for limit in ({"max_seconds": 2.0}, {"max_examples": 2_000_000})
+            for limit in (
+                {"seconds": 2.0},
+                {"max_examples": 2_000_000, "steps": 2_000_000},  # fewer, but for a batch of one
+            )
             for size, rate in RATES_OF_BATCHES.items()
         ],
         steps=None,
-        columns=(
-            "max_seconds",
-            "max_examples",
-            "batch_size",
-            "lr",
-            "steps",
-            "examples",
-            *LOSSES[1:],
-        ),
+        columns=("max_examples", "batch_size", "lr", "steps", "examples", *LOSSES[1:]),
         x="batch_size",
-        by=("max_seconds", "max_examples"),
+        by=("seconds", "max_examples"),
         is_timed=True,
     ),
     "optimizers": Experiment(
@@ -198,10 +192,11 @@ def run_experiment(
     settings["samples"] = experiment.samples
     settings["columns"] = experiment.columns
     wanted = experiment.steps if steps is None else steps
+    length = {} if wanted is None else {"steps": wanted}
     combinations = [
         _quick(combination) if is_quick else combination
         for grid in experiment.grids
-        for combination in grids.combine({"steps": wanted, **grid, **(options or {})})
+        for combination in grids.combine({**length, **grid, **(options or {})})
     ]
     return grids.run(with_train_texts(data, train_texts), combinations, **settings)
 
@@ -262,7 +257,7 @@ def _quick(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options for a fiftieth of the work."""
     less = {
         name: type(options[name])(options[name] / QUICK)
-        for name in ("steps", "max_seconds", "max_examples")
+        for name in ("steps", "seconds", "max_examples")
         if options.get(name) is not None
     }
     return {**options, **{name: max(1, n) if name == "steps" else n for name, n in less.items()}}

@@ -40,17 +40,19 @@ class Settings(TypedDict, total=False):
 def grid(data: Dataset, options: Mapping[str, Any], **settings: Unpack[Settings]) -> Table:
     """Train a model for every combination of the options, with every seed.
 
-    Apart from its times, the table depends only on the data, the options, the seeds and the
-    instruction set, which rounds in its own way and which each row names.
+    Apart from its times, and from numbers of steps by `seconds`, the table depends only on the
+    data, the options, the seeds and the instruction set, which rounds in its own way and which each
+    row names.
 
     Parameters
     ----------
     data : Dataset
         The data; contexts are made anew for other block sizes.
     options : dict
-        Options of `MLP` and `train` by name, and `max_seconds` and `max_examples`, after which a
-        run ends early. A list holds values to combine; anything else is the value of all runs. An
-        option that is absent has its default.
+        Options of `MLP` and `train` by name, and two limits: `max_examples` shortens a run, and
+        `seconds` takes the place of `steps`: a run has as many steps as this machine does in that
+        time, by its speed just before, so that its schedule ends with it. A list holds values to
+        combine; anything else is the value of all runs. An option that is absent has its default.
     seeds : list of int
         The seeds of initial parameters and minibatches.
     samples : int
@@ -197,6 +199,8 @@ def _planned_runs(
     runs = []
     for combination in combinations:
         _check_names(combination)
+        if "steps" in combination and combination.get("seconds") is not None:
+            raise ArgumentError("steps and seconds both set the length of a run; give one of them")
         options = {**DEFAULTS, **{name: _plain(value) for name, value in combination.items()}}
         new = [Run(options, seed, samples) for seed in seeds]
         check_run(data, new[0])

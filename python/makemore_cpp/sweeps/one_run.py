@@ -13,6 +13,7 @@ from makemore_cpp.arrays import Int32
 from makemore_cpp.data.dataset import Dataset, Split, build_dataset
 from makemore_cpp.models.mlp import MLP
 from makemore_cpp.recipe.options import OPTIONS, Part, Recipe, names_of
+from makemore_cpp.recipe.schedules import MAX_STEPS
 from makemore_cpp.sweeps.table import Row
 from makemore_cpp.training.history import History
 from makemore_cpp.training.loop import train_quietly
@@ -21,6 +22,11 @@ from makemore_cpp.training.loop import train_quietly
 DEFAULTS: dict[str, Any] = {
     name: option.default for name, option in OPTIONS.items() if name not in ("seed", "eval_every")
 }
+
+
+# A run of a number of seconds is preceded by steps that take this share of them, or this time, or
+# up to twice as long.
+SHARE_TIMED, LONGEST_TIMED = 0.05, 0.5
 
 
 class Run(NamedTuple):
@@ -58,16 +64,10 @@ def run_one(data: Dataset, run: Run, is_stopped: Callable[[], bool] | None = Non
         isa=build_info()["isa"]["used"],
         diverged=True,
     )
-    limit = run.options["max_seconds"]
+    planned = _planned_steps(data, run)
     started = time.perf_counter()
-    end = math.inf if limit is None else started + limit
     try:
-        history = _train(
-            model,
-            data,
-            run,
-            lambda: time.perf_counter() >= end or (is_stopped is not None and is_stopped()),
-        )
+        history = _train(model, data, run, planned, is_stopped)
     except DivergedError as error:
         return replace(row, steps=error.step + 1, seconds=time.perf_counter() - started)
     if is_stopped is not None and is_stopped():
@@ -105,11 +105,51 @@ def _of_parts(run: Run, *parts: Part) -> dict[str, Any]:
     return {name: value for name, value in run.options.items() if name in names}
 
 
-def _train(model: MLP, data: Dataset, run: Run, should_stop: Callable[[], bool]) -> History:
-    options = _of_parts(run, "training", "update")
+def _planned_steps(data: Dataset, run: Run) -> int:
+    """Return the number of steps of a run whose examples or seconds may be limited."""
+    steps = int(run.options["steps"])
+    if run.options["seconds"] is not None:
+        steps = _steps_within(run.options["seconds"], data, run)
     if run.options["max_examples"] is not None:
-        per_step = _examples_per_step(data, run)
-        options["steps"] = max(1, min(options["steps"], run.options["max_examples"] // per_step))
+        steps = min(steps, run.options["max_examples"] // _examples_per_step(data, run))
+    return max(1, steps)
+
+
+def _steps_within(seconds: float, data: Dataset, run: Run) -> int:
+    """Return how many steps take so many seconds, by the time of the first ones of a spare model.
+
+    A call of ever more steps is timed until it takes long enough to tell.
+    """
+    model = _new_model(data, run)
+    recipe = Recipe.of(_of_parts(run, "training", "update"), "training", "update")
+    state = model.optimizer_state(recipe.optimizer)
+    done, count, taken = 0, 1, 0.0
+    while taken < min(SHARE_TIMED * seconds, LONGEST_TIMED) and done + count <= MAX_STEPS:
+        started = time.perf_counter()
+        model.train_steps(
+            data.train.X,
+            data.train.Y,
+            np.zeros(count),  # so that it cannot diverge
+            **recipe.minibatches(),
+            seed=run.seed,
+            first_step=done,
+            state=state,
+            threads=1,
+            **recipe.options("update"),
+        )
+        taken = time.perf_counter() - started
+        done, last, count = done + count, count, 2 * count
+    return min(MAX_STEPS, round(seconds / taken * last))
+
+
+def _train(
+    model: MLP,
+    data: Dataset,
+    run: Run,
+    steps: int,
+    is_stopped: Callable[[], bool] | None,
+) -> History:
+    options = {**_of_parts(run, "training", "update"), "steps": steps}
     # With patience, dev is evaluated as often as usual; without it, only the end counts.
     eval_every = None if options.get("patience") is not None else 0
     return train_quietly(
@@ -118,7 +158,7 @@ def _train(model: MLP, data: Dataset, run: Run, should_stop: Callable[[], bool])
         seed=run.seed,
         threads=1,
         eval_every=eval_every,
-        should_stop=should_stop,
+        should_stop=is_stopped,
         **options,
     )
 

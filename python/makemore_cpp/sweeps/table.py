@@ -185,5 +185,5 @@ def _over_seeds(
 
 
 def _is_option(cell: Sequence[Row], name: str) -> bool:
-    # "steps" is an option and an attribute of Row; the table shows the latter, the steps done.
+    # "steps" and "seconds" are options and attributes of Row; the table shows what was done.
     return name in cell[0].options and not hasattr(cell[0], name)
