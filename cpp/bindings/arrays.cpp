@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -137,19 +138,23 @@ void check_apart(const char* a_name, const FloatArray& a, const char* b_name, co
 
 namespace {
 
-// Memory that a call has claimed.  Only a thread with Python's lock reads or changes `claims`.
+// Memory that a call has claimed.
 struct Claim {
   const WrittenMemory* owner;
   uintptr_t begin, end;
   pid_t process;  // in a child forked meanwhile the call never ends, so its claims do not count
 };
 std::vector<Claim> claims;
+// Guards `claims`.  A thread that holds it calls nothing of Python, so that no fork finds it
+// locked: Python forks when all its other threads wait or are outside of it.
+std::mutex claims_mutex;
 
 }  // namespace
 
 void WrittenMemory::claim(const std::string& name, const py::array& array) {
   const auto begin = reinterpret_cast<uintptr_t>(array.data());
   const Claim claim{this, begin, begin + static_cast<size_t>(array.nbytes()), ::getpid()};
+  const std::lock_guard<std::mutex> lock(claims_mutex);
   for (const Claim& other : claims) {
     if (other.owner != this && other.process == claim.process && other.begin < claim.end &&
         claim.begin < other.end) {
@@ -160,6 +165,7 @@ void WrittenMemory::claim(const std::string& name, const py::array& array) {
 }
 
 WrittenMemory::~WrittenMemory() {
+  const std::lock_guard<std::mutex> lock(claims_mutex);
   std::erase_if(claims, [this](const Claim& claim) { return claim.owner == this; });
 }
 

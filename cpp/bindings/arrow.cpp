@@ -2,6 +2,10 @@
 // marked as released, and the moved one is released once.
 #include "arrow.hpp"
 
+#include <pybind11/critical_section.h>
+
+#include <atomic>
+
 #include "base/utf8.hpp"
 #include "bindings.hpp"
 #include "classes.hpp"
@@ -47,6 +51,7 @@ ArrowOwned<Struct> taken_out(const std::string& name, py::handle capsule, const 
     throw py::type_error(name + " cannot be read as Arrow: its method must give a capsule called " +
                          kind + ", not " + type_name(capsule));
   }
+  const py::scoped_critical_section no_other(capsule);  // several threads may have one capsule
   auto* const given = static_cast<Struct*>(PyCapsule_GetPointer(capsule.ptr(), kind));
   if (given->release == nullptr) {
     throw ArgumentError(name + " gives an " + kind + " that is released already");
@@ -217,8 +222,9 @@ class Reader {
       : source_(std::move(source)), name_(std::move(name)) {}
 
   py::list next() {
-    if (is_reading_) throw ArgumentError(name_ + " is being read by another call");
-    is_reading_ = true;
+    if (is_reading_.exchange(true)) {
+      throw ArgumentError(name_ + " is being read by another call");
+    }
     try {
       py::list strings = read();
       if (strings.empty()) source_.reset();
@@ -246,7 +252,7 @@ class Reader {
   std::optional<ArrowSource> source_;
   std::string name_;
   int64_t done_ = 0;
-  bool is_reading_ = false;
+  std::atomic<bool> is_reading_{false};
 };
 
 py::object arrow_reader(const py::object& texts, const py::object& name) {
@@ -261,7 +267,21 @@ py::object arrow_reader(const py::object& texts, const py::object& name) {
   return py::cpp_function([reader] { return reader->next(); });
 }
 
-void append(PyTextColumn& column, const py::object& texts) {
+const PyTextColumn& column_of(const py::object& self) {
+  return object_of<PyTextColumn>("self", self);
+}
+
+// Makes a method of a function of a column, to which no other thread appends meanwhile.
+template <typename Call>
+auto alone(const Call& call) {
+  return [call](const py::object& self) {
+    const py::scoped_critical_section no_other(self);
+    return call(*column_of(self).texts);
+  };
+}
+
+void append(const py::object& self, const py::object& texts) {
+  const PyTextColumn& column = column_of(self);
   if (PyUnicode_Check(texts.ptr())) {
     throw py::type_error("texts must be an iterable of str, not one str");
   }
@@ -277,16 +297,20 @@ void append(PyTextColumn& column, const py::object& texts) {
     }
     appended = collected;
   }
+  const py::scoped_critical_section no_other(self, texts);
   if (column.texts.use_count() > 1 + (appended == column.texts)) {
     throw ArgumentError("texts cannot be appended to a column that was given away as Arrow");
   }
+  // What a library that released an array has read of this memory, it has read before.
+  std::atomic_thread_fence(std::memory_order_acquire);
   column.texts->append(*appended);
 }
 
-py::tuple arrow_capsules(const PyTextColumn& column, const py::object&) {
+py::tuple arrow_capsules(const py::object& self, const py::object&) {
+  const py::scoped_critical_section no_other(self);
   std::unique_ptr<ArrowSchema, Release> schema(new ArrowSchema());
   std::unique_ptr<ArrowArray, Release> array(new ArrowArray());
-  export_to_arrow(column.texts, *schema, *array);
+  export_to_arrow(column_of(self).texts, *schema, *array);
   return py::make_tuple(capsule_of(std::move(schema), "arrow_schema"),
                         capsule_of(std::move(array), "arrow_array"));
 }
@@ -299,14 +323,12 @@ void bind_arrow(py::module_& m) {
 It is made by `makemore_cpp.sample` with ``as_arrow=True``, and is an Arrow array of large_utf8 for
 whatever reads the Arrow C data interface: ``pyarrow.array(column)``, ``polars.Series(column)``.)");
   def_init(column, +[] { return PyTextColumn(); });
-  column.def("__len__", [](const PyTextColumn& column) { return column.texts->count(); })
-      .def("__repr__",
-           [](const PyTextColumn& column) {
-             return "<TextColumn of " + std::to_string(column.texts->count()) + " texts>";
-           })
-      .def(
-          "tolist", [](const PyTextColumn& column) { return strings_of(*column.texts); },
-          "Return the texts as a list of str.")
+  column.def("__len__", alone([](const TextColumn& texts) { return texts.count(); }))
+      .def("__repr__", alone([](const TextColumn& texts) {
+             return "<TextColumn of " + std::to_string(texts.count()) + " texts>";
+           }))
+      .def("tolist", alone([](const TextColumn& texts) { return strings_of(texts); }),
+           "Return the texts as a list of str.")
       .def("append", &append, "texts"_a,
            R"(Append the texts of another column, or an iterable of str.
 

@@ -35,13 +35,11 @@ Number number_of(const std::string& name, const py::array& array) {
 }
 
 py::bytes write_tensors(const py::object& metadata, const py::object& tensors) {
-  if (!PyDict_Check(tensors.ptr())) {
-    throw py::type_error("tensors must be a dict of arrays, not " + type_name(tensors));
-  }
+  const py::dict given = dict_of_arrays("tensors", tensors);
   TensorFile file;
   file.metadata = text("metadata", metadata);
   std::vector<py::array> arrays;  // the file refers to their data
-  for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(tensors)) {
+  for (const auto& [key, value] : given) {
     const std::string name(text("the name of a tensor", key));
     if (!py::isinstance<py::array>(value)) {
       throw py::type_error("tensors['" + show_text(name) + "'] must be an array, not " +

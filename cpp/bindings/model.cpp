@@ -104,10 +104,8 @@ void check_same_shape(const std::string& name, const FloatArray& array,
 StateArguments state_of(py::handle state, const ParameterArguments& parameters) {
   StateArguments arguments;
   if (state.is_none()) return arguments;
-  if (!py::isinstance<py::dict>(state)) {
-    throw py::type_error("state must be a dict of arrays, not " + type_name(state));
-  }
-  for (const auto& [key, value] : py::reinterpret_borrow<py::dict>(state)) {
+  const py::dict given = dict_of_arrays("state", state);
+  for (const auto& [key, value] : given) {
     const std::string name(text("a key of state", key));
     if (name == "step") {
       arguments.count = count_of(value);

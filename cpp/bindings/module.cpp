@@ -1,7 +1,10 @@
-// The module _core, part by part.
+// The module _core, part by part.  It needs no global lock: without one, what two threads may
+// change at once is under a mutex or in a critical section of the Python object.
 #include "bindings.hpp"
 
-PYBIND11_MODULE(core_of_main_interpreter, m) {
+namespace py = pybind11;
+
+PYBIND11_MODULE(core_of_main_interpreter, m, py::mod_gil_not_used()) {
   using namespace makemore::bindings;
   m.doc() = "The compiled core of makemore_cpp; python/makemore_cpp/_core.pyi describes it.";
   m.attr("__version__") = MAKEMORE_VERSION;

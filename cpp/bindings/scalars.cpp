@@ -112,6 +112,15 @@ std::string_view text(const std::string& name, py::handle value) {
   throw reason;  // out of memory
 }
 
+py::dict dict_of_arrays(const char* name, py::handle value) {
+  if (!PyDict_Check(value.ptr())) {
+    throw py::type_error(std::string(name) + " must be a dict of arrays, not " + type_name(value));
+  }
+  PyObject* const copy = PyDict_Copy(value.ptr());
+  if (copy == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::dict>(copy);
+}
+
 std::string_view bytes_argument(const char* name, py::handle value) {
   if (!PyBytes_Check(value.ptr())) {
     throw py::type_error(std::string(name) + " must be bytes, not " + type_name(value));

@@ -38,6 +38,10 @@ bool flag(const char* name, py::handle value);
 // for a lone surrogate.
 std::string_view text(const std::string& name, py::handle value);
 
+// A copy of a dict, which no other thread and no call of Python changes.  TypeError, that it must
+// be a dict of arrays, for another type.
+py::dict dict_of_arrays(const char* name, py::handle value);
+
 // The bytes of a bytes object, which live as long as it does.  TypeError for another type.
 std::string_view bytes_argument(const char* name, py::handle value);
 

@@ -23,7 +23,8 @@ process() {
   MAKEMORE_CAMPAIGN=1 pytest -q -rP tests/test_ctrl_c.py  # which prints how long each waits
   MAKEMORE_CAMPAIGN=1 pytest -q tests/test_manners.py tests/test_leaks.py \
     tests/test_out_of_memory.py tests/test_divergence.py tests/test_reentrant.py \
-    tests/test_many_callers.py tests/test_not_constructed.py tests/test_folders.py
+    tests/test_many_callers.py tests/test_without_the_gil.py tests/test_not_constructed.py \
+    tests/test_folders.py
 }
 
 saves() {

@@ -84,8 +84,9 @@ std::string target_of(const std::string& path) {
     if (i == kMostLinks) fail(kWrite, path, std::generic_category().message(ELOOP));
     target = target.parent_path() / next;  // this is `next` where `next` is absolute
   }
-  // A link below /proc can lead to a file that has no name any more.
-  if (exists && ::lstat(target.c_str(), &status) != 0) {
+  // A link below /proc can lead to a file that has no name any more.  (A file that somebody has
+  // removed meanwhile has none either, but no path leads to it.)
+  if (exists && ::lstat(target.c_str(), &status) != 0 && ::stat(path.c_str(), &aim) == 0) {
     fail(kWrite, path, "it is a link to a file without a name");
   }
   return target.string();

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 
 from makemore_cpp import _core
@@ -40,7 +41,8 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
 
 def check_folder(folder: str | os.PathLike[str], name: str | None = None) -> None:
     """Raise FileError, about the file `name`, unless files can be written in the folder."""
-    probe = os.path.join(folder, f".makemore-{os.getpid()}-probe.tmp")
+    own = f"{os.getpid()}-{threading.get_ident()}"  # other threads may be checking the folder too
+    probe = os.path.join(folder, f".makemore-{own}-probe.tmp")
     try:
         _core.write_file(probe, b"probe")
         os.unlink(probe)
