@@ -5,8 +5,8 @@ measuring.py starts this script as a process for each candidate and number of th
     python benchmarks/candidates.py NAME THREADS
 
 It reads one JSON command per line from stdin and answers with a line of JSON on stdout.  Every
-candidate is a function of the first parameters, the examples, {"all": (X, Y), "dev": (X, Y)}, and
-the optimiser, "sgd" or "adamw" with a weight decay of `DECAY` on C, W1 and W2; it returns
+candidate is a function of the first parameters, the examples (X, Y) of "all", "train", "dev" and
+"test", and the `Update` of a step; it returns
 
     start()                                              goes back to the first parameters
     run(rows (steps,B), lr (steps,)) -> losses (steps,)  trains on; `rows` are rows of "all"
@@ -18,6 +18,7 @@ import json
 import os
 import sys
 import time
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,27 +29,35 @@ NAMES = (OURS, AVX2, "numpy", "torch eager", "torch compile", "jax scan")
 FAST = (OURS, AVX2, "jax scan")
 PARAMETERS = ("C", "W1", "b1", "W2", "b2")
 MOMENTS = {"sgd": (), "adamw": ("m", "v")}
-DECAY = 0.01
+CHUNKS = 50  # the calls of a training of so many seconds, after each of which the rate is set anew
 LOGITS = 2**27  # at most so many are computed at once for a loss: half a gigabyte
+
+
+class Update(NamedTuple):
+    """How a step changes the parameters."""
+
+    optimizer: str = "sgd"  # or "adamw"
+    weight_decay: float = 0.01  # adamw's, on C, W1 and W2
+    dropout: float = 0.0  # of the hidden units
 
 
 def own_module(name):
     """Return the maker of a candidate by a module of makemore_cpp: `_core` or `reference`."""
 
-    def make(parameters, splits, optimizer):
+    def make(parameters, splits, update):
         module = importlib.import_module(f"makemore_cpp.{name}")
         arrays = [p.copy() for p in parameters]
         state, done = {}, 0
-        options = {"optimizer": optimizer}
-        if optimizer == "adamw":
-            options |= {"weight_decay": DECAY, "state": state}
+        options = {"optimizer": update.optimizer, "dropout": update.dropout}
+        if update.optimizer == "adamw":
+            options |= {"weight_decay": update.weight_decay, "state": state}
 
         def start():
             nonlocal done
             done = 0
             for array, first in zip(arrays, parameters, strict=True):
                 array[...] = first
-            for moment in MOMENTS[optimizer]:
+            for moment in MOMENTS[update.optimizer]:
                 for p, first in zip(PARAMETERS, parameters, strict=True):
                     state[f"{moment}.{p}"] = np.zeros_like(first)
 
@@ -67,7 +76,7 @@ def own_module(name):
 
 
 def torch_step(compiled):
-    def make(parameters, splits, optimizer):
+    def make(parameters, splits, update):
         import torch
         import torch.nn.functional as F  # noqa: N812
 
@@ -80,21 +89,20 @@ def torch_step(compiled):
         }
         X, Y = examples["all"]
 
-        def logits_of(x):
+        def loss_of(x, y, dropout=0.0):
             h = torch.tanh(C[x].view(len(x), -1) @ W1 + b1)
-            return h @ W2 + b2
-
-        def loss_of(x, y):
-            return F.cross_entropy(logits_of(x), y)
+            if dropout > 0:
+                h = F.dropout(h, dropout)
+            return F.cross_entropy(h @ W2 + b2, y)
 
         step_loss = torch.compile(loss_of) if compiled else loss_of
         adamw = None
 
         def start():
             nonlocal adamw
-            if optimizer == "adamw":
+            if update.optimizer == "adamw":
                 groups = [
-                    {"params": [C, W1, W2], "weight_decay": DECAY},
+                    {"params": [C, W1, W2], "weight_decay": update.weight_decay},
                     {"params": [b1, b2], "weight_decay": 0.0},
                 ]
                 # fused is faster than foreach and the plain loop
@@ -107,7 +115,7 @@ def torch_step(compiled):
             losses = np.empty(len(lr), np.float32)
             rows = torch.tensor(rows)
             for i, rate in enumerate(lr.tolist()):
-                loss = step_loss(X[rows[i]], Y[rows[i]])
+                loss = step_loss(X[rows[i]], Y[rows[i]], update.dropout)
                 for p in tensors:
                     p.grad = None
                 loss.backward()
@@ -135,41 +143,48 @@ def torch_step(compiled):
     return make
 
 
-def jax_scan(parameters, splits, optimizer):
+def jax_scan(parameters, splits, update):
     import jax
     import jax.numpy as jnp
 
     examples = {split: (jnp.asarray(X), jnp.asarray(Y)) for split, (X, Y) in splits.items()}
     X, Y = examples["all"]
 
-    def loss_of(p, x, y):
+    def loss_of(p, x, y, key=None):
         C, W1, b1, W2, b2 = p
         h = jnp.tanh(C[x].reshape(len(x), -1) @ W1 + b1)
+        if key is not None:
+            kept = jax.random.bernoulli(key, 1 - update.dropout, h.shape)
+            h = jnp.where(kept, h / (1 - update.dropout), 0)
         log_p = jax.nn.log_softmax(h @ W2 + b2)
         return -jnp.take_along_axis(log_p, y[:, None], axis=1).mean()
 
+    def loss_and_gradient(p, rows, t):
+        key = jax.random.fold_in(jax.random.key(0), t) if update.dropout > 0 else None
+        return jax.value_and_grad(loss_of)(p, X[rows], Y[rows], key)
+
     def sgd(state, row_and_rate):
-        (p,) = state
+        p, t = state
         rows, rate = row_and_rate
-        loss, gradient = jax.value_and_grad(loss_of)(p, X[rows], Y[rows])
-        return (tuple(w - rate * g for w, g in zip(p, gradient, strict=True)),), loss
+        loss, gradient = loss_and_gradient(p, rows, t)
+        return (tuple(w - rate * g for w, g in zip(p, gradient, strict=True)), t + 1), loss
 
     def adamw(state, row_and_rate):
-        p, ms, vs, t = state
+        p, t, ms, vs = state
         rows, rate = row_and_rate
-        loss, gradient = jax.value_and_grad(loss_of)(p, X[rows], Y[rows])
+        loss, gradient = loss_and_gradient(p, rows, t)
         t = t + 1
         ms = tuple(0.9 * m + 0.1 * g for m, g in zip(ms, gradient, strict=True))
         vs = tuple(0.999 * v + 0.001 * g * g for v, g in zip(vs, gradient, strict=True))
 
         def updated(w, m, v):
-            decayed = w - rate * DECAY * w if w.ndim == 2 else w
+            decayed = w - rate * update.weight_decay * w if w.ndim == 2 else w
             m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.999**t)
             return decayed - rate * m_hat / (jnp.sqrt(v_hat) + 1e-8)
 
-        return (tuple(map(updated, p, ms, vs)), ms, vs, t), loss
+        return (tuple(map(updated, p, ms, vs)), t, ms, vs), loss
 
-    step = adamw if optimizer == "adamw" else sgd
+    step = adamw if update.optimizer == "adamw" else sgd
     # JAX may overwrite the old state, which a training loop does not need any more.
     train = jax.jit(lambda state, rows, lr: jax.lax.scan(step, state, (rows, lr)), donate_argnums=0)
     mean_loss = jax.jit(loss_of)
@@ -178,8 +193,8 @@ def jax_scan(parameters, splits, optimizer):
     def start():
         nonlocal state
         first = tuple(jnp.array(p) for p in parameters)
-        zeros = [tuple(jnp.zeros_like(p) for p in first) for _ in MOMENTS[optimizer]]
-        state = (first, *zeros, jnp.float32(0)) if zeros else (first,)
+        zeros = [tuple(jnp.zeros_like(p) for p in first) for _ in MOMENTS[update.optimizer]]
+        state = (first, jnp.int32(0), *zeros)
 
     def run(rows, lr):
         nonlocal state
@@ -221,11 +236,19 @@ class Server:
             np.load(file)
         )  # dict, as every access to the file would read an array again
         X, Y, dev = (self.problem[key] for key in ("X", "Y", "dev"))
-        splits = {"all": (X, Y), "dev": (X[slice(*dev)], Y[slice(*dev)])}
-        parameters = [self.problem[p] for p in PARAMETERS]
-        self.start, self.run, self.loss = MAKERS[name](
-            parameters, splits, str(self.problem["optimizer"])
-        )
+        ends = [0, *dev, len(Y)]
+        self.splits = {"all": (X, Y)}
+        for split, begin, end in zip(("train", "dev", "test"), ends[:-1], ends[1:], strict=True):
+            self.splits[split] = X[begin:end], Y[begin:end]
+        self.parameters = [self.problem[p] for p in PARAMETERS]
+        update = Update(*json.loads(str(self.problem["update"])))
+        self.start, self.run, self.loss = MAKERS[name](self.parameters, self.splits, update)
+
+    def begin_from(self, file):
+        """Take the first parameters of another problem, which differs in nothing else."""
+        problem = np.load(file)
+        self.parameters[:] = [problem[p] for p in PARAMETERS]
+        return {}
 
     def train(self, first, last):
         """Do these steps of the problem and return their losses."""
@@ -261,6 +284,37 @@ class Server:
             if loss <= target:
                 break
         return {"seconds": time.perf_counter() - started, "steps": done, "loss": loss}
+
+    def train_for(self, seconds, batch_size, lr, seed):
+        """Train for so many seconds with a rate that falls with the clock, as a cosine, to 0.
+
+        Its calls take a fixed number of steps, so that JAX compiles them once, before the clock
+        starts. A call that would not end in time, taking as long as the last one, is not begun.
+        """
+        random, n_train = np.random.default_rng(seed), int(self.problem["dev"][0])
+
+        def timed_call(rates):
+            started = time.perf_counter()
+            self.run(random.integers(n_train, size=(len(rates), batch_size)), rates)
+            return time.perf_counter() - started
+
+        self.start()
+        count, taken = 1, 0.0
+        while taken < seconds / CHUNKS:
+            count = 2 * count if taken < seconds / CHUNKS / 2 else count + count // 2 + 1
+            timed_call(np.zeros(count))  # compiles
+            taken = timed_call(np.zeros(count))
+        self.start()
+        elapsed, calls = 0.0, 0
+        started = time.perf_counter()
+        while elapsed + taken <= seconds:
+            shares = (elapsed + taken * np.arange(count) / count) / seconds
+            taken = timed_call(lr * (1 + np.cos(np.pi * shares)) / 2)
+            elapsed = time.perf_counter() - started
+            calls += 1
+        losses = {split: self.loss(split) for split in self.splits if split != "all"}
+        finite = {split: loss if np.isfinite(loss) else np.inf for split, loss in losses.items()}
+        return {"seconds": elapsed, "steps": calls * count, **finite}
 
 
 def serve(name, threads):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import candidates
 import numpy as np
-from candidates import AVX2, FAST, OURS, PARAMETERS
+from candidates import AVX2, FAST, OURS, PARAMETERS, Update
 from flops import measured_peak
 from zipf import zipf_examples
 
@@ -102,23 +102,32 @@ def write_problem(file, sizes, texts, steps, optimizer="sgd"):
         X, Y = zipf_examples(V, T, N_OF_LARGE)
         ends = np.array([8, 9]) * len(Y) // 10
     else:
-        data = mm.Dataset.split(texts, T)
-        V = len(data.vocab)
-        splits = (data.train, data.dev, data.test)
-        X, Y = (np.concatenate([getattr(split, a) for split in splits]) for a in "XY")
-        ends = np.cumsum([len(split.Y) for split in splits])[:2]
+        V, X, Y, ends = examples_of(texts, T)
     rate = ADAMW_RATE if optimizer == "adamw" else LECTURE_RATE
-    np.savez(
+    save_problem(
         file,
-        optimizer=optimizer,
-        X=X,
-        Y=Y,
-        dev=ends,
+        (X, Y, ends),
+        Update(optimizer),
+        _core.initial_parameters(T, E, H, V, seed=1),
         rows=_core.batch_rows(1, 0, steps, B, int(ends[0])),
         lr=mm.learning_rates("step", rate, LECTURE_STEPS, count=steps),
-        **dict(zip(PARAMETERS, _core.initial_parameters(T, E, H, V, seed=1), strict=True)),
     )
     return V
+
+
+def examples_of(texts, T):
+    """Return V, and X, Y and dev of `write_problem`, of texts split by random.Random(42)."""
+    data = mm.Dataset.split(texts, T, seed=42)
+    splits = (data.train, data.dev, data.test)
+    X, Y = (np.concatenate([getattr(split, a) for split in splits]) for a in "XY")
+    return len(data.vocab), X, Y, np.cumsum([len(split.Y) for split in splits])[:2]
+
+
+def save_problem(file, examples, update, parameters, **more):
+    """Save examples (X, Y, dev), the `Update` of a step, the first parameters, and more arrays."""
+    X, Y, dev = examples
+    first = dict(zip(PARAMETERS, parameters, strict=True))
+    np.savez(file, X=X, Y=Y, dev=dev, update=json.dumps(update), **first, **more)
 
 
 def start_all(file, names):

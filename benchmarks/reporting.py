@@ -5,6 +5,9 @@ import statistics
 from candidates import AVX2, OURS
 
 FRAMEWORKS = ("torch", "jax")
+COLORS = {
+    "numpy": "#4d9de0", "torch eager": "#e1a100", "torch compile": "#b06a00", "jax scan": "#2a7f62",
+}  # fmt: skip
 
 
 def medians(found):
@@ -101,6 +104,39 @@ def draw(steps, file):
     ax.invert_yaxis()
     ax.set_xlabel("microseconds per training step")
     ax.set_title("The lecture's model: B=32, T=3, E=10, H=200, V=27")
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    figure.savefig(file, dpi=120)
+
+
+def draw_seconds(rows, counts, file):
+    """Draw dev loss against seconds of training, and n-grams as lines, {order: loss}."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    ax = figure.subplots()
+    most = max(row["cpus"] for row in rows)
+    for name in dict.fromkeys(row["name"] for row in rows):
+        for cpus, style in {1: "-", most: "--"}.items():
+            own = [row for row in rows if (row["name"], row["cpus"]) == (name, cpus)]
+            means = [statistics.fmean(row["dev"]) for row in own]
+            color = "#c8102e" if name == OURS else COLORS[name]
+            ax.plot(
+                [row["budget"] for row in own], means, style, marker="o", color=color,
+                label=f"{name}, {counted(cpus)}",
+            )  # fmt: skip
+    for order, loss in counts.items():
+        ax.axhline(loss, color="#8a8a8a", linewidth=0.8, linestyle=":")
+        ax.annotate(
+            f"{order}-gram", (1, loss), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+        )
+    ax.set_xscale("log")
+    seconds = sorted({row["budget"] for row in rows})
+    ax.set_xticks(seconds, [f"{budget:g}" for budget in seconds])
+    ax.minorticks_off()
+    ax.set_xlabel("seconds of training")
+    ax.set_ylabel("dev loss, nats per character")
+    ax.legend(fontsize="small")
     for side in ("top", "right"):
         ax.spines[side].set_visible(False)
     figure.savefig(file, dpi=120)

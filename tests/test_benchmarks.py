@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import copy
 import os
+from types import SimpleNamespace
 from typing import Any
 
+import candidates
 import difference
 import flops
 import growth
 import numpy as np
+import one_second
 import pytest
 import reporting
 import texts
 from candidates import AVX2, OURS
 
 import makemore_cpp as mm
+from makemore_cpp.reference import random as reference_random
 
 TEXTS = ["emma", "olivia", "ava", "isabella", "sophia", "mia", "amelia", "harper", "luna", "ella"]
 
@@ -258,6 +262,85 @@ def test_commands_run_to_their_end(monkeypatch, measuring, jobs):
     assert (
         found["makemore_cpp train", measuring.ALL_CPUS][0] > found["python", measuring.ALL_CPUS][0]
     )
+
+
+# -- names in a second -------------------------------------------------------------------------
+class LearnsBy:
+    """A runner whose loss is least with a batch of 32 and a rate of 0.04, for any candidate."""
+
+    def __init__(self) -> None:
+        self.tried: list[Any] = []
+
+    def train(self, candidate, recipe, seconds, seed):
+        self.tried.append(recipe)
+        off = abs(np.log2(recipe.batch_size / 32)) + abs(np.log2(recipe.lr / 0.04))
+        return {"dev": 2.0 + off - 0.1 * (recipe.preset == "tenth-second")}
+
+
+def test_a_search_climbs_to_the_best_recipe():
+    candidate = SimpleNamespace(name="some")
+    runner = LearnsBy()
+    found = list(one_second.search(candidate, runner, [0.1, 0.3]))
+    assert [seconds for seconds, *_ in found] == [0.1, 0.3]
+    for _, recipe, loss in found:
+        assert (recipe.preset, recipe.batch_size) == ("tenth-second", 32)
+        assert abs(np.log2(recipe.lr / 0.04)) <= 0.5
+        assert loss <= 2.4
+    assert len(runner.tried) < 60
+
+
+def test_every_candidate_has_a_recipe_for_every_budget():
+    for name in (OURS, "numpy", "torch eager", "torch compile", "jax scan"):
+        for seconds in one_second.BUDGETS:
+            recipe = one_second.recipe_of(name, seconds)
+            assert recipe.preset in one_second.BUDGETS.values()
+
+
+@pytest.mark.parametrize("name", [OURS, "numpy"])
+def test_a_training_of_some_time_keeps_to_it(name, tmp_path, measuring):
+    file = str(tmp_path / "problem.npz")
+    V, *examples = measuring.examples_of(mm.load_texts()[:2000], 2)
+    first = reference_random.initial_parameters(2, 4, 16, V, seed=3)
+    measuring.save_problem(file, examples, candidates.Update("adamw"), first)
+    server = candidates.Server(name, file)
+    rates, run = [], server.run
+    server.run = lambda rows, lr: (rates.append(lr.copy()), run(rows, lr))[1]
+    answer = server.train_for(0.2, 32, 0.01, 1)
+    assert 0.1 < answer["seconds"] <= 0.25
+    trained = [lr for lr in rates if lr.any()]  # the calls before the clock starts have no rate
+    assert answer["steps"] == sum(map(len, trained))
+    taken = np.concatenate(trained)
+    assert taken[0] == 0.01
+    assert taken[-1] < 0.003
+    assert np.all(np.diff([lr[0] for lr in trained]) < 0)
+    assert {"train", "dev", "test"} < answer.keys()
+    assert answer["dev"] < np.log(V) - 0.2
+    other = reference_random.initial_parameters(2, 4, 16, V, seed=4)
+    measuring.save_problem(file, examples, candidates.Update("adamw"), other)
+    server.begin_from(file)
+    server.start()
+    model = mm.MLP.from_arrays(mm.Dataset.split(mm.load_texts()[:2000], 2).vocab, *other)
+    begin, end = examples[2]
+    expected = model.loss(examples[0][begin:end], examples[1][begin:end])
+    assert server.loss("dev") == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_losses_of_the_counts_are_of_the_same_split():
+    names = mm.load_texts()[:500]
+    data = mm.Dataset.split(names, 3, seed=42)
+    counts = mm.KneserNey(data.vocab, data.train.texts, order=4)
+    assert one_second.n_gram_losses(names)[4] == counts.loss(data.dev.X, data.dev.Y)
+
+
+def test_a_picture_of_seconds_has_a_line_for_each_candidate(tmp_path):
+    rows = [
+        {"budget": budget, "name": name, "cpus": cpus, "dev": [2.0 + cpus, 2.1]}
+        for budget in (0.1, 1.0)
+        for name in (OURS, "numpy")
+        for cpus in (1, 2)
+    ]
+    reporting.draw_seconds(rows, {2: 2.45}, tmp_path / "seconds.png")
+    assert (tmp_path / "seconds.png").read_bytes().startswith(b"\x89PNG")
 
 
 # -- texts -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from command_line import PACKAGE_PARENT, command, environment, is_one_sentence, 
 
 import makemore_cpp as mm
 from makemore_cpp.cli.main import cli, main
-from makemore_cpp.recipe.presets import BEST
+from makemore_cpp.recipe.presets import TEN_SECONDS
 
 SMALL = ["--steps", "300", "--n-hidden", "20", "--n-embd", "4"]
 RUN_FILES = {
@@ -99,7 +99,7 @@ def test_presets_and_what_is_given_beside_them(tmp_path):
         return json.loads((tmp_path / "run" / "config.json").read_text())
 
     best = config("--preset", "best")
-    for name, value in {**BEST.sizes, **BEST.training}.items():
+    for name, value in {**TEN_SECONDS.sizes, **TEN_SECONDS.training}.items():
         if name not in ("steps", "n_hidden"):
             assert best[name] == value, name
     assert (best["steps"], best["n_hidden"], best["best_step"]) == (30, 16, None)

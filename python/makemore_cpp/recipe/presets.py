@@ -23,25 +23,45 @@ LECTURE = Preset(
     },
 )
 
-# BEST has the least dev loss on the lecture's names that was found within 20 seconds of training on
-# two cores, BEST_OF_CONTEXT_3 the least with the lecture's three characters of context;
-# .readme/experiments.md tells how.
-BEST = Preset(
-    sizes={"block_size": 8, "n_embd": 32, "n_hidden": 800},
-    training={
-        "steps": 40_000,
-        "batch_size": 256,
-        "optimizer": "adamw",
-        "lr": 0.003,
-        "schedule": "cosine",
-        "lr_floor": 0.0,
-        "weight_decay": 0.03,
-        "dropout": 0.25,
-    },
-)
-BEST_OF_CONTEXT_3 = Preset(
-    sizes={"block_size": 3, "n_embd": 48, "n_hidden": 800},
-    training={**BEST.training, "lr": 0.002, "weight_decay": 0.04, "dropout": 0.05},
-)
 
-PRESETS = {"lecture": LECTURE, "best": BEST, "best-context-3": BEST_OF_CONTEXT_3}
+def _adamw(
+    sizes: tuple[int, int, int],
+    steps: int,
+    batch_size: int,
+    lr: float,
+    weight_decay: float,
+    dropout: float = 0.0,
+) -> Preset:
+    """Return the preset of (block_size, n_embd, n_hidden), whose rate falls to 0 as a cosine."""
+    return Preset(
+        sizes=dict(zip(("block_size", "n_embd", "n_hidden"), sizes, strict=True)),
+        training={
+            "steps": steps,
+            "batch_size": batch_size,
+            "optimizer": "adamw",
+            "lr": lr,
+            "schedule": "cosine",
+            "lr_floor": 0.0,
+            "weight_decay": weight_decay,
+            "dropout": dropout,
+        },
+    )
+
+
+# The presets named after a time have the least dev loss on the lecture's names that was found for
+# that time of training: up to three seconds on one core, TEN_SECONDS on two cores. Their steps are
+# those that were done in it. BEST_OF_CONTEXT_3 has the least with the lecture's three characters
+# of context; .readme/experiments.md tells how they were found.
+TEN_SECONDS = _adamw((8, 48, 1200), 6300, 1024, 0.007, 0.2, dropout=0.1)
+BEST_OF_CONTEXT_3 = _adamw((3, 48, 800), 40_000, 256, 0.002, 0.04, dropout=0.05)
+
+PRESETS = {
+    "lecture": LECTURE,
+    "tenth-second": _adamw((5, 24, 200), 740, 512, 0.025, 0.02),
+    "three-tenths-second": _adamw((6, 24, 300), 930, 1024, 0.02, 0.1),
+    "one-second": _adamw((6, 48, 500), 2000, 768, 0.015, 0.12),
+    "three-seconds": _adamw((7, 48, 800), 3200, 1024, 0.01, 0.2),
+    "ten-seconds": TEN_SECONDS,
+    "best": TEN_SECONDS,
+    "best-context-3": BEST_OF_CONTEXT_3,
+}
