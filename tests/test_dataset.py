@@ -60,7 +60,8 @@ def test_bundled_file_is_reproducible():
     file = Path(mm.__file__).parent / "data" / "names_us2017.txt.gz"
     data = file.read_bytes()
     assert data[4:8] == bytes(4), "the header must hold no time"
-    assert gzip.compress(gzip.decompress(data), 9, mtime=0)[:10] == data[:10]
+    again = gzip.compress(gzip.decompress(data), 9, mtime=0)
+    assert again[:9] == data[:9]  # behind them the system is named, from Python 3.13 on as unknown
 
 
 def test_text_rules(tmp_path):
