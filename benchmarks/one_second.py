@@ -53,7 +53,27 @@ class Recipe(NamedTuple):
 
 
 # What `--search` found for the others.
-RECIPES = {}
+_SHORT = Recipe("tenth-second", 256, 0.025)
+_MIDDLE = Recipe("three-tenths-second", 1024, 0.02)
+_TORCH = {
+    0.1: _SHORT,
+    0.3: _SHORT,
+    1.0: Recipe("tenth-second", 512, 0.025),
+    3.0: _MIDDLE,
+    10.0: _MIDDLE,
+}
+RECIPES = {
+    "numpy": _TORCH,
+    "torch eager": _TORCH,
+    "torch compile": _TORCH,
+    "jax scan": {
+        0.1: _SHORT,
+        0.3: _SHORT,
+        1.0: _MIDDLE,
+        3.0: _MIDDLE,
+        10.0: Recipe("one-second", 768, 0.0075),
+    },
+}
 
 
 def recipe_of(name, seconds):
@@ -118,7 +138,7 @@ def installed(names, cpus, runner):
 def search(candidate, runner, budgets):
     """Yield each budget, the recipe that suits a candidate best, and its loss on dev.
 
-    The search climbs from the budget's preset, from the one before it and from what was best for
+    The search climbs from the best of the presets for at most this budget and of what was best for
     the budget before: to another batch size, or another rate, by factors of two.
     """
     best = None
@@ -130,7 +150,7 @@ def search(candidate, runner, budgets):
                 tried[recipe] = runner.train(candidate, recipe, seconds, SEARCH_SEED)["dev"]
             return tried[recipe]
 
-        presets = [preset for limit, preset in BUDGETS.items() if limit <= seconds][-2:]
+        presets = [preset for limit, preset in BUDGETS.items() if limit <= seconds]
         begins = [recipe_of_preset(preset) for preset in presets] + [best] * (best is not None)
         best = min(begins, key=loss_of)
         while True:
