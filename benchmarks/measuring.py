@@ -130,11 +130,11 @@ def save_problem(file, examples, update, parameters, **more):
     np.savez(file, X=X, Y=Y, dev=dev, update=json.dumps(update), **first, **more)
 
 
-def start_all(file, names):
-    """Return the candidates, with one CPU and with all, that are installed and agree."""
+def start_all(file, names, numbers_of_cpus=(1, ALL_CPUS)):
+    """Return the candidates that are installed, with these numbers of CPUs, after they agreed."""
     running, answers = [], {}
     for name in names:
-        for cpus in sorted({1, ALL_CPUS}):
+        for cpus in sorted(set(numbers_of_cpus)):
             candidate = Candidate(name, cpus)
             loaded = candidate.ask("load", file=file)
             if "absent" in loaded:

@@ -6,6 +6,7 @@ from candidates import AVX2, OURS
 
 FRAMEWORKS = ("torch", "jax")
 COLORS = {
+    OURS: "#c8102e", AVX2: "#e06c75",
     "numpy": "#4d9de0", "torch eager": "#e1a100", "torch compile": "#b06a00", "jax scan": "#2a7f62",
 }  # fmt: skip
 
@@ -120,9 +121,8 @@ def draw_seconds(rows, counts, file):
         for cpus, style in {1: "-", most: "--"}.items():
             own = [row for row in rows if (row["name"], row["cpus"]) == (name, cpus)]
             means = [statistics.fmean(row["dev"]) for row in own]
-            color = "#c8102e" if name == OURS else COLORS[name]
             ax.plot(
-                [row["budget"] for row in own], means, style, marker="o", color=color,
+                [row["budget"] for row in own], means, style, marker="o", color=COLORS[name],
                 label=f"{name}, {counted(cpus)}",
             )  # fmt: skip
     for order, loss in counts.items():

@@ -296,33 +296,111 @@ def test_every_candidate_has_a_recipe_for_every_budget():
             assert recipe.preset in one_second.BUDGETS.values()
 
 
+class Clock:
+    """A clock that goes on by a millisecond for every step of a server."""
+
+    def __init__(self, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.rates, self._run = 0.0, [], server.run
+        server.run = self.run
+        monkeypatch.setattr(candidates.time, "perf_counter", lambda: self.now)
+
+    def run(self, rows: Any, lr: Any) -> Any:
+        self.now += 0.001 * len(lr)
+        self.rates.append(lr)
+        return self._run(rows, lr)
+
+
 @pytest.mark.parametrize("name", [OURS, "numpy"])
-def test_a_training_of_some_time_keeps_to_it(name, tmp_path, measuring):
+def test_a_training_of_some_time_keeps_to_it(name, tmp_path, measuring, monkeypatch):
     file = str(tmp_path / "problem.npz")
     V, *examples = measuring.examples_of(mm.load_texts()[:2000], 2)
     first = reference_random.initial_parameters(2, 4, 16, V, seed=3)
     measuring.save_problem(file, examples, candidates.Update("adamw"), first)
     server = candidates.Server(name, file)
-    rates, run = [], server.run
-    server.run = lambda rows, lr: (rates.append(lr.copy()), run(rows, lr))[1]
-    answer = server.train_for(0.2, 32, 0.01, 1)
-    assert 0.1 < answer["seconds"] <= 0.25
-    trained = [lr for lr in rates if lr.any()]  # the calls before the clock starts have no rate
-    assert answer["steps"] == sum(map(len, trained))
-    taken = np.concatenate(trained)
-    assert taken[0] == 0.01
-    assert taken[-1] < 0.003
-    assert np.all(np.diff([lr[0] for lr in trained]) < 0)
-    assert {"train", "dev", "test"} < answer.keys()
+    clock = Clock(server, monkeypatch)
+    answer = server.train_for(0.5, 32, 0.02, 1)
+    trained = [lr for lr in clock.rates if lr.any()]  # the calls before have no rate
+    rates = np.concatenate(trained)
+    assert answer["steps"] == len(rates)
+    assert 0.47 <= answer["seconds"] <= 0.5 + 1e-9
+    assert len({len(lr) for lr in trained}) == 1
+    assert candidates.CALLS / 2 <= len(trained) <= candidates.CALLS
+    expected = 0.02 * (1 + np.cos(np.pi * np.arange(len(rates)) / 500)) / 2
+    np.testing.assert_allclose(rates, expected, atol=1e-12)
     assert answer["dev"] < np.log(V) - 0.2
-    other = reference_random.initial_parameters(2, 4, 16, V, seed=4)
-    measuring.save_problem(file, examples, candidates.Update("adamw"), other)
+    assert {"train", "test"} < answer.keys()
+
+
+def test_a_training_that_diverges_has_no_loss(tmp_path, measuring, monkeypatch):
+    file = str(tmp_path / "problem.npz")
+    V, *examples = measuring.examples_of(mm.load_texts()[:200], 2)
+    first = reference_random.initial_parameters(2, 4, 16, V, seed=3)
+    measuring.save_problem(file, examples, candidates.Update("sgd"), first)
+    server = candidates.Server(OURS, file)
+    Clock(server, monkeypatch)
+    assert server.train_for(0.1, 32, 1e30, 1)["dev"] == np.inf
+
+
+def test_a_candidate_begins_from_other_parameters(tmp_path, measuring):
+    file = str(tmp_path / "problem.npz")
+    names = mm.load_texts()[:500]
+    V, X, Y, dev = measuring.examples_of(names, 2)
+    first, other = (reference_random.initial_parameters(2, 4, 16, V, seed=s) for s in (3, 4))
+    measuring.save_problem(file, (X, Y, dev), candidates.Update("adamw"), first)
+    server = candidates.Server(OURS, file)
+    measuring.save_problem(file, (X, Y, dev), candidates.Update("adamw"), other)
     server.begin_from(file)
     server.start()
-    model = mm.MLP.from_arrays(mm.Dataset.split(mm.load_texts()[:2000], 2).vocab, *other)
-    begin, end = examples[2]
-    expected = model.loss(examples[0][begin:end], examples[1][begin:end])
-    assert server.loss("dev") == pytest.approx(expected, rel=1e-5)
+    model = mm.MLP.from_arrays(mm.Dataset.split(names, 2).vocab, *other)
+    part = slice(*dev)
+    assert server.loss("dev") == pytest.approx(model.loss(X[part], Y[part]), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["torch eager", "jax scan"])
+def test_dropout_of_the_others_is_in_steps_alone(name, tmp_path, measuring):
+    pytest.importorskip(name.split()[0])
+    file = str(tmp_path / "problem.npz")
+    V, X, Y, dev = measuring.examples_of(mm.load_texts()[:500], 2)
+    first = [30 * p for p in reference_random.initial_parameters(2, 4, 16, V, seed=3)]
+    rows, losses = np.arange(3200).reshape(1, -1) % dev[0], []
+    for dropout in (0.0, 0.5):
+        measuring.save_problem(file, (X, Y, dev), candidates.Update("adamw", 0.0, dropout), first)
+        server = candidates.Server(name, file)
+        before = server.loss("dev")
+        losses.append((before, server.run(rows, np.zeros(1))[0]))
+    assert losses[0][0] == losses[1][0]
+    assert losses[1][1] > losses[0][1] + 0.05, "dropout of a net with large logits costs"
+
+
+class Recorder:
+    """A candidate that answers at once, and keeps what it was told."""
+
+    def __init__(self, name: str, cpus: int) -> None:
+        self.name, self.who, self.told = name, (name, cpus), []
+
+    def ask(self, do: str, **told: Any) -> Any:
+        self.told.append((do, told))
+        if do != "train_for":
+            return {}
+        loss = 2.0 + told["seed"] / 1000
+        return {"seconds": told["seconds"], "steps": 7, "train": loss, "dev": loss, "test": loss}
+
+
+def test_candidates_take_turns_and_load_a_problem_once(tmp_path, capsys):
+    runner = one_second.Runner(mm.load_texts()[:300], tmp_path)
+    running = [Recorder(OURS, 1), Recorder("jax scan", 2)]
+    rows = one_second.compare(running, runner, [0.1, 0.3])
+    assert [(row["budget"], row["name"], row["cpus"]) for row in rows] == [
+        (budget, *candidate.who) for budget in (0.1, 0.3) for candidate in running
+    ]
+    assert rows[0]["dev"] == [2.0 + seed / 1000 for seed in one_second.SEEDS]
+    assert "2.1030 (2.101 to 2.105)" in capsys.readouterr().out
+    for candidate, loads in zip(running, (2, 1), strict=True):  # JAX has one recipe for both
+        commands = [command for command, _ in candidate.told]
+        assert commands.count("load") == loads
+        assert commands.count("train_for") == 2 * len(one_second.SEEDS)
+        seeds = [told["seed"] for command, told in candidate.told if command == "train_for"]
+        assert seeds == 2 * list(one_second.SEEDS)
 
 
 def test_the_losses_of_the_counts_are_of_the_same_split():
@@ -336,7 +414,7 @@ def test_a_picture_of_seconds_has_a_line_for_each_candidate(tmp_path):
     rows = [
         {"budget": budget, "name": name, "cpus": cpus, "dev": [2.0 + cpus, 2.1]}
         for budget in (0.1, 1.0)
-        for name in (OURS, "numpy")
+        for name in candidates.NAMES
         for cpus in (1, 2)
     ]
     reporting.draw_seconds(rows, {2: 2.45}, tmp_path / "seconds.png")

@@ -68,6 +68,11 @@ def test_batches_have_equal_time_or_equal_examples(data):
     assert by_examples[4].steps == 1
 
 
+def test_an_experiment_of_so_many_seconds_a_run(data):
+    rows = run_experiment("weight-decay", data, options={"seconds": 0.01}, train_texts=50).rows
+    assert all(row.seconds < 1 for row in rows)
+
+
 def test_few_texts_to_train_on(data):
     few = with_train_texts(data, 100)
     assert few.train.texts == data.train.texts[:100]

@@ -150,6 +150,9 @@ def test_seconds_set_the_steps(data):
     assert (again.dev, again.train, again.last_100) == (long.dev, long.train, long.last_100)
     with pytest.raises(mm.ArgumentError, match="steps and seconds both set the length"):
         sweeps.grid(data, {"steps": 10, "seconds": 1.0})
+    for wrong, sentence in ((-1, "seconds is -1.0"), (0, "seconds is 0; it must be above 0")):
+        with pytest.raises(mm.ArgumentError, match=sentence):
+            sweeps.grid(data, {"seconds": wrong})
 
 
 def test_samples_and_patience(data):
@@ -204,7 +207,7 @@ def test_instruction_sets_are_shown_where_they_differ():
         ({"batch_size": "most"}, "batch_size"),
         ({"dropout": 1.0}, "dropout"),
         ({"block_size": 2**40}, "block_size"),
-        ({"steps": 1, "seconds": -1}, "seconds"),
+        ({"dropout": -0.5}, "dropout is -0.5"),
         ({"max_examples": 0}, "max_examples is 0"),
         ({"lr": list(range(1000)), "n_embd": list(range(1000))}, "more than 100,000 combinations"),
     ],

@@ -330,6 +330,41 @@ def test_a_column_is_appended_to_and_read_at_once() -> None:
     hammer(turn, 1)
 
 
+def test_columns_are_appended_to_each_other_at_once() -> None:
+    def turn() -> None:
+        left, right = _core.TextColumn(), _core.TextColumn()
+
+        def ask(number: int) -> None:
+            to, texts = (left, right) if number % 2 else (right, left)
+            for i in range(100):
+                assert said_by(to.append, texts if i < 3 else ["text"]) is None
+            assert said_by(to.append, to if number < 2 else ["text"]) is None
+
+        assert together(ask, 4) == [None] * 4
+        assert {*left.tolist(), *right.tolist()} == {"text"}
+
+    hammer(turn, 5)
+
+
+def test_steps_of_one_state_are_counted_once() -> None:
+    def turn() -> None:
+        model = net()
+        state = model.optimizer_state("adam")
+
+        def train(number: int) -> int:
+            answers = [
+                said_by(
+                    lambda: model.train_steps(X, Y, 0.01, steps=1, state=state, optimizer="adam")
+                )
+                for _ in range(60)
+            ]
+            return sum(not isinstance(answer, Refused) for answer in answers)
+
+        assert sum(together(train)) == state["step"][0]
+
+    hammer(turn, 3)
+
+
 def test_columns_are_appended_to_each_other_and_given_away_at_once() -> None:
     shared = "texts cannot be appended to a column that was given away as Arrow"
 

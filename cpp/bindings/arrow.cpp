@@ -285,25 +285,22 @@ void append(const py::object& self, const py::object& texts) {
   if (PyUnicode_Check(texts.ptr())) {
     throw py::type_error("texts must be an iterable of str, not one str");
   }
-  std::shared_ptr<const TextColumn> appended;
-  if (is_a<PyTextColumn>(texts)) {
-    appended = texts.cast<const PyTextColumn&>().texts;
-  } else {
-    const auto collected = std::make_shared<TextColumn>();
+  TextColumn collected;
+  const bool is_column = is_a<PyTextColumn>(texts);
+  if (!is_column) {
     Elements elements("texts", texts);
     while (elements.next()) {
-      const std::string place = "texts[" + std::to_string(collected->count()) + "]";
-      collected->append(text(place, elements.value()));
+      const std::string place = "texts[" + std::to_string(collected.count()) + "]";
+      collected.append(text(place, elements.value()));
     }
-    appended = collected;
   }
   const py::scoped_critical_section no_other(self, texts);
-  if (column.texts.use_count() > 1 + (appended == column.texts)) {
+  if (column.texts.use_count() > 1) {
     throw ArgumentError("texts cannot be appended to a column that was given away as Arrow");
   }
   // What a library that released an array has read of this memory, it has read before.
   std::atomic_thread_fence(std::memory_order_acquire);
-  column.texts->append(*appended);
+  column.texts->append(is_column ? *column_of(texts).texts : collected);
 }
 
 py::tuple arrow_capsules(const py::object& self, const py::object&) {

@@ -170,8 +170,6 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
   RowArray row_holder;
   const Batches batches = batches_of(rows, batch_size, steps, N, row_holder);
   StateArguments state_in = state_of(state, p);
-  const int64_t first = first_step_of(first_step, state_in);
-  check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - steps);
   TrainOptions options = options_of(update);
   options.seed = seed_of("seed", seed);
   options.threads = threads_of(threads);
@@ -193,6 +191,8 @@ FloatArray train_steps_(py::object C, py::object W1, py::object b1, py::object W
   }
   if (state_in.count) written.claim("state['step']", *state_in.count);
   int64_t* const count = state_in.count ? state_in.count->mutable_data() : nullptr;
+  const int64_t first = first_step_of(first_step, state_in);  // no other call changes it now
+  check_in_range("first_step", first, 0, std::numeric_limits<int64_t>::max() - steps);
 
   // An exception of a signal handler or of should_stop ends the steps like a stop, so that the
   // parameters hold the last completed step, and is raised afterwards.  But one of several ranks

@@ -83,6 +83,11 @@ def _integer(low: int, high: int) -> Callable[[str, Any], object]:
     return partial(checks.integer, low=low, high=high)
 
 
+def _above_zero(name: str, value: Any) -> None:
+    if checks.non_negative(name, value) == 0:
+        raise ArgumentError(f"{name} is {value}; it must be above 0")
+
+
 def _positive(name: str, value: Any) -> None:
     if np.float32(checks.non_negative(name, value)) == 0:
         raise ArgumentError(f"{name} = {value} is not above 0 as a float32")
@@ -201,7 +206,11 @@ class Recipe:
         "Tokens in the softmax of a step beside its targets.", default_text="all",
     )  # fmt: skip
     seconds: float | None = _option(
-        "budget", float, None, _positive, "Do the steps that this machine does in so many seconds."
+        "budget",
+        float,
+        None,
+        _above_zero,
+        "Do the steps that this machine does in so many seconds.",
     )
     max_examples: int | None = _option(
         "budget", int, None, _integer(1, MAX_EXAMPLES), "End a run after this many examples."

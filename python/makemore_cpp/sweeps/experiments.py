@@ -192,7 +192,8 @@ def run_experiment(
     settings["samples"] = experiment.samples
     settings["columns"] = experiment.columns
     wanted = experiment.steps if steps is None else steps
-    length = {} if wanted is None else {"steps": wanted}
+    has_length = wanted is None or "seconds" in (options or {})
+    length = {} if has_length else {"steps": wanted}
     combinations = [
         _quick(combination) if is_quick else combination
         for grid in experiment.grids

@@ -223,7 +223,7 @@ def _plain(value: Any) -> Any:
 
 
 def _keys(data: Dataset, runs: Sequence[Run]) -> list[str]:
-    """Return a key for each run: the digest of everything that determines its result."""
+    """Return a key for each run: the digest of all that determines its result but its times."""
     vocab = data.vocab
     shown = [vocab.tokens, vocab.boundary, *[vocab.unknown] * (vocab.unknown is not None)]
     data_digest = _digest([data.train.texts, data.dev.texts, *shown])

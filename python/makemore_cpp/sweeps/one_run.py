@@ -24,8 +24,8 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
-# A run of a number of seconds is preceded by steps that take this share of them, or this time, or
-# up to twice as long.
+# Before a run of a number of seconds, calls of ever more steps are timed, until one takes this
+# share of them or this time.
 SHARE_TIMED, LONGEST_TIMED = 0.05, 0.5
 
 
@@ -64,9 +64,10 @@ def run_one(data: Dataset, run: Run, is_stopped: Callable[[], bool] | None = Non
         isa=build_info()["isa"]["used"],
         diverged=True,
     )
-    planned = _planned_steps(data, run)
     started = time.perf_counter()
     try:
+        planned = _planned_steps(data, run)
+        started = time.perf_counter()
         history = _train(model, data, run, planned, is_stopped)
     except DivergedError as error:
         return replace(row, steps=error.step + 1, seconds=time.perf_counter() - started)
@@ -116,10 +117,7 @@ def _planned_steps(data: Dataset, run: Run) -> int:
 
 
 def _steps_within(seconds: float, data: Dataset, run: Run) -> int:
-    """Return how many steps take so many seconds, by the time of the first ones of a spare model.
-
-    A call of ever more steps is timed until it takes long enough to tell.
-    """
+    """Return how many steps take so many seconds, by the time of those of a spare model."""
     model = _new_model(data, run)
     recipe = Recipe.of(_of_parts(run, "training", "update"), "training", "update")
     state = model.optimizer_state(recipe.optimizer)
@@ -129,7 +127,7 @@ def _steps_within(seconds: float, data: Dataset, run: Run) -> int:
         model.train_steps(
             data.train.X,
             data.train.Y,
-            np.zeros(count),  # so that it cannot diverge
+            np.zeros(count),
             **recipe.minibatches(),
             seed=run.seed,
             first_step=done,
