@@ -148,7 +148,7 @@ def test_seconds_set_the_steps(data):
     # The schedule ends with the run, which is that of so many steps to the last bit.
     (again,) = sweeps.grid(data, {**options, "steps": long.steps}).rows
     assert (again.dev, again.train, again.last_100) == (long.dev, long.train, long.last_100)
-    with pytest.raises(mm.ArgumentError, match="steps and seconds both set the length"):
+    with pytest.raises(mm.ArgumentError, match="seconds takes the place of steps"):
         sweeps.grid(data, {"steps": 10, "seconds": 1.0})
     for wrong, sentence in ((-1, "seconds is -1.0"), (0, "seconds is 0; it must be above 0")):
         with pytest.raises(mm.ArgumentError, match=sentence):

@@ -200,7 +200,7 @@ def _planned_runs(
     for combination in combinations:
         _check_names(combination)
         if "steps" in combination and combination.get("seconds") is not None:
-            raise ArgumentError("steps and seconds both set the length of a run; give one of them")
+            raise ArgumentError("seconds takes the place of steps; give one of them")
         options = {**DEFAULTS, **{name: _plain(value) for name, value in combination.items()}}
         new = [Run(options, seed, samples) for seed in seeds]
         check_run(data, new[0])
