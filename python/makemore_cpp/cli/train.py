@@ -65,7 +65,7 @@ first loss is about ln V, and the last loss is lower. --preset lecture is the le
     is_eager=True,
     expose_value=False,
     callback=_use_preset,
-    help="Other defaults: the lecture's to the letter, or the best known for some time of training.",
+    help="Other defaults: the lecture's to the letter, or the best known for a time of training.",
 )
 @text_options
 @recipe_options(names_of("model", "training", "update"))
