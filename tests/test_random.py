@@ -262,7 +262,10 @@ def test_long_calls_let_other_threads_run_and_obey_signals(name):
     def stop(*_: object) -> None:
         raise TimeoutError
 
+    begins = threading.Event()
+
     def interrupt() -> None:
+        begins.wait()
         time.sleep(0.05)
         if not results:
             signal.raise_signal(signal.SIGUSR1)
@@ -271,6 +274,7 @@ def test_long_calls_let_other_threads_run_and_obey_signals(name):
     thread = threading.Thread(target=interrupt)
     try:
         thread.start()
+        begins.set()
         with pytest.raises(TimeoutError):
             results.extend(map(call, [last]))  # no other thread runs between call and result
     finally:

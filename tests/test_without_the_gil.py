@@ -440,20 +440,3 @@ def test_one_reader_of_arrow_texts_is_called_by_one_thread_at_a_time() -> None:
         assert source.released == source.given
 
     hammer(turn, 1)
-
-
-def test_one_constructor_is_called_at_once() -> None:
-    refused = "the constructor, __init__, of an object is called inside itself"
-
-    def turn() -> None:
-        made = [_core.Vocabulary.__new__(_core.Vocabulary) for _ in range(200)]
-
-        def construct(_: int) -> list[Any]:
-            return [said_by(one.__init__, ["a", "b"]) for one in made]
-
-        for answers in zip(*together(construct, 4), strict=True):
-            assert None in answers
-            assert {*answers} <= {None, refused}
-        assert [one.tokens for one in made] == [["a", "b"]] * 200
-
-    hammer(turn, 5)

@@ -2,7 +2,6 @@
 // Python allows to leave that out, by Class.__new__(Class) or in a subclass's __init__.
 #pragma once
 
-#include <pybind11/critical_section.h>
 #include <pybind11/pybind11.h>
 
 #include <exception>
@@ -107,7 +106,6 @@ void def_init(py::class_<T>& of, T (*make)(Arguments...), const Extra&... extra)
       "__init__",
       [make](py::detail::value_and_holder& self, Arguments... arguments) {
         auto value = std::make_unique<T>(make(arguments...));
-        const py::scoped_critical_section no_other(reinterpret_cast<PyObject*>(self.inst));
         if (self.value_ptr() != nullptr) {
           throw py::type_error("the constructor, __init__, of an object is called inside itself");
         }
