@@ -349,11 +349,14 @@ def test_an_exchange_that_is_none(exchange: Any, options: Any, kind: Any, senten
         np.testing.assert_array_equal(after.parameters[name], array)
 
 
-def test_a_message_may_be_kept() -> None:
+@pytest.mark.parametrize("negatives", [None, 2500])
+def test_a_message_may_be_kept_and_is_short(negatives: int | None) -> None:
     exchange = Fake()
-    steps_with(exchange)
-    assert len(exchange.messages) == 2
+    steps_with(exchange, negatives=negatives)
     assert all((message == 255).all() for message in exchange.messages)
+    of_found, of_dh = (len(message) for message in exchange.messages)
+    assert of_found == 4 * (32 + 8 * 2 * 32)  # the targets' logits; two numbers of eight groups
+    assert of_dh == 2 * 4096  # each rank sends one sum: 20 x 32 floats, in whole pages
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,21 @@ def test_a_full_batch_of_several_chunks(isa, V: int) -> None:
         np.testing.assert_allclose(f, e, rtol=1e-3, atol=2e-5 * np.abs(e).max())
 
 
+@pytest.mark.parametrize("direct", [False, True])
+def test_groups_without_a_candidate_add_nothing(isa, direct: bool) -> None:
+    """From the second step on there are two candidates, but four groups of tokens."""
+    run = skewed(1003, N=1100)
+    run.first = list(reference.initial_parameters(3, 10, 20, 1003, 1, "scaled", direct))
+    rows = np.zeros((4, 1100), np.int64)
+    rows[0] = np.arange(1100)
+    options = {"rows": rows, "negatives": 1, "optimizer": "sgd"}
+    expected, exact = in_float64(run, [0.05] * 4, **options)
+    losses, found = run.train([0.05] * 4, **options)
+    np.testing.assert_allclose(losses, expected, rtol=1e-5, atol=1e-6)
+    for f, e in zip(found, exact, strict=True):
+        np.testing.assert_allclose(f, e, rtol=1e-3, atol=2e-5 * np.abs(e).max())
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize(("V", "batch_size", "negatives"), [(27, 4, 8), (20_011, 40, 700)])
 def test_neither_threads_nor_calls_change_a_bit(

@@ -31,7 +31,8 @@ struct StepCut {
   int64_t tile_tokens;  // tokens of a group, at most, that stay in cache while all examples pass
   int64_t chunk_rows;   // examples that go through the net together
 };
-// With negatives, the groups divide the largest number of candidates that a step can have.
+// With negatives, the groups divide the largest number of candidates that a step can have; each
+// then owns tokens of which about so many are candidates.
 StepCut cut_step(int64_t batch_size, const Sizes& sizes, int64_t negatives = 0);
 
 }  // namespace makemore

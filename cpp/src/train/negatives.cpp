@@ -25,12 +25,13 @@ int64_t whole_below(int64_t n, uint64_t word) {
 }  // namespace
 
 Negatives::Negatives(const int32_t* Y, int64_t N, int64_t vocab_size, int64_t negatives,
-                     uint64_t seed, const Poll& poll)
+                     int64_t batch_size, int64_t groups, uint64_t seed, const Poll& poll)
     : negatives_(negatives),
       seed_(seed),
       weights_(static_cast<size_t>(vocab_size)),
       order_(static_cast<size_t>(vocab_size)),
-      place_(static_cast<size_t>(vocab_size), -1) {
+      place_(static_cast<size_t>(vocab_size), -1),
+      first_tokens_(static_cast<size_t>(groups) + 1) {
   others_.reserve(static_cast<size_t>(vocab_size));
   for (int64_t i = 0; i < N; ++i) {
     if (i % kTargetsPerPoll == 0 && poll) poll();
@@ -45,31 +46,63 @@ Negatives::Negatives(const int32_t* Y, int64_t N, int64_t vocab_size, int64_t ne
   std::stable_sort(order_.begin(), order_.end(), [&](int32_t a, int32_t b) {
     return weights_[static_cast<size_t>(a)] > weights_[static_cast<size_t>(b)];
   });
+  cut_in_groups(N, batch_size);
+}
+
+// The groups are ranges of tokens in which the expected numbers of candidates are equal.  These
+// numbers need not be exact, since any cut gives a right result.
+void Negatives::cut_in_groups(int64_t N, int64_t batch_size) {
+  const auto weight_of = [&](size_t token) { return static_cast<double>(weights_[token]); };
+  std::vector<double> missed;  // the probabilities that a token is no target of a step
+  double left = static_cast<double>(negatives_), total = 0;
+  for (size_t token = 0; token < weights_.size(); ++token) {
+    const double root = weight_of(token) / kUnitsOfWeight, count = root * root - 1;
+    const double mean = count * static_cast<double>(batch_size) / static_cast<double>(N);
+    const double base = 1 + mean / 4;
+    missed.push_back(1 / (base * base * base * base));  // about e^-mean
+    total += missed.back() * weight_of(token);
+  }
+  for (const int32_t number : order_) {  // those that are drawn for certain, as in `draw`
+    const auto token = static_cast<size_t>(number);
+    if (left <= 0 || left * weight_of(token) < total) break;
+    total -= missed[token] * weight_of(token);
+    left -= missed[token];
+  }
+  const double of_weight = left > 0 && total > 0 ? left / total : 0;
+  std::vector<double> ends;  // the expected number of candidates up to each token
+  double sum = 0;
+  for (size_t token = 0; token < weights_.size(); ++token) {
+    const double drawn = std::min(weight_of(token) * of_weight, 1.0);
+    ends.push_back(sum += 1 - missed[token] * (1 - drawn));
+  }
+  const auto groups = static_cast<double>(first_tokens_.size() - 1);
+  for (size_t g = 1; g + 1 < first_tokens_.size(); ++g) {
+    const double begin = sum * static_cast<double>(g) / groups;
+    first_tokens_[g] = std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin();
+  }
+  first_tokens_.back() = std::ssize(weights_);
 }
 
 void Negatives::draw(const Kernels& kernel, Candidates& to, uint64_t step, const int32_t* Y,
                      int64_t B) {
   const auto weight_of = [&](int32_t token) { return weights_[static_cast<size_t>(token)]; };
-  int64_t count = 0;
+  drawn_.clear();
   int64_t total = total_weight_;  // the weight of the tokens that can still be drawn
   const auto take = [&](int32_t token, float expected) {
-    to.tokens[count] = token;
-    to.corrections[count++] = 1 / expected;  // its logarithm is taken at the end
+    drawn_.emplace_back(token, 1 / expected);
   };
   for (int64_t b = 0; b < B; ++b) {
     int32_t& place = place_[static_cast<size_t>(Y[b])];
-    if (place < 0) {
-      place = static_cast<int32_t>(count);
-      total -= weight_of(Y[b]);
-      take(Y[b], 1);
-    }
-    to.places[b] = place;
+    if (place >= 0) continue;
+    place = 0;  // sort_by_group finds the right one
+    total -= weight_of(Y[b]);
+    take(Y[b], 1);
   }
+  const int64_t targets = std::ssize(drawn_);
   others_.clear();
   for (const int32_t token : order_) {
     if (place_[static_cast<size_t>(token)] < 0) others_.push_back(token);
   }
-  for (int64_t i = 0; i < count; ++i) place_[static_cast<size_t>(to.tokens[i])] = -1;
 
   auto next = others_.begin();
   int64_t left = std::min(negatives_, static_cast<int64_t>(others_.size()));
@@ -104,8 +137,29 @@ void Negatives::draw(const Kernels& kernel, Candidates& to, uint64_t step, const
     is_taken = next == taken;
     end -= total;
   }
-  kernel.log(to.corrections.get(), to.corrections.get(), count);
-  to.count = count;
+  sort_by_group(to, targets);
+  kernel.log(to.corrections.get(), to.corrections.get(), std::ssize(drawn_));
+  for (int64_t b = 0; b < B; ++b) to.places[b] = place_[static_cast<size_t>(Y[b])];
+  for (int64_t b = 0; b < B; ++b) place_[static_cast<size_t>(Y[b])] = -1;
+}
+
+// Copies what is drawn to its places, and notes those of the targets, which are drawn first.
+void Negatives::sort_by_group(Candidates& to, int64_t targets) {
+  const auto group_of = [&](int32_t token) {
+    const auto first = first_tokens_.begin() + 1;
+    return static_cast<size_t>(std::upper_bound(first, first_tokens_.end() - 1, token) - first);
+  };
+  to.starts.assign(first_tokens_.size(), 0);
+  for (const auto& [token, _] : drawn_) ++to.starts[group_of(token)];
+  int64_t end = 0;
+  for (int64_t& start : to.starts) start = end += start;  // the end of each group
+  for (int64_t i = std::ssize(drawn_) - 1; i >= 0; --i) {
+    const auto& [token, inverse] = drawn_[static_cast<size_t>(i)];
+    const int64_t place = --to.starts[group_of(token)];
+    to.tokens[place] = token;
+    to.corrections[place] = inverse;
+    if (i < targets) place_[static_cast<size_t>(token)] = static_cast<int32_t>(place);
+  }
 }
 
 }  // namespace makemore

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "base/shares.hpp"
 #include "net/token_tiles.hpp"
@@ -21,8 +22,9 @@ int64_t whole_pages(int64_t n) {
 
 }  // namespace
 
-OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
-                         int64_t moments, int64_t most_candidates, Exchange* exchange)
+OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, std::vector<int64_t> first_tokens,
+                         int64_t batch_size, Weights& b2, int64_t moments, int64_t most_candidates,
+                         Exchange* exchange)
     : sizes_(sizes),
       scale_(1.0f / static_cast<float>(batch_size)),
       F_(sizes.n_features()),
@@ -31,7 +33,7 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
       is_one_chunk_(batch_size <= cut.chunk_rows),
       tile_tokens_(cut.tile_tokens),
       exchange_(exchange),
-      exchanges_candidates_(exchange != nullptr && most_candidates > 0),
+      first_tokens_(std::move(first_tokens)),
       groups_(cut.token_groups.size()),
       W2T_(sizes.vocab_size * ld_, moments),
       b2_(b2),
@@ -47,41 +49,65 @@ OutputLayer::OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_s
   e_ = Buffer<float>(tokens * ld_rows_);
   tile_of_token_ = Buffer<int32_t>(tokens);
   const int64_t groups = group_count();
-  const int64_t of_group = (tokens + groups - 1) / groups;
-  const int64_t of_tile = std::min(of_group, tile_tokens_);
-  const int64_t of_candidates = exchanges_candidates_ ? of_group * (ld_ + 1) : 0;
-  gradients_stride_ = whole_pages(F_ * ld_rows_ + kUnit + of_candidates);
-  gradients_ = Buffer<float>(groups * gradients_stride_);
   for (int64_t g = 0; g < groups; ++g) {
     Group& group = group_of(g);
+    const int64_t of_group = std::min(tokens, first_token(g + 1) - first_token(g));
+    const int64_t of_tile = std::min(of_group, tile_tokens_);
     const int64_t rows = is_one_chunk_ ? of_tile : of_group;
     group.factor = Buffer<float>(kPanel);
     group.dlogits = Buffer<float>(of_tile * kPanel);
     group.db2_of_tile = Buffer<float>(of_tile);
-    float* const dh = &gradients_[g * gradients_stride_];
-    group.exchange = {Buffer<float>(ld_rows_), Buffer<float>(ld_rows_), dh, dh + F_ * ld_rows_};
-    if (exchanges_candidates_) {
-      group.dW2T = group.exchange.is_finite + kUnit;
-      group.db2 = group.dW2T + of_group * ld_;
-    } else {
-      group.own_gradients = Buffer<float>(rows * (ld_ + 1));
-      group.dW2T = group.own_gradients.get();
-      group.db2 = group.dW2T + rows * ld_;
-    }
+    group.dW2T = Buffer<float>(rows * ld_);
+    group.db2 = Buffer<float>(rows);
+    group.exchange.max = Buffer<float>(ld_rows_);
+    group.exchange.sum = Buffer<float>(ld_rows_);
   }
+  plan_sums();
   if (exchange_ != nullptr) found_ = Buffer<float>(2 * groups * ld_rows_ + batch_size);
-  const int64_t tiles = groups * ((of_group + tile_tokens_ - 1) / tile_tokens_);
-  tile_max_ = Buffer<float>(tiles * ld_rows_);
-  cut_in_groups(tokens);
+  tile_max_ = Buffer<float>((tokens / tile_tokens_ + groups) * ld_rows_);
+  if (most_candidates == 0) cut_in_tiles(first_tokens_);
 }
 
-// Cuts tokens into groups and tiles; never into more than those of the constructor's tokens.
-void OutputLayer::cut_in_groups(int64_t tokens) {
-  tiles_.clear();
+// Plans the sum of the groups' parts of dh, and where they lie: a rank sends those that are not
+// part of a sum of its own.
+void OutputLayer::plan_sums() {
   const int64_t groups = group_count();
-  for (int64_t g = 0; g < groups; ++g) {
-    Group& group = group_of(g);
-    group.tokens = share_of(tokens, g, groups);
+  std::vector<int64_t> rank_of;
+  for (int64_t rank = 0; exchange_ != nullptr && rank < exchange_->size; ++rank) {
+    const auto [begin, end] = share_of(groups, rank, exchange_->size);
+    rank_of.resize(static_cast<size_t>(end), rank);
+  }
+  std::vector<bool> is_sent(groups_.size(), true);
+  for (int64_t step = 1; step < groups; step *= 2) {
+    for (int64_t g = 0; g + step < groups; g += 2 * step) {
+      const auto first = static_cast<size_t>(g), second = static_cast<size_t>(g + step);
+      const size_t last = std::min(second + static_cast<size_t>(step), groups_.size()) - 1;
+      if (exchange_ == nullptr || rank_of[first] != rank_of[last]) {
+        sums_.push_back({g, g + step});
+      } else {
+        is_sent[second] = false;
+        if (rank_of[first] == exchange_->rank) own_sums_.push_back({g, g + step});
+      }
+    }
+  }
+  const int64_t stride = whole_pages(F_ * ld_rows_ + kUnit);
+  dh_ = Buffer<float>(groups * stride);
+  dh_starts_ = {0};
+  for (const bool sent : is_sent) dh_starts_.push_back(dh_starts_.back() + (sent ? stride : 0));
+  int64_t not_sent = dh_starts_.back();
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    groups_[g].exchange.dh = &dh_[is_sent[g] ? dh_starts_[g] : not_sent];
+    groups_[g].exchange.is_finite = groups_[g].exchange.dh + F_ * ld_rows_;
+    if (!is_sent[g]) not_sent += stride;
+  }
+}
+
+// Cuts the groups, which begin at `starts` (groups + 1), into tiles.
+void OutputLayer::cut_in_tiles(const std::vector<int64_t>& starts) {
+  tiles_.clear();
+  for (size_t g = 0; g < groups_.size(); ++g) {
+    Group& group = groups_[g];
+    group.tokens = {starts[g], starts[g + 1]};
     const auto [begin, end] = group.tokens;
     const auto first_tile = static_cast<int64_t>(tiles_.size());
     const int64_t tiles = (end - begin + tile_tokens_ - 1) / tile_tokens_;
@@ -98,18 +124,9 @@ void OutputLayer::cut_in_groups(int64_t tokens) {
 
 void OutputLayer::pack(const Kernels& kernel, int64_t which, const Parameters& from) {
   const int64_t V = sizes_.vocab_size;
-  const auto [begin, end] = used_tokens();
+  const Range own = own_share(exchange_, group_count());
+  const int64_t begin = first_token(own.begin), end = first_token(own.end);
   kernel.transpose(W2T_.array(which) + begin * ld_, ld_, from.W2 + begin, V, F_, end - begin);
-}
-
-// The tokens whose rows of W2 this rank reads: the tokens of its own groups, or all tokens where
-// any may be a candidate.
-Range OutputLayer::used_tokens() const {
-  const Range own = own_share(exchanges_candidates_ ? nullptr : exchange_, group_count());
-  const auto first_token = [&](int64_t g) {
-    return share_of(sizes_.vocab_size, g, group_count()).begin;
-  };
-  return {first_token(own.begin), first_token(own.end)};
 }
 
 void OutputLayer::unpack(const Kernels& kernel, int64_t which, const Parameters& to) const {
@@ -129,7 +146,7 @@ void OutputLayer::sort_targets(const DistinctContexts& contexts, const int32_t* 
                                const Chunk& chunk, const Candidates* candidates) {
   const int32_t* const starts = contexts.starts() + chunk.first;
   candidates_ = candidates;
-  if (candidates != nullptr && chunk.is_first) cut_in_groups(candidates->count);
+  if (candidates != nullptr && chunk.is_first) cut_in_tiles(candidates->starts);
   std::fill(target_starts_.begin(), target_starts_.end(), 0);
   for (int64_t k = starts[0]; k < starts[chunk.count]; ++k) {
     ++target_starts_[static_cast<size_t>(tile_of_token_[Y[k]])];
@@ -191,14 +208,19 @@ void OutputLayer::gather_candidates(const Group& group) {
   }
 }
 
-bool OutputLayer::update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
-                                    const Gradients& gradients) {
-  const auto [dW2T, db2] = gradients;
+// Updates the parameters of a tile; returns whether all are finite.
+bool OutputLayer::update_tile(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
+                              const float* dW2T, const float* db2) {
+  const auto update_rows = [&](int64_t token, int64_t n, const float* dw, const float* db) {
+    bool finite = update(kernel, rule, rule.weight_decay, W2T_, token * ld_, dw, n * ld_);
+    finite &= update(kernel, rule, rule.bias_decay, b2_, token, db, n);
+    return finite;
+  };
+  if (candidates_ == nullptr) return update_rows(tile.begin, tile.tokens, dW2T, db2);
   bool finite = true;
   for (int64_t v = 0; v < tile.tokens; ++v) {
     const int64_t token = candidates_->tokens[tile.begin + v];
-    finite &= update(kernel, rule, rule.weight_decay, W2T_, token * ld_, dW2T + v * ld_, ld_);
-    finite &= update(kernel, rule, rule.bias_decay, b2_, token, db2 + v, 1);
+    finite &= update_rows(token, 1, dW2T + v * ld_, db2 + v);
   }
   return finite;
 }
@@ -268,11 +290,17 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
   float* const factor = group.factor.get();
   float* const dlogits = group.dlogits.get();
   float* const db2_of_tile = group.db2_of_tile.get();
+  // No tile of the group may hold a candidate.
+  if (group.tiles.begin == group.tiles.end) {
+    std::fill_n(group.exchange.dh, F_ * padded(chunk.count), 0.0f);
+  }
   // The tiles are taken backwards, since those that pass 1 did last are still in cache.
   for (int64_t t = group.tiles.end - 1; t >= group.tiles.begin; --t) {
     const Tile& tile = tiles_[static_cast<size_t>(t)];
     const float* const w = rows() + tile.begin * ld_;
-    const auto [dw, db2] = gradients_of(group, tile);
+    const int64_t place = is_one_chunk_ ? 0 : tile.begin - group.tokens.begin;
+    float* const dw = &group.dW2T[place * ld_];
+    float* const db2 = &group.db2[place];
     std::fill_n(db2_of_tile, tile.tokens, 0.0f);
     int64_t next_target = target_starts_[static_cast<size_t>(t)];
     for_each_panel(chunk, [&](const Panel& panel) {
@@ -301,38 +329,25 @@ void OutputLayer::backward(const Kernels& kernel, int64_t g, const Chunk& chunk,
     for (int64_t v = 0; v < tile.tokens; ++v) {
       db2[v] = (chunk.is_first ? 0.0f : db2[v]) + db2_of_tile[v] * scale_;
     }
-    if (rule == nullptr || exchanges_candidates_) continue;
-    if (candidates_ != nullptr) {
-      group.finite &= update_candidates(kernel, *rule, tile, {dw, db2});
-      continue;
-    }
-    group.finite &=
-        update(kernel, *rule, rule->weight_decay, W2T_, tile.begin * ld_, dw, tile.tokens * ld_);
-    group.finite &= update(kernel, *rule, rule->bias_decay, b2_, tile.begin, db2, tile.tokens);
+    if (rule != nullptr) group.finite &= update_tile(kernel, *rule, tile, dw, db2);
   }
 }
 
-// The place where the gradients of a tile are kept until its update.
-OutputLayer::Gradients OutputLayer::gradients_of(const Group& group, const Tile& tile) const {
-  const bool is_updated_at_once = is_one_chunk_ && !exchanges_candidates_;
-  const int64_t place = is_updated_at_once ? 0 : tile.begin - group.tokens.begin;
-  return {group.dW2T + place * ld_, group.db2 + place};
-}
-
-void OutputLayer::update_candidates(const Kernels& kernel, int64_t g, const UpdateRule& rule) {
-  Group& group = group_of(g);
-  for (int64_t t = group.tiles.begin; t < group.tiles.end; ++t) {
-    const Tile& tile = tiles_[static_cast<size_t>(t)];
-    group.finite &= update_candidates(kernel, rule, tile, gradients_of(group, tile));
+void OutputLayer::sum_own_dh(const Kernels& kernel, int64_t part, const Chunk& chunk) {
+  const Range lines = share_of(F_ * padded(chunk.count) / kUnit, part, group_count());
+  for (const auto [to, from] : own_sums_) {
+    kernel.add(group_of(to).exchange.dh + lines.begin * kUnit,
+               group_of(from).exchange.dh + lines.begin * kUnit, (lines.end - lines.begin) * kUnit);
   }
 }
 
-// Returns the sum (n,columns) of the groups' parts of the gradient of n features from `begin` on.
+// Returns the sum (n,columns) of the parts of the gradient of n features from `begin` on.
 float* OutputLayer::summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n) {
   const int64_t place = panel.first * F_ + begin * panel.columns;
   float* const sum = groups_[0].exchange.dh + place;
-  for (size_t g = 1; g < groups_.size(); ++g) {
-    kernel.add(sum, groups_[g].exchange.dh + place, n * panel.columns);
+  for (const auto [to, from] : sums_) {
+    kernel.add(group_of(to).exchange.dh + place, group_of(from).exchange.dh + place,
+               n * panel.columns);
   }
   for (int64_t j = 0; j < n * panel.columns; ++j) sum[j] *= scale_;
   return sum;
@@ -393,20 +408,24 @@ void OutputLayer::exchange_found(const Chunk& chunk) {
 }
 
 void OutputLayer::exchange_gradients() {
-  for (Group& group : groups_) *group.exchange.is_finite = group.finite ? 1.0f : 0.0f;
-  exchange_shares(*exchange_, gradients_.get(), group_count(),
-                  [&](int64_t g) { return g * gradients_stride_; });
-  for (Group& group : groups_) group.finite = *group.exchange.is_finite != 0;
+  const auto [begin, end] = own_share(exchange_, group_count());
+  bool finite = true;
+  for (int64_t g = begin; g < end; ++g) finite &= group_of(g).finite;
+  for (int64_t g = begin; g < end; ++g) *group_of(g).exchange.is_finite = finite ? 1.0f : 0.0f;
+  exchange_shares(*exchange_, dh_.get(), group_count(),
+                  [&](int64_t g) { return dh_starts_[static_cast<size_t>(g)]; });
+  for (const auto [to, from] : sums_) {
+    for (const int64_t g : {to, from}) group_of(g).finite = *group_of(g).exchange.is_finite != 0;
+  }
 }
 
 void OutputLayer::exchange_parameters(int64_t moments) {
-  if (exchange_ == nullptr || exchanges_candidates_) return;
+  if (exchange_ == nullptr) return;
   const int64_t groups = group_count();
-  const auto first_token = [&](int64_t g) { return share_of(sizes_.vocab_size, g, groups).begin; };
   for (int64_t i = 0; i <= moments; ++i) {
     exchange_shares(*exchange_, W2T_.array(i), groups,
                     [&](int64_t g) { return first_token(g) * ld_; });
-    exchange_shares(*exchange_, b2_.array(i), groups, first_token);
+    exchange_shares(*exchange_, b2_.array(i), groups, [&](int64_t g) { return first_token(g); });
   }
 }
 

@@ -6,21 +6,22 @@
 // tile's weights stay in a core's own cache while all contexts of a chunk pass, panel by panel (64
 // contexts), along which the vectors run.  For each context a group hands on its greatest logit,
 // its sum of exponentials and its part of dh.  Numbers that cross between groups in this way are
-// named `exchange` and added in the order of the groups.
+// named `exchange`.  The sums are added in the order of the groups; the parts of dh in pairs, then
+// in pairs of pairs, and so on.
 //
 // The exponentials of a chunk are kept between the two passes.  Computing the logits again would
 // save memory, but cost a quarter to a third more time.
 //
 // Ranks (processes) share the groups as threads do: the parameter-parallel scheme of Bengio et al.
 // (2003), section 3.2.  Each rank has all of W2, but until the end of a call, where it receives the
-// other rows, only the rows of its own groups are up to date.  The groups' parts are exchanged one
-// by one, not as sums over a rank, so that the order of additions does not depend on the number of
-// ranks.
+// other rows, only the rows of its own groups are up to date.  Before the ranks exchange dh, each
+// adds up the pairs, and pairs of pairs, that are all its own; the order of additions does not
+// depend on the number of ranks.
 //
-// With a sampled softmax the tokens are the candidates of the step.  Their rows are copied side by
-// side for the products, and updated in their places.  No other row is touched: the moments of
-// other tokens stay as they are and weight decay does not reach them, since that would take a pass
-// over all of W2, which sampling is meant to avoid.
+// With a sampled softmax each group computes those of its tokens that are candidates of the step.
+// Their rows are copied side by side for the products, and updated in their places.  No other row
+// is touched: the moments of other tokens stay as they are and weight decay does not reach them,
+// since that would take a pass over all of W2, which sampling is meant to avoid.
 #pragma once
 
 #include <cstdint>
@@ -47,16 +48,19 @@ struct Chunk {
 
 class OutputLayer {
  public:
-  // b2 (V) and its moments belong to the trainer, which packs them.  With most_candidates > 0 the
-  // softmax is sampled.  Where `exchange` is null, all groups are this process's own.
-  OutputLayer(const Sizes& sizes, const StepCut& cut, int64_t batch_size, Weights& b2,
-              int64_t moments, int64_t most_candidates, Exchange* exchange);
+  // first_tokens (groups + 1) are the first token of each group, and V.  b2 (V) and its moments
+  // belong to the trainer, which packs them.  With most_candidates > 0 the softmax is sampled.
+  // Where `exchange` is null, all groups are this process's own.
+  OutputLayer(const Sizes& sizes, const StepCut& cut, std::vector<int64_t> first_tokens,
+              int64_t batch_size, Weights& b2, int64_t moments, int64_t most_candidates,
+              Exchange* exchange);
 
   // Where ranks share the groups, each calls forward and backward for its own groups only.  Then it
   // receives from the other ranks: after forward the numbers that their groups hand on; after
-  // backward their parts of dh, whether their parameters are finite, and the gradients of
-  // candidates; at the end of a call their parameters.
+  // backward, when sum_own_dh has done each of its parts (as many as groups), their sums of dh and
+  // whether their parameters are finite; at the end of a call their parameters.
   void exchange_found(const Chunk& chunk);
+  void sum_own_dh(const Kernels& kernel, int64_t part, const Chunk& chunk);
   void exchange_gradients();
   void exchange_parameters(int64_t moments);
 
@@ -87,9 +91,8 @@ class OutputLayer {
 
   // Does pass 2 of a group: computes its part of dh, and adds dW2 and db2 to those of earlier
   // chunks.  In the last chunk `rule` is not null, and each tile of W2 and b2 is updated while it
-  // is in cache; candidates that ranks share are updated by update_candidates instead.
+  // is in cache.
   void backward(const Kernels& kernel, int64_t group, const Chunk& chunk, const UpdateRule* rule);
-  void update_candidates(const Kernels& kernel, int64_t group, const UpdateRule& rule);
 
   // Adds up the groups' parts of dh for the hidden units of a block.
   void give_dh(const Kernels& kernel, HiddenBlock& block, const Chunk& chunk);
@@ -120,29 +123,28 @@ class OutputLayer {
     Buffer<float> factor;       // (kPanel)
     Buffer<float> dlogits;      // (tile,kPanel)
     Buffer<float> db2_of_tile;  // (tile)
-    // (tile,ld) (tile), or those of all tokens of the group where several chunks add to them or
-    // ranks exchange them
-    float *dW2T, *db2;
-    Buffer<float> own_gradients;  // the memory of both, unless ranks exchange them
+    // (tile,ld) (tile), or those of all tokens of the group where several chunks add to them
+    Buffer<float> dW2T, db2;
     struct {
       Buffer<float> max, sum;  // (ld_rows): the greatest logit; the sum of e^(logit - max)
       float* dh;               // (panels,F,columns)
       float* is_finite;        // (1)
     } exchange;
   };
-  struct Gradients {
-    float *dW2T, *db2;  // (tile,ld) (tile)
+  // The part `from` of dh is added to the part `to`; both are groups.
+  struct Sum {
+    int64_t to, from;
   };
 
   Group& group_of(int64_t group) { return groups_[static_cast<size_t>(group)]; }
-  Range used_tokens() const;
   int64_t group_count() const { return static_cast<int64_t>(groups_.size()); }
+  int64_t first_token(int64_t group) const { return first_tokens_[static_cast<size_t>(group)]; }
   int64_t first_tile(int64_t group) const;
-  void cut_in_groups(int64_t tokens);
+  void cut_in_tiles(const std::vector<int64_t>& starts);
+  void plan_sums();
   void gather_candidates(const Group& group);
-  bool update_candidates(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
-                         const Gradients& gradients);
-  Gradients gradients_of(const Group& group, const Tile& tile) const;
+  bool update_tile(const Kernels& kernel, const UpdateRule& rule, const Tile& tile,
+                   const float* dW2T, const float* db2);
   void take_features(const Kernels& kernel, const float* features, int64_t ld, int64_t begin,
                      int64_t n, const Chunk& chunk);
   float* summed_dh(const Kernels& kernel, const Panel& panel, int64_t begin, int64_t n);
@@ -170,14 +172,14 @@ class OutputLayer {
   const int64_t ld_rows_;  // the ld of arrays with one column per context of a chunk, padded
   const bool is_one_chunk_;
   const int64_t tile_tokens_;
-  Exchange* const exchange_;  // null where this process is alone
-  // Whether ranks exchange the gradients of candidates.  Every step has other candidates, whose
-  // rows every rank needs, so that every rank updates all of them.
-  const bool exchanges_candidates_;
+  Exchange* const exchange_;                 // null where this process is alone
+  const std::vector<int64_t> first_tokens_;  // (groups + 1)
   std::vector<Group> groups_;
-  int64_t gradients_stride_ = 0;
-  // (groups,gradients_stride): dh, is_finite and the gradients of candidates that ranks exchange
-  Buffer<float> gradients_;
+  std::vector<Sum> own_sums_, sums_;  // in their order: before the ranks exchange dh, and after it
+  // dh and is_finite of each group; first those that ranks send, which begin at dh_starts
+  // (groups + 1)
+  Buffer<float> dh_;
+  std::vector<int64_t> dh_starts_;
   std::vector<Tile> tiles_;
   Weights W2T_;                             // (V,ld)
   Weights& b2_;                             // (V)

@@ -124,11 +124,12 @@ class Trainer {
         options.negatives ? most_candidates(sizes.vocab_size, *options.negatives, B_) : 0;
     if (options.negatives) {
       negatives_ = std::make_unique<Negatives>(examples.Y, examples.count, sizes.vocab_size,
-                                               *options.negatives, options.seed, poll);
+                                               *options.negatives, B_,
+                                               std::ssize(cut_.token_groups), options.seed, poll);
     }
     if (cuts_tokens) {
-      output_ = std::make_unique<OutputLayer>(sizes, cut_, B_, b2_, moments_, candidates,
-                                              options.exchange);
+      output_ = std::make_unique<OutputLayer>(sizes, cut_, first_tokens(), B_, b2_, moments_,
+                                              candidates, options.exchange);
     } else {
       db2_ = Buffer<float>(ld_V_);
       db2_chunk_ = Buffer<float>(ld_V_);
@@ -216,6 +217,14 @@ class Trainer {
     std::copy_n(from.b2, sizes_.vocab_size, b2_.array(which));
     for (const auto& owned : blocks_) owned->pack(kernel_, which, from);
     if (output_) output_->pack(kernel_, which, from);
+  }
+
+  // The first token of each group, and V.
+  std::vector<int64_t> first_tokens() const {
+    if (negatives_) return negatives_->first_tokens();
+    std::vector<int64_t> starts = {0};
+    for (const int64_t tokens : cut_.token_groups) starts.push_back(starts.back() + tokens);
+    return starts;
   }
 
   int64_t block_count() const { return static_cast<int64_t>(blocks_.size()); }
@@ -361,10 +370,10 @@ class Trainer {
     });
     run_own(
         [&](int64_t g) { output_->backward(kernel_, g, chunk, chunk.is_last ? &rule : nullptr); });
-    exchange(team, [&] { output_->exchange_gradients(); });
-    if (options_.exchange != nullptr && negatives_ && chunk.is_last) {
-      team.run(groups, [&](int64_t g) { output_->update_candidates(kernel_, g, rule); });
+    if (options_.exchange != nullptr) {
+      team.run(groups, [&](int64_t g) { output_->sum_own_dh(kernel_, g, chunk); });
     }
+    exchange(team, [&] { output_->exchange_gradients(); });
     team.run(blocks, [&](int64_t i) {
       output_->give_dh(kernel_, block(i), chunk);
       if (i == 0 && sizes_.is_direct) {

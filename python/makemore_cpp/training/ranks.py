@@ -5,9 +5,9 @@ mpirun before it, and ends in the same bytes. As in section 3.2 of Bengio et al.
 owns some words of the output layer: whole groups of tokens. (`makemore_cpp info` shows them; a
 small vocabulary has none, and its net is refused.) All ranks do everything else. A step has two
 exchanges: of the greatest logits and the sums of exponentials, B x 2 numbers of each group, and of
-the groups' parts of dh, B x H numbers of each (with a sampled softmax also the gradients of the
-candidates). A rank does not add up its groups' parts first, since then the order of additions, and
-with it the bits, would depend on the number of ranks.
+the ranks' parts of dh, B x H numbers of each. The groups' parts of dh are added in pairs, then in
+pairs of pairs, so that a rank can begin with its own and the bits do not depend on the number of
+ranks. (Where that is no power of two, a rank may have several sums to send.)
 
 Every rank has room for all of W2 and its moments, as one process has, and for a message as large as
 W2. During a call of the core only its own rows change, and at the end it receives the others'. So
