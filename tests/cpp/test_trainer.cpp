@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include "base/dispatch.hpp"
 #include "check.hpp"
 #include "makemore/error.hpp"
 #include "makemore/exchange.hpp"
@@ -21,6 +22,7 @@
 #include "makemore/random.hpp"
 #include "makemore/trainer.hpp"
 #include "net/distinct_contexts.hpp"
+#include "train/negatives.hpp"
 
 using namespace makemore;
 
@@ -380,6 +382,39 @@ TEST_CASE(
   TrainOptions options;
   options.negatives = 3;
   EXPECT(problem.train({0.1}, {Batches::Kind::given, 2, rows.data()}, options).size() == 1);
+}
+
+TEST_CASE("a sampled softmax: each group of tokens has about as many candidates as the others") {
+  const int64_t V = 5000, N = 40'000, groups = 4, steps = 30;
+  for (const auto& [negatives, B] : {std::pair{512, 256}, std::pair{64, 1024}}) {
+    std::vector<int32_t> Y;
+    for (int64_t i = 0; i < N; ++i) {  // the lowest tokens are by far the most frequent
+      const double u = static_cast<double>(i * 7919 % N) / static_cast<double>(N);
+      Y.push_back(static_cast<int32_t>(static_cast<double>(V) * u * u * u));
+    }
+    Negatives drawer(Y.data(), N, V, negatives, B, groups, 1, {});
+    Candidates candidates(most_candidates(V, negatives, B), B);
+    std::vector<int64_t> counts(groups);
+    for (int64_t step = 0; step < steps; ++step) {
+      std::vector<int64_t> rows(static_cast<size_t>(B));
+      batch_rows(rows.data(), 1, static_cast<uint64_t>(step), B, N);
+      std::vector<int32_t> targets;
+      for (const int64_t row : rows) targets.push_back(Y[static_cast<size_t>(row)]);
+      drawer.draw(kernels(), candidates, static_cast<uint64_t>(step), targets.data(), B);
+      for (size_t g = 0; g < groups; ++g) {
+        for (int64_t i = candidates.starts[g]; i < candidates.starts[g + 1]; ++i) {
+          EXPECT(candidates.tokens[i] >= drawer.first_tokens()[g] &&
+                 candidates.tokens[i] < drawer.first_tokens()[g + 1]);
+          ++counts[g];
+        }
+      }
+      for (int64_t b = 0; b < B; ++b) {
+        EXPECT(candidates.tokens[candidates.places[b]] == targets[static_cast<size_t>(b)]);
+      }
+    }
+    const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+    EXPECT_THAT(*most * 10 < *least * 12, std::to_string(*least) + ", " + std::to_string(*most));
+  }
 }
 
 void check_ranks(const Sizes& sizes, int64_t batch_size, TrainOptions options) {
