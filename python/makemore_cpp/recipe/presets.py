@@ -50,8 +50,8 @@ def _adamw(
 
 # The presets named after a time have the least dev loss on the lecture's names that was found for
 # that time of training: up to three seconds on one core, TEN_SECONDS on two cores. Their steps are
-# those that were done in it. BEST_OF_CONTEXT_3 has the least with the lecture's three characters
-# of context; .readme/experiments.md tells how they were found.
+# about those that were done in it. BEST_OF_CONTEXT_3 has the least with the lecture's three
+# characters of context; .readme/experiments.md tells how they were found.
 TEN_SECONDS = _adamw((8, 48, 1200), 6300, 1024, 0.007, 0.2, dropout=0.1)
 BEST_OF_CONTEXT_3 = _adamw((3, 48, 800), 40_000, 256, 0.002, 0.04, dropout=0.05)
 
