@@ -71,6 +71,11 @@ def test_batches_have_equal_time_or_equal_examples(data):
 def test_an_experiment_of_so_many_seconds_a_run(data):
     rows = run_experiment("weight-decay", data, options={"seconds": 0.01}, train_texts=50).rows
     assert all(row.seconds < 1 for row in rows)
+    with pytest.raises(mm.ArgumentError, match="seconds takes the place of steps"):
+        run_experiment("weight-decay", data, steps=10, options={"seconds": 0.01})
+    none = {"seconds": None, "n_hidden": 4}
+    few = run_experiment("optimizers", data, is_quick=True, options=none).rows
+    assert {row.steps for row in few} == {1000}, "no seconds leave the experiment its own steps"
 
 
 def test_few_texts_to_train_on(data):

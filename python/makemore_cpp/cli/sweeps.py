@@ -11,6 +11,7 @@ from makemore_cpp.cli import common as cli_common
 from makemore_cpp.cli import console
 from makemore_cpp.cli.common import Value, run_options, sweep_options
 from makemore_cpp.sweeps import lr_search
+from makemore_cpp.sweeps.grids import with_steps
 from makemore_cpp.sweeps.one_run import DEFAULTS
 from makemore_cpp.sweeps.table import Table
 from makemore_cpp.training.history import LAST_STEPS
@@ -58,8 +59,7 @@ def grid(
     """Train a model for every combination of options."""
     dataset = cli_common.take_data(options)
     given = {name: values for name, values in options.items() if values is not None}
-    length = {} if "seconds" in given else {"steps": DEFAULT_STEPS}
-    combinations = sweeps.combine({**length, **given})
+    combinations = sweeps.combine(with_steps(given, DEFAULT_STEPS))
     if csv_path is not None:
         files.check_replaceable(csv_path)
     with cli_common.sweeping(out, seeds, jobs, dask) as (folder, settings):

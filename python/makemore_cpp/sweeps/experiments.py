@@ -191,13 +191,13 @@ def run_experiment(
         settings["jobs"] = 1
     settings["samples"] = experiment.samples
     settings["columns"] = experiment.columns
-    wanted = experiment.steps if steps is None else steps
-    has_length = wanted is None or "seconds" in (options or {})
-    length = {} if has_length else {"steps": wanted}
+    given = {} if steps is None else {"steps": steps}
     combinations = [
         _quick(combination) if is_quick else combination
         for grid in experiment.grids
-        for combination in grids.combine({**length, **grid, **(options or {})})
+        for combination in grids.combine(
+            grids.with_steps({**given, **grid, **(options or {})}, experiment.steps)
+        )
     ]
     return grids.run(with_train_texts(data, train_texts), combinations, **settings)
 

@@ -100,6 +100,13 @@ def combine(options: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
 
 
+def with_steps(options: Mapping[str, Any], steps: int | None) -> dict[str, Any]:
+    """Return options with this number of steps, unless they set a run's length themselves."""
+    if steps is None or options.get("seconds") is not None:
+        return dict(options)
+    return {"steps": steps, **options}
+
+
 def run(
     data: Dataset,
     combinations: Sequence[Mapping[str, Any]],
