@@ -2,13 +2,15 @@
 
 import math
 import os
+import time
 
 import numpy as np
 import pytest
 
 import makemore_cpp as mm
-from makemore_cpp import evaluation, runs, training
+from makemore_cpp import evaluation, runs
 from makemore_cpp.recipe import schedules
+from makemore_cpp.training import loop
 
 NAMES = os.environ.get("MAKEMORE_NAMES")
 
@@ -41,7 +43,7 @@ def test_train_equals_train_steps(model, data):
 def test_evaluations_and_calls_do_not_change_bits(data, monkeypatch):
     results = []
     for eval_every, growth in ((0, 1), (7, 3), (None, 1000)):
-        monkeypatch.setattr(training.loop, "_next_count", lambda count, seconds, g=growth: g)
+        monkeypatch.setattr(loop, "_next_count", lambda count, seconds, g=growth: g)
         model = mm.MLP(data.vocab, n_embd=4, n_hidden=20)
         history = mm.train(model, data, steps=100, eval_every=eval_every)
         results.append((bits(model), history.losses.tobytes()))
@@ -131,6 +133,60 @@ def test_should_stop(model, data):
     )
     assert 31 <= len(history.losses) < 10**6
     assert len(history.lr) == len(history.losses)
+
+
+@pytest.fixture
+def steps_of_calls(monkeypatch):
+    """Return the numbers of steps of the core's calls, each of which takes more than 50 ms."""
+    counts = []
+    train_steps = mm.MLP.train_steps
+
+    def slow_train_steps(self, X, Y, lr, **options):
+        time.sleep(0.06)
+        counts.append(len(lr))
+        return train_steps(self, X, Y, lr, **options)
+
+    monkeypatch.setattr(mm.MLP, "train_steps", slow_train_steps)
+    return counts
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_calls_are_long_where_a_call_has_much_to_copy(
+    optimizer, model, data, steps_of_calls, monkeypatch
+):
+    options = {"steps": 7, "optimizer": optimizer, "eval_every": 0}
+    mm.train(model, data, **options)
+    assert steps_of_calls == [1] * 7
+    steps_of_calls.clear()
+    numbers = sum(array.size for array in model.parameters.values())
+    enough = 1 / (numbers * (3 if optimizer == "adamw" else 1))
+    monkeypatch.setattr(loop, "SECONDS_PER_NUMBER", enough)
+    mm.train(model, data, **options)
+    assert steps_of_calls == [1, 2, 4]
+    steps_of_calls.clear()
+    monkeypatch.setattr(loop, "MOST_SECONDS_PER_CALL", 0.0)
+    mm.train(model, data, **options)
+    assert steps_of_calls == [1] * 7
+
+
+def test_a_long_call_is_stopped_between_its_steps(model, data, monkeypatch):
+    whole = mm.train(mm.MLP(data.vocab, n_embd=4, n_hidden=20), data, steps=200, eval_every=0)
+    monkeypatch.setattr(loop, "SECONDS_PER_NUMBER", 1.0)
+    monkeypatch.setattr(loop, "SECONDS_BETWEEN_QUESTIONS", 0.0)
+    asked, seen = [], []
+    history = mm.train(
+        model,
+        data,
+        steps=200,
+        eval_every=0,
+        on_progress=lambda latest: seen.append(latest.step),
+        should_stop=lambda: asked.append(0) or len(asked) == 100,
+    )
+    assert history.stopped
+    assert len(asked) == 100
+    assert len(history.losses) == len(history.lr) == seen[-1] == 99
+    assert seen[:-1] == [1, 3, 7, 15, 31, 63]
+    np.testing.assert_array_equal(history.losses, whole.losses[:99])
 
 
 def test_interrupt_leaves_a_step_boundary(model, data):
