@@ -337,6 +337,7 @@ def all_gather_that_raises(*_: Any) -> None:
         (Fake(), {"should_stop": lambda: False}, mm.ArgumentError, "should_stop cannot be given"),
         (Fake(), {}, mm.DivergedError, "step 0: the loss is not finite"),
         (Fake(), {"negatives": 2500}, mm.DivergedError, "step 0: the loss is not finite"),
+        (Fake(), {"weight_decay": 0.1}, mm.DivergedError, "step 0: the loss is not finite"),
         (Fake(all_gather=all_gather_that_raises), {}, KeyboardInterrupt, ""),
     ],
 )
@@ -349,14 +350,17 @@ def test_an_exchange_that_is_none(exchange: Any, options: Any, kind: Any, senten
         np.testing.assert_array_equal(after.parameters[name], array)
 
 
-@pytest.mark.parametrize("negatives", [None, 2500])
-def test_a_message_may_be_kept_and_is_short(negatives: int | None) -> None:
+@pytest.mark.parametrize("options", [{}, {"negatives": 2500}, {"weight_decay": 0.1}])
+def test_a_message_may_be_kept_and_is_short(options: Any) -> None:
     exchange = Fake()
-    steps_with(exchange, negatives=negatives)
+    steps_with(exchange, **options)
     assert all((message == 255).all() for message in exchange.messages)
-    of_found, of_dh = (len(message) for message in exchange.messages)
+    *of_embeddings, of_found, of_dh, of_finite = (len(message) for message in exchange.messages)
+    # Embeddings are shared where all of them decay; the batch has 46 different tokens.
+    assert of_embeddings == ([4 * 4 * 46] if "weight_decay" in options else [])
     assert of_found == 4 * (32 + 8 * 2 * 32)  # the targets' logits; two numbers of eight groups
     assert of_dh == 2 * 4096  # each rank sends one sum: 20 x 32 floats, in whole pages
+    assert of_finite == 8  # a flag of each group
 
 
 @pytest.mark.parametrize(

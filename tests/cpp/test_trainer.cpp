@@ -438,7 +438,9 @@ void check_ranks(const Sizes& sizes, int64_t batch_size, TrainOptions options) {
 }
 
 TEST_CASE("ranks: each has the bits of one process, whatever their number") {
-  for (const Optimizer optimizer : {Optimizer::sgd, Optimizer::adamw}) {
+  for (const auto& [optimizer, decay] :
+       {std::pair{Optimizer::sgd, 0.0}, std::pair{Optimizer::sgd, 0.01},
+        std::pair{Optimizer::adamw, 0.01}}) {
     for (const bool is_sampled : {false, true}) {
       for (const auto& [sizes, batch_size, dropout] :
            {std::tuple{Sizes{2, 4, 30, 3000}, int64_t{16}, 0.0},
@@ -447,7 +449,7 @@ TEST_CASE("ranks: each has the bits of one process, whatever their number") {
             std::tuple{Sizes{2, 2, 5, 1000}, int64_t{1100}, 0.3}}) {  // several chunks
         TrainOptions options = on_threads(2, dropout);
         options.update.optimizer = optimizer;
-        options.update.weight_decay = optimizer == Optimizer::adamw ? 0.01 : 0;
+        options.update.weight_decay = decay;
         if (is_sampled) options.negatives = sizes.vocab_size * 9 / 10;
         check_ranks(sizes, batch_size, options);
       }
@@ -464,29 +466,32 @@ TEST_CASE("ranks: the same loss, divergence on all of them, and who has nothing 
                      {}, exchange);
   };
   const double loss = loss_of(before.problem, nullptr);
-  on_ranks(3, [&](ThreadRank& rank) {
-    Run run = before;
-    const double found = loss_of(run.problem, &rank);
-    TrainOptions options;
-    options.exchange = &rank;
-    std::string sentence;
-    try {
-      // One weight alone overflows, by its decay, which one rank alone sees: no hidden unit is on.
+  for (const bool is_embedding : {false, true}) {
+    on_ranks(3, [&](ThreadRank& rank) {
+      Run run = before;
+      const double found = loss_of(run.problem, &rank);
+      TrainOptions options;
+      options.exchange = &rank;
       auto& [C, W1, b1, W2, b2] =
           static_cast<PerParameter<std::vector<float>>&>(run.problem.parameters);
+      // One weight alone overflows, by its decay, which one rank alone sees: no hidden unit is on.
       for (auto* array : {&C, &W1, &b1}) std::fill(array->begin(), array->end(), 0.0f);
-      W2[2999] = 1e38f;
+      float& overflows = is_embedding ? C.back() : W2[2999];
+      overflows = 1e38f;
       options.update.weight_decay = 100;
-      run.train(options, {}, 2, 0.1);
-    } catch (const DivergedError& error) {
-      sentence = error.what();
-    }
-    const std::lock_guard<std::mutex> lock(mutex);
-    EXPECT(found == loss);
-    EXPECT_THAT(sentence.starts_with("step 0: an updated parameter"), "'" + sentence + "'");
-    EXPECT(run.problem.parameters.W2[2999] == 1e38f);
-    EXPECT(run.problem.parameters.b2 == before.problem.parameters.b2);
-  });
+      std::string sentence;
+      try {
+        run.train(options, {}, 2, 0.1);
+      } catch (const DivergedError& error) {
+        sentence = error.what();
+      }
+      const std::lock_guard<std::mutex> lock(mutex);
+      EXPECT(found == loss);
+      EXPECT_THAT(sentence.starts_with("step 0: an updated parameter"), "'" + sentence + "'");
+      EXPECT(overflows == 1e38f);
+      EXPECT(b2 == before.problem.parameters.b2);
+    });
+  }
   for (const auto& [few, word] : {std::pair{Sizes{2, 4, 30, 27}, "is not cut along tokens"},
                                   std::pair{Sizes{2, 4, 30, 1000}, "of which there are 4"}}) {
     Meeting meeting(5);

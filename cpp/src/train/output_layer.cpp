@@ -90,14 +90,13 @@ void OutputLayer::plan_sums() {
       }
     }
   }
-  const int64_t stride = whole_pages(F_ * ld_rows_ + kUnit);
+  const int64_t stride = whole_pages(F_ * ld_rows_);
   dh_ = Buffer<float>(groups * stride);
   dh_starts_ = {0};
   for (const bool sent : is_sent) dh_starts_.push_back(dh_starts_.back() + (sent ? stride : 0));
   int64_t not_sent = dh_starts_.back();
   for (size_t g = 0; g < groups_.size(); ++g) {
     groups_[g].exchange.dh = &dh_[is_sent[g] ? dh_starts_[g] : not_sent];
-    groups_[g].exchange.is_finite = groups_[g].exchange.dh + F_ * ld_rows_;
     if (!is_sent[g]) not_sent += stride;
   }
 }
@@ -408,19 +407,18 @@ void OutputLayer::exchange_found(const Chunk& chunk) {
 }
 
 void OutputLayer::exchange_gradients() {
-  const auto [begin, end] = own_share(exchange_, group_count());
-  bool finite = true;
-  for (int64_t g = begin; g < end; ++g) finite &= group_of(g).finite;
-  for (int64_t g = begin; g < end; ++g) *group_of(g).exchange.is_finite = finite ? 1.0f : 0.0f;
   exchange_shares(*exchange_, dh_.get(), group_count(),
                   [&](int64_t g) { return dh_starts_[static_cast<size_t>(g)]; });
-  for (const auto [to, from] : sums_) {
-    for (const int64_t g : {to, from}) group_of(g).finite = *group_of(g).exchange.is_finite != 0;
-  }
+}
+
+void OutputLayer::exchange_finite() {
+  std::vector<uint8_t> finite;
+  for (const Group& group : groups_) finite.push_back(group.finite);
+  exchange_shares(*exchange_, finite.data(), group_count(), [](int64_t g) { return g; });
+  for (size_t g = 0; g < groups_.size(); ++g) groups_[g].finite = finite[g] != 0;
 }
 
 void OutputLayer::exchange_parameters(int64_t moments) {
-  if (exchange_ == nullptr) return;
   const int64_t groups = group_count();
   for (int64_t i = 0; i <= moments; ++i) {
     exchange_shares(*exchange_, W2T_.array(i), groups,

@@ -57,11 +57,13 @@ class OutputLayer {
 
   // Where ranks share the groups, each calls forward and backward for its own groups only.  Then it
   // receives from the other ranks: after forward the numbers that their groups hand on; after
-  // backward, when sum_own_dh has done each of its parts (as many as groups), their sums of dh and
-  // whether their parameters are finite; at the end of a call their parameters.
+  // backward, when sum_own_dh has done each of its parts (as many as groups), their sums of dh; at
+  // the end of a step whether their groups' parameters are finite; at the end of a call their
+  // parameters.
   void exchange_found(const Chunk& chunk);
   void sum_own_dh(const Kernels& kernel, int64_t part, const Chunk& chunk);
   void exchange_gradients();
+  void exchange_finite();
   void exchange_parameters(int64_t moments);
 
   // Copy W2 (which = 0) or a moment of it (1, 2) out of the caller's arrays, and back into them.  A
@@ -128,7 +130,6 @@ class OutputLayer {
     struct {
       Buffer<float> max, sum;  // (ld_rows): the greatest logit; the sum of e^(logit - max)
       float* dh;               // (panels,F,columns)
-      float* is_finite;        // (1)
     } exchange;
   };
   // The part `from` of dh is added to the part `to`; both are groups.
@@ -176,8 +177,8 @@ class OutputLayer {
   const std::vector<int64_t> first_tokens_;  // (groups + 1)
   std::vector<Group> groups_;
   std::vector<Sum> own_sums_, sums_;  // in their order: before the ranks exchange dh, and after it
-  // dh and is_finite of each group; first those that ranks send, which begin at dh_starts
-  // (groups + 1)
+  // The parts of dh of all groups; first those that ranks send, which begin at dh_starts
+  // (groups + 1).
   Buffer<float> dh_;
   std::vector<int64_t> dh_starts_;
   std::vector<Tile> tiles_;

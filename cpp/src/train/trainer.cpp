@@ -160,6 +160,8 @@ class Trainer {
                         options.update.weight_decay == 0 &&
                         std::all_of(parameters.C, parameters.C + sizes.vocab_size * sizes.n_embd,
                                     [](float c) { return std::isfinite(c); });
+    shares_embeddings_ = options.exchange != nullptr && cuts_tokens && !skips_embeddings_;
+    if (shares_embeddings_) message_ = Buffer<float>(use.max_table_rows * sizes.n_embd);
   }
 
   // Does the steps and returns how many; see train_steps.
@@ -197,7 +199,7 @@ class Trainer {
         team.run(2, finish, 1);  // task 0 stays on the calling thread, where should_stop must run
       }
     });
-    if (output_) output_->exchange_parameters(moments_);
+    if (options_.exchange != nullptr && output_) exchange_parameters();
     return end;
   }
 
@@ -299,6 +301,7 @@ class Trainer {
                                uint64_t step, const UpdateRule& rule) {
     const Dropout dropout = dropout_of(step);
     const Dropout* const drop = options_.dropout > 0 ? &dropout : nullptr;
+    if (shares_embeddings_) exchange(team, [&] { exchange_embeddings(batch.fold); });
     for (int64_t first = 0; first < contexts; first += cut_.chunk_rows) {
       const int64_t count = std::min(cut_.chunk_rows, contexts - first);
       const Chunk chunk{first, count, first == 0, first + count == contexts};
@@ -310,10 +313,12 @@ class Trainer {
     }
     if (!output_) return;
     team.run(1, [&](int64_t) { sum_embedding_gradients(batch.fold); });
-    team.run(group_count(), [&](int64_t g) {
-      const Range tokens = share_of(sizes_.vocab_size, g, group_count());
-      output_->finite(g) &= update_embeddings(batch.fold, tokens, rule);
+    const Range groups = shares_embeddings_ ? own_groups_ : Range{0, group_count()};
+    team.run(groups.end - groups.begin, [&](int64_t i) {
+      const int64_t g = groups.begin + i;
+      output_->finite(g) &= update_embeddings(batch.fold, {first_row(g), first_row(g + 1)}, rule);
     });
+    exchange(team, [&] { output_->exchange_finite(); });
   }
 
   // A chunk where the blocks of hidden units own the output layer; their logits are added up.
@@ -445,38 +450,75 @@ class Trainer {
     kernel_.add(block(0).demb.get(), direct_demb_.get(), fold.row_count() * sizes_.n_embd);
   }
 
+  // Calls take(row, token) for the pairs of a range of tokens.
+  template <typename Take>
+  static void for_each_pair(const Fold& fold, Range tokens, const Take& take) {
+    for (int64_t row = 0; row < fold.row_count(); ++row) {
+      const int64_t token = fold.tokens()[row];
+      if (token >= tokens.begin && token < tokens.end) take(row, token);
+    }
+  }
+
   // Updates the rows of C for a range of tokens; returns whether all are finite.
   bool update_embeddings(const Fold& fold, Range tokens, const UpdateRule& rule) {
     const int64_t E = sizes_.n_embd;
-    const auto for_each_pair = [&](const auto& take) {
-      for (int64_t row = 0; row < fold.row_count(); ++row) {
-        const int64_t token = fold.tokens()[row];
-        if (token >= tokens.begin && token < tokens.end) take(row, token * E);
-      }
+    const auto update_rows = [&](int64_t token, int64_t n) {
+      return update(kernel_, rule, rule.weight_decay, C_, token * E, &dC_[token * E], n * E);
     };
-    const auto add_gradients = [&] {
-      for_each_pair([&](int64_t row, int64_t place) {
-        kernel_.add(&dC_[place], &block(0).demb[row * E], E);
-      });
-    };
-    const auto update_floats = [&](int64_t begin, int64_t n) {
-      return update(kernel_, rule, rule.weight_decay, C_, begin, &dC_[begin], n);
-    };
-    if (!skips_embeddings_) {
-      const int64_t begin = tokens.begin * E, n = (tokens.end - tokens.begin) * E;
-      std::fill_n(&dC_[begin], n, 0.0f);
-      add_gradients();
-      return update_floats(begin, n);
-    }
-    for_each_pair([&](int64_t, int64_t place) { std::fill_n(&dC_[place], E, 0.0f); });
-    add_gradients();
+    const int64_t count = tokens.end - tokens.begin;
+    if (!skips_embeddings_) std::fill_n(&dC_[tokens.begin * E], count * E, 0.0f);
+    for_each_pair(fold, tokens, [&](int64_t row, int64_t token) {
+      kernel_.add(&dC_[token * E], &block(0).demb[row * E], E);
+    });
+    if (!skips_embeddings_) return update_rows(tokens.begin, count);
     bool finite = true;
-    for_each_pair([&](int64_t, int64_t place) {
-      finite &= update_floats(place, E);
-      std::fill_n(&dC_[place], E,
-                  0.0f);  // so that the token's pairs at other positions add nothing
+    for_each_pair(fold, tokens, [&](int64_t, int64_t token) {
+      finite &= update_rows(token, 1);
+      // The token's pairs at other positions then add nothing, and the next step begins with zeros.
+      std::fill_n(&dC_[token * E], E, 0.0f);
     });
     return finite;
+  }
+
+  // The first token whose row of C a group updates, where the output layer is cut along tokens.
+  int64_t first_row(int64_t group) const {
+    return share_of(sizes_.vocab_size, group, group_count()).begin;
+  }
+
+  // Receives the embeddings of a batch's tokens from the ranks that update them.
+  void exchange_embeddings(const Fold& fold) {
+    Exchange& exchange = *options_.exchange;
+    const int64_t E = sizes_.n_embd;
+    std::vector<int64_t> starts;  // of the ranks' parts of the message
+    const auto for_each_embedding = [&](const auto& visit) {
+      starts = {0};
+      for (int64_t rank = 0; rank < exchange.size; ++rank) {
+        const Range groups = share_of(group_count(), rank, exchange.size);
+        int64_t place = starts.back();
+        for_each_pair(fold, {first_row(groups.begin), first_row(groups.end)},
+                      [&](int64_t, int64_t token) {
+                        visit(&message_[place], C_.value() + token * E);
+                        place += E;
+                      });
+        starts.push_back(place);
+      }
+    };
+    for_each_embedding(
+        [&](float* in_message, const float* row) { std::copy_n(row, E, in_message); });
+    exchange_shares(exchange, message_.get(), exchange.size,
+                    [&](int64_t rank) { return starts[static_cast<size_t>(rank)]; });
+    for_each_embedding(
+        [&](const float* in_message, float* row) { std::copy_n(in_message, E, row); });
+  }
+
+  // Receives the parameters that other ranks have updated.
+  void exchange_parameters() {
+    output_->exchange_parameters(moments_);
+    if (!shares_embeddings_) return;
+    for (int64_t i = 0; i <= moments_; ++i) {
+      exchange_shares(*options_.exchange, C_.array(i), group_count(),
+                      [&](int64_t g) { return first_row(g) * sizes_.n_embd; });
+    }
   }
 
   // Updates what the blocks share, and returns the loss; throws DivergedError.
@@ -535,6 +577,9 @@ class Trainer {
   // Whether only the embeddings of a batch's tokens are updated.  SGD without weight decay leaves a
   // finite embedding as it is where its gradient is 0.
   bool skips_embeddings_ = false;
+  // Whether each rank updates only its share of the embeddings, since all change in every step.
+  bool shares_embeddings_ = false;
+  Buffer<float> message_;  // (pairs,E), of exchange_embeddings
 };
 
 // A larger batch than this must be a slip, and should not exhaust the memory.

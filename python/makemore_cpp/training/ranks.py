@@ -3,16 +3,20 @@
 ``mpirun -n 2 python -m makemore_cpp train --level word ...`` is the command of one process with
 mpirun before it, and ends in the same bytes. As in section 3.2 of Bengio et al. (2003), each rank
 owns some words of the output layer: whole groups of tokens. (`makemore_cpp info` shows them; a
-small vocabulary has none, and its net is refused.) All ranks do everything else. A step has two
-exchanges: of the greatest logits and the sums of exponentials, B x 2 numbers of each group, and of
-the ranks' parts of dh, B x H numbers of each. The groups' parts of dh are added in pairs, then in
-pairs of pairs, so that a rank can begin with its own and the bits do not depend on the number of
-ranks. (Where that is no power of two, a rank may have several sums to send.)
+small vocabulary has none, and its net is refused.) Where every step changes all of C, by a moment
+or by weight decay, each rank updates the embeddings of some words, too. All ranks do everything
+else.
 
-Every rank has room for all of W2 and its moments, as one process has, and for a message as large as
-W2. During a call of the core only its own rows change, and at the end it receives the others'. So
-between calls every rank has the whole model, any rank may save it, and a checkpoint does not depend
-on the ranks.
+A step exchanges the greatest logits and the sums of exponentials, B x 2 numbers of each group, the
+ranks' parts of dh, B x H numbers of each, and, where they are shared, the embeddings of the batch.
+The groups' parts of dh are added in pairs, then in pairs of pairs, so that a rank can begin with
+its own and the bits do not depend on the number of ranks. (Where that is no power of two, a rank
+may have several sums to send.)
+
+Every rank has room for all parameters and their moments, as one process has, and for a message as
+large as W2. During a call of the core only its own words change, and at the end it receives the
+others'. So between calls every rank has the whole model, any rank may save it, and a checkpoint
+does not depend on the ranks.
 
 A rank that fails alone ends the others. When a rank is killed, the mpiexec of MPICH and that of
 Open MPI end the others. Ranks that all have the same error end by themselves.
