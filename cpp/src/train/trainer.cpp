@@ -313,10 +313,14 @@ class Trainer {
     }
     if (!output_) return;
     team.run(1, [&](int64_t) { sum_embedding_gradients(batch.fold); });
-    const Range groups = shares_embeddings_ ? own_groups_ : Range{0, group_count()};
-    team.run(groups.end - groups.begin, [&](int64_t i) {
-      const int64_t g = groups.begin + i;
-      output_->finite(g) &= update_embeddings(batch.fold, {first_row(g), first_row(g + 1)}, rule);
+    // The parts may depend on the number of threads, since each token is updated by itself.
+    const Range rows =
+        own_share(shares_embeddings_ ? options_.exchange : nullptr, sizes_.vocab_size);
+    const int64_t parts = std::min<int64_t>(team.size(), own_groups_.end - own_groups_.begin);
+    team.run(parts, [&](int64_t i) {
+      const auto [begin, end] = share_of(rows.end - rows.begin, i, parts);
+      const Range part{rows.begin + begin, rows.begin + end};
+      output_->finite(own_groups_.begin + i) &= update_embeddings(batch.fold, part, rule);
     });
     exchange(team, [&] { output_->exchange_finite(); });
   }
@@ -480,11 +484,6 @@ class Trainer {
     return finite;
   }
 
-  // The first token whose row of C a group updates, where the output layer is cut along tokens.
-  int64_t first_row(int64_t group) const {
-    return share_of(sizes_.vocab_size, group, group_count()).begin;
-  }
-
   // Receives the embeddings of a batch's tokens from the ranks that update them.
   void exchange_embeddings(const Fold& fold) {
     Exchange& exchange = *options_.exchange;
@@ -493,13 +492,12 @@ class Trainer {
     const auto for_each_embedding = [&](const auto& visit) {
       starts = {0};
       for (int64_t rank = 0; rank < exchange.size; ++rank) {
-        const Range groups = share_of(group_count(), rank, exchange.size);
         int64_t place = starts.back();
-        for_each_pair(fold, {first_row(groups.begin), first_row(groups.end)},
-                      [&](int64_t, int64_t token) {
-                        visit(&message_[place], C_.value() + token * E);
-                        place += E;
-                      });
+        const Range tokens = share_of(sizes_.vocab_size, rank, exchange.size);
+        for_each_pair(fold, tokens, [&](int64_t, int64_t token) {
+          visit(&message_[place], C_.value() + token * E);
+          place += E;
+        });
         starts.push_back(place);
       }
     };
@@ -516,8 +514,8 @@ class Trainer {
     output_->exchange_parameters(moments_);
     if (!shares_embeddings_) return;
     for (int64_t i = 0; i <= moments_; ++i) {
-      exchange_shares(*options_.exchange, C_.array(i), group_count(),
-                      [&](int64_t g) { return first_row(g) * sizes_.n_embd; });
+      exchange_shares(*options_.exchange, C_.array(i), sizes_.vocab_size,
+                      [&](int64_t token) { return token * sizes_.n_embd; });
     }
   }
 
