@@ -40,9 +40,10 @@ P = ParamSpec("P")
 # words (2.2 million parameters) that takes some 15 ms, 3 % of a call of this length.
 SECONDS_PER_NUMBER = 2e-7
 MOST_SECONDS_PER_CALL = 5.0
-# In a call of so few steps it costs nothing to ask between them whether to stop.
-STEPS_ASKED_BETWEEN = 1000
+# Whether to stop is asked so often; within a call only between steps that take so long that the
+# question costs nothing.
 SECONDS_BETWEEN_QUESTIONS = 0.05
+SECONDS_PER_STEP_TO_ASK = 5e-4
 
 
 class _Run:
@@ -64,7 +65,7 @@ class _Run:
         self.ranks = ranks
         self.is_stopped = False
         self._should_stop = should_stop
-        self._asked = 0.0
+        self._asked_at = 0.0
         self.eval_every = recipe.evaluation_every_of(len(data.dev.Y))
         self.options = recipe.options("training", "update")
         self.options["eval_every"] = recipe.evaluation_every
@@ -117,13 +118,13 @@ class _Run:
 
     def ask(self) -> bool:
         """Ask whether to stop; return and keep the answer."""
-        self._asked = time.perf_counter()
+        self._asked_at = time.perf_counter()
         if not self.is_stopped and self._should_stop is not None:
             self.is_stopped = bool(self._should_stop())
         return self.is_stopped
 
     def _ask_between_steps(self) -> bool:
-        return time.perf_counter() > self._asked + SECONDS_BETWEEN_QUESTIONS and self.ask()
+        return time.perf_counter() > self._asked_at + SECONDS_BETWEEN_QUESTIONS and self.ask()
 
     def calls(self, pause_every: int) -> Iterator[Progress]:
         """Take the steps that are left; yield after each call of the core.
@@ -137,7 +138,8 @@ class _Run:
                 _next_multiple(every, first, steps) for every in (self.eval_every, pause_every)
             )
             count = self.ranks.agreed(min(count, *(pause - first for pause in pauses)))
-            asks = self.ranks.size == 1 and count <= STEPS_ASKED_BETWEEN
+            has_long_steps = count * SECONDS_PER_STEP_TO_ASK <= self.seconds_per_call
+            asks = self._should_stop is not None and self.ranks.size == 1 and has_long_steps
             call_started = time.perf_counter()
             losses = self.model.train_steps(
                 self.data.train.X,
