@@ -169,26 +169,6 @@ def test_calls_are_long_where_a_call_has_much_to_copy(
     assert steps_of_calls == [1] * 7
 
 
-def test_a_long_call_is_stopped_between_its_steps(model, data, monkeypatch):
-    whole = mm.train(mm.MLP(data.vocab, n_embd=4, n_hidden=20), data, steps=200, eval_every=0)
-    monkeypatch.setattr(loop, "SECONDS_PER_NUMBER", 1.0)
-    monkeypatch.setattr(loop, "SECONDS_BETWEEN_QUESTIONS", 0.0)
-    asked, seen = [], []
-    history = mm.train(
-        model,
-        data,
-        steps=200,
-        eval_every=0,
-        on_progress=lambda latest: seen.append(latest.step),
-        should_stop=lambda: asked.append(0) or len(asked) == 100,
-    )
-    assert history.stopped
-    assert len(asked) == 100
-    assert len(history.losses) == len(history.lr) == seen[-1] == 99
-    assert seen[:-1] == [1, 3, 7, 15, 31, 63]
-    np.testing.assert_array_equal(history.losses, whole.losses[:99])
-
-
 def test_interrupt_leaves_a_step_boundary(model, data):
     done = []
 

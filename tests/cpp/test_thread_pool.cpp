@@ -156,3 +156,18 @@ TEST_CASE("the number of threads is checked") {
 }
 
 int main() { return check::run(); }
+
+TEST_CASE("a thing's owner is the rank in whose part it is") {
+  for (int64_t n = 0; n < 40; ++n) {
+    for (int64_t size = 1; size < 20; ++size) {
+      int64_t begin = 0;
+      for (int64_t rank = 0; rank < size; ++rank) {
+        const Range part = share_of(n, rank, size);
+        EXPECT(part.begin == begin);
+        for (int64_t i = part.begin; i < part.end; ++i) EXPECT(owner_of(i, n, size) == rank);
+        begin = part.end;
+      }
+      EXPECT(begin == n);
+    }
+  }
+}

@@ -164,7 +164,7 @@ struct Run {
   std::vector<float> train(TrainOptions options, const Batches& batches, int64_t steps,
                            double rate = 0.02) {
     OptimizerState state;
-    if (options.update.optimizer == Optimizer::adamw) {
+    if (options.update.optimizer != Optimizer::sgd) {
       for (const auto& [name, arrays] : {std::pair{"m.", &m}, std::pair{"v.", &v}}) {
         for (size_t i = 0; i < kParameters.size(); ++i) {
           auto& array = *arrays->all()[i];
@@ -440,7 +440,7 @@ void check_ranks(const Sizes& sizes, int64_t batch_size, TrainOptions options) {
 TEST_CASE("ranks: each has the bits of one process, whatever their number") {
   for (const auto& [optimizer, decay] :
        {std::pair{Optimizer::sgd, 0.0}, std::pair{Optimizer::sgd, 0.01},
-        std::pair{Optimizer::adamw, 0.01}}) {
+        std::pair{Optimizer::adam, 0.0}, std::pair{Optimizer::adamw, 0.01}}) {
     for (const bool is_sampled : {false, true}) {
       for (const auto& [sizes, batch_size, dropout] :
            {std::tuple{Sizes{2, 4, 30, 3000}, int64_t{16}, 0.0},

@@ -46,8 +46,9 @@ struct TrainOptions {
   std::optional<int64_t> negatives;
   uint64_t seed = 1;  // of the drawn batches, the dropout and the negatives
   int threads = 0;    // 0: all available; never changes a result
-  // Where it is given, its ranks share the work of an output layer that is cut along tokens, and the
-  // update of the embeddings where a step changes all of them; their number never changes a result.
+  // Where it is given, its ranks share the work of an output layer that is cut along tokens, and
+  // the update of the embeddings where a step changes all of them; their number never changes a
+  // result.
   Exchange* exchange = nullptr;
 };
 

@@ -88,5 +88,7 @@ struct Range {
 inline Range share_of(int64_t n, int64_t rank, int64_t size) {
   return {n * rank / size, n * (rank + 1) / size};
 }
+// The rank in whose part thing i is.
+inline int64_t owner_of(int64_t i, int64_t n, int64_t size) { return ((i + 1) * size - 1) / n; }
 
 }  // namespace makemore

@@ -103,7 +103,8 @@ class OutputLayer {
   // `rows` (count,T) are the pairs of the chunk's contexts.
   void give_demb(const Kernels& kernel, float* demb, const int32_t* rows, const Chunk& chunk);
 
-  // Whether all parameters of a group are finite after the last update.
+  // Whether all parameters of a group are finite after the last update, and what else its owner has
+  // updated.
   bool& finite(int64_t group) { return groups_[static_cast<size_t>(group)].finite; }
 
  private:

@@ -313,7 +313,8 @@ class Trainer {
     }
     if (!output_) return;
     team.run(1, [&](int64_t) { sum_embedding_gradients(batch.fold); });
-    // The parts may depend on the number of threads, since each token is updated by itself.
+    // The parts may depend on the number of threads, since each token is updated by itself. Whether
+    // they are finite is noted with that of the groups.
     const Range rows =
         own_share(shares_embeddings_ ? options_.exchange : nullptr, sizes_.vocab_size);
     const int64_t parts = std::min<int64_t>(team.size(), own_groups_.end - own_groups_.begin);
@@ -487,24 +488,24 @@ class Trainer {
   // Receives the embeddings of a batch's tokens from the ranks that update them.
   void exchange_embeddings(const Fold& fold) {
     Exchange& exchange = *options_.exchange;
-    const int64_t E = sizes_.n_embd;
-    std::vector<int64_t> starts;  // of the ranks' parts of the message
+    const int64_t E = sizes_.n_embd, pairs = fold.row_count();
+    const auto owner = [&](int64_t row) {
+      return static_cast<size_t>(owner_of(fold.tokens()[row], sizes_.vocab_size, exchange.size));
+    };
+    // The first place of each rank in the message, which is sorted by rank.
+    std::vector<int64_t> starts(static_cast<size_t>(exchange.size) + 1);
+    for (int64_t row = 0; row < pairs; ++row) ++starts[owner(row) + 1];
+    std::partial_sum(starts.begin(), starts.end(), starts.begin());
     const auto for_each_embedding = [&](const auto& visit) {
-      starts = {0};
-      for (int64_t rank = 0; rank < exchange.size; ++rank) {
-        int64_t place = starts.back();
-        const Range tokens = share_of(sizes_.vocab_size, rank, exchange.size);
-        for_each_pair(fold, tokens, [&](int64_t, int64_t token) {
-          visit(&message_[place], C_.value() + token * E);
-          place += E;
-        });
-        starts.push_back(place);
+      std::vector<int64_t> next = starts;
+      for (int64_t row = 0; row < pairs; ++row) {
+        visit(&message_[next[owner(row)]++ * E], C_.value() + fold.tokens()[row] * E);
       }
     };
     for_each_embedding(
         [&](float* in_message, const float* row) { std::copy_n(row, E, in_message); });
     exchange_shares(exchange, message_.get(), exchange.size,
-                    [&](int64_t rank) { return starts[static_cast<size_t>(rank)]; });
+                    [&](int64_t rank) { return starts[static_cast<size_t>(rank)] * E; });
     for_each_embedding(
         [&](const float* in_message, float* row) { std::copy_n(in_message, E, row); });
   }

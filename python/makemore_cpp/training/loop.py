@@ -37,35 +37,23 @@ from makemore_cpp.training.watch import (
 P = ParamSpec("P")
 
 # A call of the core copies all parameters and moments, and begins with cold caches. With 17,000
-# words (2.2 million parameters) that takes some 15 ms, 3 % of a call of this length.
+# words (2.2 million parameters) that takes some 15 ms, 3 % of a call of this length. A call should
+# not be longer than two seconds, since nobody is asked meanwhile whether to stop.
 SECONDS_PER_NUMBER = 2e-7
-MOST_SECONDS_PER_CALL = 5.0
-# Whether to stop is asked so often; within a call only between steps that take so long that the
-# question costs nothing.
-SECONDS_BETWEEN_QUESTIONS = 0.05
-SECONDS_PER_STEP_TO_ASK = 5e-4
+MOST_SECONDS_PER_CALL = 2.0
 
 
 class _Run:
     """A run between two of its steps: its results so far, and all that it needs to go on."""
 
     def __init__(
-        self,
-        model: MLP,
-        data: Dataset,
-        recipe: Recipe,
-        threads: int | None,
-        ranks: Ranks,
-        should_stop: Callable[[], bool] | None,
+        self, model: MLP, data: Dataset, recipe: Recipe, threads: int | None, ranks: Ranks
     ) -> None:
         self.model = model
         self.data = data
         self.recipe = recipe
         self.threads = ranks.threads(threads)
         self.ranks = ranks
-        self.is_stopped = False
-        self._should_stop = should_stop
-        self._asked_at = 0.0
         self.eval_every = recipe.evaluation_every_of(len(data.dev.Y))
         self.options = recipe.options("training", "update")
         self.options["eval_every"] = recipe.evaluation_every
@@ -116,16 +104,6 @@ class _Run:
         """Whether all steps are done, or patience has ended."""
         return self.done == self.recipe.steps or self.best.is_final()
 
-    def ask(self) -> bool:
-        """Ask whether to stop; return and keep the answer."""
-        self._asked_at = time.perf_counter()
-        if not self.is_stopped and self._should_stop is not None:
-            self.is_stopped = bool(self._should_stop())
-        return self.is_stopped
-
-    def _ask_between_steps(self) -> bool:
-        return time.perf_counter() > self._asked_at + SECONDS_BETWEEN_QUESTIONS and self.ask()
-
     def calls(self, pause_every: int) -> Iterator[Progress]:
         """Take the steps that are left; yield after each call of the core.
 
@@ -138,8 +116,6 @@ class _Run:
                 _next_multiple(every, first, steps) for every in (self.eval_every, pause_every)
             )
             count = self.ranks.agreed(min(count, *(pause - first for pause in pauses)))
-            has_long_steps = count * SECONDS_PER_STEP_TO_ASK <= self.seconds_per_call
-            asks = self._should_stop is not None and self.ranks.size == 1 and has_long_steps
             call_started = time.perf_counter()
             losses = self.model.train_steps(
                 self.data.train.X,
@@ -150,13 +126,12 @@ class _Run:
                 first_step=first,
                 state=self.state,
                 threads=self.threads,
-                should_stop=self._ask_between_steps if asks else None,
                 exchange=self.ranks.exchange,
                 **self.recipe.options("update"),
             )
             self.model.data = self.data.origin
-            self.done += len(losses)
-            self.losses[first : self.done] = losses
+            self.losses[first : first + count] = losses
+            self.done += count
             now = time.perf_counter()
             yield Progress(
                 self.done, steps, float(losses.mean(dtype=np.float64)), now - self.started
@@ -203,7 +178,7 @@ class _Run:
             snapshots=self.snapshots.kept,
         )
 
-    def history(self) -> History:
+    def history(self, stopped: bool) -> History:
         """Return the history of the run so far."""
         losses = self.losses[: self.done]
         return History(
@@ -213,7 +188,7 @@ class _Run:
             time.perf_counter() - self.started,
             self.best.evaluation,
             self.options,
-            self.is_stopped,
+            stopped,
             diverged=has_diverged(losses, len(self.data.vocab)),
             snapshots=self.snapshots.kept,
         )
@@ -260,11 +235,11 @@ def train_quietly(
     progress : bool
         Show a live bar in a notebook, or on a terminal's stderr; nothing elsewhere.
     on_progress : callable, optional
-        A function that is called with a `Progress` some 20 times a second; less often where the
-        vocabulary is large (twice a second with 17,000 words).
+        A function that is called with a `Progress` some 20 times a second, and less often where
+        there are more than 250,000 parameters and moments: with 7 million every 1.4 seconds, and
+        with more every two seconds.
     should_stop : callable, optional
-        A function that is called some 20 times a second; true ends the run early, after a completed
-        step.
+        A function that is called as often; true ends the run early, after a completed step.
     on_checkpoint : callable, optional
         A function that is called with a `TrainingState` now and then, and when `should_stop` ends
         the run. The next step changes the state's arrays. `runs.checkpoint.save` writes a state.
@@ -309,7 +284,7 @@ def train_quietly(
         ("on_checkpoint", on_checkpoint),
     ):
         checks.function(name, function)
-    run = _Run(model, data, recipe, threads, ranks or Ranks(), should_stop)
+    run = _Run(model, data, recipe, threads, ranks or Ranks())
     clock = CheckpointClock(checkpoint_every)
     bar = live_bar(recipe.steps) if checks.flag("progress", progress) else nullcontext()
     if resume is not None:
@@ -320,6 +295,7 @@ def train_quietly(
             with clock.running():
                 on_checkpoint(run.state_now(clock.digest_of(data)))
 
+    stopped = False
     with trained_alone(model), restored_on_divergence(model), run.best, bar as show:
         if resume is not None:
             run.go_on_from(resume)
@@ -327,8 +303,8 @@ def train_quietly(
             run.check_ranks()
         calls = run.calls(clock.steps)
         while not run.is_over:
-            if run.ranks.any_of(run.ask()):
-                run.is_stopped = True
+            if run.ranks.any_of(should_stop is not None and should_stop()):
+                stopped = True
                 give_checkpoint()
                 break
             latest = next(calls)
@@ -341,7 +317,7 @@ def train_quietly(
                 give_checkpoint()
         if run.done > 0:
             run.check_last_update()
-    return run.history()
+    return run.history(stopped)
 
 
 def _warned(function: Callable[P, History]) -> Callable[P, History]:

@@ -7,11 +7,12 @@ small vocabulary has none, and its net is refused.) Where every step changes all
 or by weight decay, each rank updates the embeddings of some words, too. All ranks do everything
 else.
 
-A step exchanges the greatest logits and the sums of exponentials, B x 2 numbers of each group, the
-ranks' parts of dh, B x H numbers of each, and, where they are shared, the embeddings of the batch.
-The groups' parts of dh are added in pairs, then in pairs of pairs, so that a rank can begin with
-its own and the bits do not depend on the number of ranks. (Where that is no power of two, a rank
-may have several sums to send.)
+A step exchanges the greatest logits and the sums of exponentials, B x 2 numbers of each group, with
+the targets' logits; the ranks' parts of dh, B x H numbers of each (with direct connections, more);
+whether all is finite; and the embeddings of the batch, where they are shared. The groups' parts of
+dh are added in pairs, then in pairs of pairs, so that a rank can begin with its own and the bits do
+not depend on the number of ranks. (Where that is no power of two, a rank may have several sums to
+send.)
 
 Every rank has room for all parameters and their moments, as one process has, and for a message as
 large as W2. During a call of the core only its own words change, and at the end it receives the
@@ -133,7 +134,7 @@ class Ranks:
 class MpiRanks(Ranks):
     """The ranks of an MPI communicator of the library mpi4py."""
 
-    # A call is longer than for one process, because ranks exchange W2 and its moments at its end.
+    # A call is longer than for one process, because ranks exchange at its end what they updated.
     seconds_per_call = 0.5
 
     def __init__(self, comm: Any) -> None:
