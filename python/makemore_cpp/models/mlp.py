@@ -245,7 +245,7 @@ class MLP(Net):
         The result depends on the arguments alone: n steps in one call equal any division into
         calls that continue with `first_step` or a state, bit for bit, whatever the number of
         threads. A call copies all parameters and moments, which takes as long as a few steps at the
-        lecture's size and, with AdamW and 17,000 words, as two: take many steps in a call.
+        lecture's size and, with AdamW and 17,000 words, as three: take many steps in a call.
 
         Parameters
         ----------
