@@ -7,6 +7,7 @@ repeats it often.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -296,7 +297,8 @@ def test_tokens_change_while_they_are_read() -> None:
             for _ in range(20):
                 answer = said_by(asked[number])
                 if isinstance(answer, Refused):
-                    assert "is outside the vocabulary [0, 27)" in answer
+                    # A token that was right when it was checked may be wrong when it is used.
+                    assert re.search(r"is outside the vocabulary \[0, 27\)|changed during", answer)
             stop.set()
 
         assert set(together(ask, len(asked) + 1)) == {None}
