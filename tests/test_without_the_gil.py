@@ -297,8 +297,10 @@ def test_tokens_change_while_they_are_read() -> None:
             for _ in range(20):
                 answer = said_by(asked[number])
                 if isinstance(answer, Refused):
-                    # A token that was right when it was checked may be wrong when it is used.
-                    assert re.search(r"is outside the vocabulary \[0, 27\)|changed during", answer)
+                    # The loss looks a context up after its check, and may then find it changed.
+                    assert "is outside the vocabulary [0, 27)" in answer or (
+                        number == 2 and re.fullmatch(r"X\[\d+\] changed during the call", answer)
+                    )
             stop.set()
 
         assert set(together(ask, len(asked) + 1)) == {None}

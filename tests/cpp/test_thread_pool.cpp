@@ -155,8 +155,6 @@ TEST_CASE("the number of threads is checked") {
   EXPECT_THROWS(checked_threads(100'000), ArgumentError, "threads = 100000");
 }
 
-int main() { return check::run(); }
-
 TEST_CASE("a thing's owner is the rank in whose part it is") {
   for (int64_t n = 0; n < 40; ++n) {
     for (int64_t size = 1; size < 20; ++size) {
@@ -171,3 +169,5 @@ TEST_CASE("a thing's owner is the rank in whose part it is") {
     }
   }
 }
+
+int main() { return check::run(); }

@@ -60,7 +60,7 @@ class Ranks:
     rank, size = 0, 1
     exchange: Any = None
     # The time that one call of the core should take: so short that a stop seems immediate, and so
-    # long that the 40 us that a call costs do not count.
+    # long that the 40 us that a call of a small net costs do not count. (A large net's is longer.)
     seconds_per_call = 0.05
 
     @staticmethod
